@@ -1,0 +1,209 @@
+/// The identity of a series or a log stream: a sorted set of names with values, kept as one run of bytes.
+///
+/// Shape: for each pair, ordered by the bytes of the name: varint name length, name, varint value length, value. Names
+/// are unique and not empty; an empty value is the same as an absent label (Prometheus' data model) and is never kept.
+/// Equality and hashing are one comparison of bytes, so labels are cheap dictionary keys.
+public struct Labels: Hashable, Sendable {
+    /// The canonical encoding described above.
+    public let encoded: [UInt8]
+
+    /// No labels.
+    public static let empty = Labels(canonical: [])
+
+    /// Adopts bytes known to be canonical, for example read back from a checked page.
+    @inlinable
+    public init(canonical encoded: [UInt8]) {
+        self.encoded = encoded
+    }
+
+    /// Validates bytes from outside: complete pairs, valid UTF-8, names not empty and strictly rising, values not empty.
+    /// Returns nil when any of this does not hold.
+    public init?(validating bytes: some Collection<UInt8>) {
+        let encoded = Array(bytes)
+        guard encoded.withUnsafeBytes({ Labels.isCanonical($0) }) else { return nil }
+        self.encoded = encoded
+    }
+
+    /// Builds labels from pairs in any order. Of repeated names the last one counts; empty values are dropped.
+    public init(_ pairs: some Sequence<(name: String, value: String)>) {
+        var sorted: [(name: String, value: String)] = []
+        for pair in pairs { sorted.append(pair) }
+        // A stable order by bytes: equal names keep their order, so "the last one counts" holds.
+        let order = sorted.indices.sorted { left, right in
+            let a = sorted[left].name.utf8
+            let b = sorted[right].name.utf8
+            return a.lexicographicallyPrecedes(b) || (a.elementsEqual(b) && left < right)
+        }
+        var writer = ByteWriter()
+        for (position, index) in order.enumerated() {
+            let pair = sorted[index]
+            let isLast = position + 1 == order.count || sorted[order[position + 1]].name != pair.name
+            guard isLast, !pair.value.isEmpty, !pair.name.isEmpty else { continue }
+            writer.putString(pair.name)
+            writer.putString(pair.value)
+        }
+        encoded = writer.bytes
+    }
+
+    /// Builds labels from a dictionary; empty values are dropped.
+    public init(_ dictionary: [String: String]) {
+        self.init(dictionary.map { (name: $0.key, value: $0.value) })
+    }
+
+    /// Whether there are no labels.
+    @inlinable public var isEmpty: Bool { encoded.isEmpty }
+
+    /// The number of labels.
+    public var count: Int {
+        var total = 0
+        forEachPair { _, _ in total += 1 }
+        return total
+    }
+
+    /// The value of `name`, nil when absent.
+    public subscript(name: String) -> String? {
+        var name = name
+        return name.withUTF8 { wanted in
+            encoded.withUnsafeBytes { raw in
+                var cursor = PairCursor(raw)
+                while let (key, value) = cursor.next() {
+                    guard key.count == wanted.count, key.elementsEqual(wanted) else { continue }
+                    return String(decoding: value, as: UTF8.self)
+                }
+                return nil
+            }
+        }
+    }
+
+    /// The metric name (`__name__`), nil when absent.
+    public var metricName: String? { self[Labels.metricNameLabel] }
+
+    /// The label that holds a metric's name.
+    public static let metricNameLabel = "__name__"
+
+    /// All pairs, ordered by name.
+    public var pairs: [(name: String, value: String)] {
+        var all: [(name: String, value: String)] = []
+        forEachPair { all.append((String(decoding: $0, as: UTF8.self), String(decoding: $1, as: UTF8.self))) }
+        return all
+    }
+
+    /// Calls `body` with the bytes of each name and value, in order. The buffers live only during the call.
+    public func forEachPair(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void) rethrows {
+        try encoded.withUnsafeBytes { raw in
+            var cursor = PairCursor(raw)
+            while let (name, value) = cursor.next() { try body(name, value) }
+        }
+    }
+
+    /// These labels with `name` set to `value`, or without it where `value` is nil or empty.
+    public func setting(_ name: String, to value: String?) -> Labels {
+        var changed = pairs.filter { $0.name != name }
+        if let value { changed.append((name, value)) }
+        return Labels(changed)
+    }
+
+    /// Only the labels whose names are in `names`.
+    public func keeping(_ names: Set<String>) -> Labels { filtered { names.contains($0) } }
+
+    /// All labels but those whose names are in `names`.
+    public func dropping(_ names: Set<String>) -> Labels { filtered { !names.contains($0) } }
+
+    private func filtered(_ isKept: (String) -> Bool) -> Labels {
+        var writer = ByteWriter()
+        forEachPair { name, value in
+            guard isKept(String(decoding: name, as: UTF8.self)) else { return }
+            writer.putVarint(UInt64(name.count))
+            writer.put(name)
+            writer.putVarint(UInt64(value.count))
+            writer.put(value)
+        }
+        return Labels(canonical: writer.bytes)
+    }
+}
+
+extension Labels: Comparable {
+    /// Orders by pairs: name, then value, then number of labels, as Prometheus sorts its answers.
+    public static func < (left: Labels, right: Labels) -> Bool {
+        left.encoded.withUnsafeBytes { leftRaw in
+            right.encoded.withUnsafeBytes { rightRaw in
+                var a = PairCursor(leftRaw)
+                var b = PairCursor(rightRaw)
+                while true {
+                    guard let (nameA, valueA) = a.next() else { return b.next() != nil }
+                    guard let (nameB, valueB) = b.next() else { return false }
+                    if !nameA.elementsEqual(nameB) { return nameA.lexicographicallyPrecedes(nameB) }
+                    if !valueA.elementsEqual(valueB) { return valueA.lexicographicallyPrecedes(valueB) }
+                }
+            }
+        }
+    }
+}
+
+extension Labels: CustomStringConvertible {
+    /// The notation of PromQL: `name{label="value"}`, values escaped.
+    public var description: String {
+        var body: [String] = []
+        var name = ""
+        for pair in pairs {
+            if pair.name == Labels.metricNameLabel {
+                name = pair.value
+            } else {
+                body.append("\(pair.name)=\(QuotedText.quoted(pair.value))")
+            }
+        }
+        if body.isEmpty && !name.isEmpty { return name }
+        return "\(name){\(body.joined(separator: ", "))}"
+    }
+}
+
+extension Labels {
+    /// Walks the pairs of an encoding. Stops early at bytes that are not complete.
+    struct PairCursor {
+        private let bytes: UnsafeRawBufferPointer
+        private var offset = 0
+
+        init(_ bytes: UnsafeRawBufferPointer) {
+            self.bytes = bytes
+        }
+
+        mutating func next() -> (UnsafeRawBufferPointer, UnsafeRawBufferPointer)? {
+            guard let name = field(), let value = field() else { return nil }
+            return (name, value)
+        }
+
+        var isAtEnd: Bool { offset == bytes.count }
+
+        private mutating func field() -> UnsafeRawBufferPointer? {
+            var length = 0
+            var shift = 0
+            while offset < bytes.count {
+                let byte = bytes[offset]
+                offset += 1
+                length |= Int(byte & 0x7f) << shift
+                if byte < 0x80 {
+                    guard length >= 0, length <= bytes.count - offset else { return nil }
+                    defer { offset += length }
+                    return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length])
+                }
+                shift += 7
+                if shift > 28 { return nil }
+            }
+            return nil
+        }
+    }
+
+    private static func isCanonical(_ raw: UnsafeRawBufferPointer) -> Bool {
+        var cursor = PairCursor(raw)
+        var previous: UnsafeRawBufferPointer?
+        while !cursor.isAtEnd {
+            guard let (name, value) = cursor.next(), !name.isEmpty, !value.isEmpty else { return false }
+            if let previous, !previous.lexicographicallyPrecedes(name) { return false }
+            guard String(validating: name, as: UTF8.self) != nil, String(validating: value, as: UTF8.self) != nil else {
+                return false
+            }
+            previous = name
+        }
+        return true
+    }
+}

@@ -1,0 +1,1 @@
+// This room has no test until its first one arrives.
