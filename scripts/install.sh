@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs what a build or the tests need on Debian 12. `build`: C libraries and tools. `tests`: real container engines
+# and a user-mode kernel, unpacked into a cache folder and never installed, so that no service starts by itself.
+set -euo pipefail
+
+what=${1:?usage: install.sh build|tests}
+libraries=(libre2-dev liblz4-dev libzstd-dev zlib1g-dev)
+tools=(docker.io containerd runc tini busybox-static user-mode-linux)
+cache=${VEDETTE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/vedette/tools}
+
+say() { printf 'install: %s\n' "$*"; }
+
+apt() {
+    if [ "$(id -u)" = 0 ]; then apt-get "$@"; else sudo apt-get "$@"; fi
+}
+
+# Package lists are fetched at most once a call, and only when something is missing.
+updated=0
+update_lists() {
+    [ "$updated" = 1 ] && return
+    apt update -qq
+    updated=1
+}
+
+command -v swift >/dev/null || { say "no swift in PATH: install a Swift 6.3 toolchain (swift.org) first"; exit 1; }
+
+missing=()
+for package in "${libraries[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    say "C libraries: ${missing[*]}"
+    update_lists
+    apt install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+[ "$what" = tests ] || exit 0
+
+# What the unpacked programs link against is installed: libraries start nothing.
+unpack() {
+    local package=$1
+    [ -e "$cache/.$package" ] && return
+    say "unpacking $package into $cache"
+    update_lists
+    local folder
+    folder=$(mktemp -d)
+    # _apt must be able to write here, else apt-get warns and downloads as root.
+    chmod 777 "$folder"
+    (cd "$folder" && apt-get download -qq "$package" && dpkg-deb -x ./*.deb "$cache")
+    rm -rf "$folder"
+    touch "$cache/.$package"
+}
+mkdir -p "$cache"
+for package in "${tools[@]}"; do unpack "$package"; done
+
+needed=()
+for program in "$cache"/usr/bin/dockerd "$cache"/usr/sbin/dockerd "$cache"/usr/bin/containerd "$cache"/usr/sbin/runc; do
+    [ -e "$program" ] || continue
+    while read -r library; do needed+=("$library"); done < <(ldd "$program" 2>/dev/null | awk '/not found/ {print $1}')
+done
+if [ ${#needed[@]} -gt 0 ]; then
+    say "libraries of the unpacked programs: ${needed[*]}"
+    update_lists
+    apt install -y -qq --no-install-recommends libdevmapper1.02.1 libseccomp2 libsystemd0 libnftables1 >/dev/null
+fi
+for program in iptables mkfs.ext4 mount; do
+    command -v "$program" >/dev/null && continue
+    update_lists
+    apt install -y -qq --no-install-recommends iptables e2fsprogs mount >/dev/null
+done
