@@ -16,8 +16,8 @@ public struct Labels: Hashable, Sendable {
         self.encoded = encoded
     }
 
-    /// Validates bytes from outside: complete pairs, valid UTF-8, names not empty and strictly rising, values not empty.
-    /// Returns nil when any of this does not hold.
+    /// Validates bytes from outside: complete pairs, valid UTF-8, names not empty and strictly rising, values not
+    /// empty. Returns nil when any of this does not hold.
     public init?(validating bytes: some Collection<UInt8>) {
         let encoded = Array(bytes)
         guard encoded.withUnsafeBytes({ Labels.isCanonical($0) }) else { return nil }

@@ -106,7 +106,7 @@ extension RegularExpression {
             return (1...count).map { index in vedette_re2_group_name(handle, index).map { String(cString: $0) } }
         }
 
-        /// Go accepts `(?<name>` since 1.22; Debian's RE2 knows only `(?P<name>`. An escaped or bracketed `(` is left alone.
+        /// Go accepts `(?<name>` since 1.22; Debian's RE2 knows only `(?P<name>`. An escaped or bracketed `(` stays.
         private static func goGroupNames(_ pattern: String) -> String {
             guard pattern.contains("(?<") else { return pattern }
             let source = Array(pattern.utf8)

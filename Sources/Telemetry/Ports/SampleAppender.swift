@@ -149,7 +149,7 @@ public struct AppendReceipt: Sendable {
     public var isDuplicate: Bool
     /// Nil when the batch had no delivery identity.
     public var marks: DeliveryMarks?
-    /// The ids of each group's series in the order of the batch, for the next append; empty where the database gives none.
+    /// The ids of each group's series in the order of the batch, for the next append; empty where there are none.
     public var seriesIDs: [[SeriesID]]
 
     /// A receipt.

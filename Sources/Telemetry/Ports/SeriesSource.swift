@@ -72,8 +72,8 @@ public struct ChunkAggregate: Hashable, Sendable {
 
 /// One chunk of one series, in columns that are reused from chunk to chunk.
 ///
-/// Shape: `timesMilliseconds` and `values` are as long as each other, times strictly rising; `startTimesMilliseconds` is
-/// empty or as long. Stale markers are in `values`. A histogram chunk fills `histograms` instead of `values`.
+/// Shape: `timesMilliseconds` and `values` are as long as each other, times strictly rising;
+/// `startTimesMilliseconds` is empty or as long. Stale markers are in `values`. A histogram chunk fills `histograms` instead of `values`.
 /// When `aggregate` is set the columns are empty and the chunk lies wholly within the request's range.
 public struct SampleBuffer: Sendable {
     public var timesMilliseconds: [Int64]
@@ -104,7 +104,7 @@ public struct SampleBuffer: Sendable {
 /// The chunks of one series in time order. Used by one thread, may read from disk.
 public protocol SeriesCursor: AnyObject {
     var labels: Labels { get }
-    /// Fills `buffer` with the next chunk that touches the range, cut to it; false at the end. The caller owns `buffer`.
+    /// Fills `buffer` with the next chunk that touches the range, cut to it; false at the end. The caller owns it.
     func next(into buffer: inout SampleBuffer) throws -> Bool
 }
 
