@@ -124,7 +124,7 @@ public protocol FileStorage: Sendable {
     func rename(_ path: String, to other: String) throws(StorageError)
     /// Removes a file or an empty folder.
     func remove(_ path: String) throws(StorageError)
-    /// Makes a folder and those above it; an existing one is no error.
+    /// Makes a folder and those above it, durably; an existing one is no error.
     func makeFolder(_ path: String) throws(StorageError)
     /// The entries of a folder, ordered by name.
     func list(_ path: String) throws(StorageError) -> [FolderEntry]

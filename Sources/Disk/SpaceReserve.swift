@@ -1,0 +1,65 @@
+internal import Synchronization
+
+/// Disk space set aside for the work that frees space: flush, retention and the journal go on when the disk is full.
+package final class SpaceReserve: Sendable {
+    private let storage: any FileStorage
+    private let path: String
+    private let bytes: UInt64
+    private let held = Mutex(false)
+
+    /// A reserve of `bytes` in the file at `path`, which is kept from an earlier run or made now if there is room.
+    package init(_ path: String, bytes: UInt64, in storage: any FileStorage) {
+        self.path = path
+        self.bytes = bytes
+        self.storage = storage
+        refill()
+    }
+
+    /// Whether the space is set aside.
+    package var isHeld: Bool { held.withLock { $0 } }
+
+    /// Gives the space to whoever writes next. Returns false when there was nothing to give.
+    @discardableResult
+    package func release() -> Bool {
+        held.withLock { held in
+            guard held, (try? storage.remove(path)) != nil else { return false }
+            held = false
+            return true
+        }
+    }
+
+    /// Sets the space aside again once there is room for twice as much, so that the reserve itself never fills the disk.
+    package func refill() {
+        held.withLock { held in
+            guard !held else { return }
+            held = (try? allocate()) ?? false
+        }
+    }
+
+    /// Runs `body`; when the disk is full, releases the reserve and runs it once more.
+    package func perform<Value>(_ body: () throws(StorageError) -> Value) throws(StorageError) -> Value {
+        do {
+            return try body()
+        } catch  where error.kind == .noSpace {
+            guard release() else { throw error }
+            return try body()
+        }
+    }
+
+    private func allocate() throws(StorageError) -> Bool {
+        let folder = StoragePath.parent(of: path)
+        let file = try storage.open(path, .createOrOpen)
+        if try file.size() == bytes { return true }
+        guard try storage.space(at: folder).availableBytes / 2 >= bytes else {
+            try storage.remove(path)
+            return false
+        }
+        do {
+            try file.allocate(upTo: bytes)
+        } catch {
+            try? storage.remove(path)
+            throw error
+        }
+        return true
+    }
+}
