@@ -1,0 +1,86 @@
+/// A mapping whose keys are known: what nobody asked for is an error, with the nearest known key as a suggestion.
+package struct YAMLMapping {
+    /// The mapping itself, for complaints about the whole of it.
+    package let value: YAMLValue
+    private let entries: [(key: String, value: YAMLValue, place: YAMLValue)]
+    private var asked: Set<String> = []
+
+    init(_ value: YAMLValue, _ entries: [(key: String, value: YAMLValue, place: YAMLValue)]) {
+        self.value = value
+        self.entries = entries
+    }
+
+    /// The value of `key`; nil when it is absent or null.
+    package mutating func optional(_ key: String) -> YAMLValue? {
+        asked.insert(key)
+        guard let found = entries.first(where: { $0.key == key })?.value, !found.isNull else { return nil }
+        return found
+    }
+
+    /// The value of `key`; an error when it is absent.
+    package mutating func required(_ key: String) throws(ConfigurationError) -> YAMLValue {
+        guard let found = optional(key) else { throw value.error("\(key) is missing") }
+        return found
+    }
+
+    /// The text of `key`, nil when absent.
+    package mutating func text(_ key: String) throws(ConfigurationError) -> String? {
+        guard let found = optional(key) else { return nil }
+        return try found.text()
+    }
+
+    /// The duration of `key` in milliseconds, nil when absent.
+    package mutating func durationMilliseconds(_ key: String) throws(ConfigurationError) -> Int64? {
+        guard let found = optional(key) else { return nil }
+        return try found.durationMilliseconds()
+    }
+
+    /// The whole number of `key` within `range`, nil when absent.
+    package mutating func integer(
+        _ key: String, in range: ClosedRange<Int64> = .min ... .max
+    ) throws(ConfigurationError) -> Int64? {
+        guard let found = optional(key) else { return nil }
+        return try found.integer(in: range)
+    }
+
+    /// The truth of `key`, nil when absent.
+    package mutating func truth(_ key: String) throws(ConfigurationError) -> Bool? {
+        guard let found = optional(key) else { return nil }
+        return try found.truth()
+    }
+
+    /// The elements of the list `key`, empty when absent.
+    package mutating func elements(_ key: String) throws(ConfigurationError) -> [YAMLValue] {
+        guard let found = optional(key) else { return [] }
+        return try found.elements()
+    }
+
+    /// Throws for the first key that was not asked for.
+    package func finish() throws(ConfigurationError) {
+        guard let unknown = entries.first(where: { !asked.contains($0.key) }) else { return }
+        let near = asked.min { YAMLMapping.distance($0, unknown.key) < YAMLMapping.distance($1, unknown.key) }
+        var hint = ""
+        if let near, YAMLMapping.distance(near, unknown.key) <= 2 {
+            hint = "; did you mean \(near)?"
+        } else {
+            hint = "; known here: \(asked.sorted().joined(separator: ", "))"
+        }
+        throw unknown.place.error("unknown key \(unknown.key)\(hint)")
+    }
+
+    /// Levenshtein's distance, for suggestions.
+    private static func distance(_ left: String, _ right: String) -> Int {
+        let target = Array(right)
+        var row = Array(0...target.count)
+        for (i, character) in left.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, other) in target.enumerated() {
+                let above = row[j + 1]
+                row[j + 1] = min(above + 1, row[j] + 1, diagonal + (character == other ? 0 : 1))
+                diagonal = above
+            }
+        }
+        return row[target.count]
+    }
+}

@@ -1,0 +1,80 @@
+internal import Glibc
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// Asks a running server and turns every way of failing into words for people.
+struct ServerClient {
+    private let endpoint: HTTPEndpoint
+    private let token: String?
+    private let client = HTTPClient()
+
+    /// A client for the server the options name.
+    init(_ options: ClientOptions) throws {
+        let address = options.server ?? ServerClient.environment("VEDETTE_SERVER") ?? "http://127.0.0.1:9797"
+        guard let endpoint = HTTPEndpoint(parsing: address) else {
+            throw CommandFailure("\(address) is no server address; write http://HOST:PORT, https://… or unix:///PATH")
+        }
+        self.endpoint = endpoint
+        token = try (options.tokenFile ?? ServerClient.environment("VEDETTE_TOKEN_FILE")).map(TokenFile.read)
+    }
+
+    /// The `data` of a Prometheus-shaped answer; its warnings go to standard error.
+    func data(_ path: String, _ parameters: [(String, String)] = [], method: String = "GET") async throws -> JSONValue {
+        let answer = try await json(path, parameters, method: method)
+        for key in ["warnings", "infos"] {
+            for text in answer[key]?.elements ?? [] { Terminal.note("\(key.dropLast()): \(text.text ?? "")") }
+        }
+        return answer["data"] ?? .null
+    }
+
+    /// A whole JSON answer; any status but 2xx is a failure in the server's own words.
+    func json(_ path: String, _ parameters: [(String, String)] = [], method: String = "GET") async throws -> JSONValue {
+        let body = try await bytes(path, parameters, method: method)
+        if body.isEmpty { return .null }
+        do {
+            return try JSONValue(parsing: body)
+        } catch {
+            throw CommandFailure("\(endpoint) answered \(path) with something that is not JSON (\(error)); is it a Vedette?")
+        }
+    }
+
+    /// The body of an answer; any status but 2xx is a failure in the server's own words.
+    func bytes(_ path: String, _ parameters: [(String, String)] = [], method: String = "GET") async throws -> [UInt8] {
+        var fields = [HTTPField("Accept", "application/json")]
+        if let token { fields.append(HTTPField("Authorization", "Bearer \(token)")) }
+        let encoded = QueryString.encode(parameters)
+        var call = HTTPCall(method, endpoint, path, fields: fields, timeoutMilliseconds: 150_000)
+        call.replyBytesMaximum = 1 << 30
+        if method == "POST" {
+            call.fields.append(HTTPField("Content-Type", "application/x-www-form-urlencoded"))
+            call.body = Array(encoded.utf8)
+        } else if !encoded.isEmpty {
+            call.target += "?\(encoded)"
+        }
+        let reply: HTTPReply
+        do {
+            reply = try await client.send(call)
+        } catch let failure as HTTPFailure {
+            throw CommandFailure(
+                "\(endpoint) cannot be reached (\(failure)); start one with `vedette up`, or name one with --server")
+        }
+        guard (200..<300).contains(reply.status) else {
+            throw CommandFailure(ServerClient.words(of: reply))
+        }
+        return reply.body
+    }
+
+    private static func words(of reply: HTTPReply) -> String {
+        let parsed = try? JSONValue(parsing: reply.body)
+        if let text = parsed?["error"]?.text { return text }
+        let text = String(decoding: reply.body.prefix(2_000), as: UTF8.self)
+        return text.isEmpty ? "the server answered \(reply.status)" : text
+    }
+
+    static func environment(_ name: String) -> String? {
+        guard let value = getenv(name) else { return nil }
+        let text = String(cString: value)
+        return text.isEmpty ? nil : text
+    }
+}

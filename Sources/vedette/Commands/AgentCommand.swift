@@ -1,0 +1,45 @@
+internal import ArgumentParser
+
+/// `vedette agent`: watches this host and sends what it sees to a server.
+struct AgentCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "agent",
+        abstract: "Watch this host and send what it sees to a server.")
+
+    @Option(name: .long, help: "The server to send to, for example http://10.0.0.5:9797.")
+    var server: String
+
+    @Option(name: .long, help: "The folder for the spool, positions and identity.")
+    var data = "./vedette-agent"
+
+    @OptionGroup var host: HostOptions
+
+    @Option(name: .long, help: "The configuration file (YAML); only its `agent` section is used.")
+    var config: String?
+
+    @Option(name: .long, help: "A file that holds the access token for the server.")
+    var tokenFile: String?
+
+    func run() async throws {
+        try await Composition.runAgent(self)
+    }
+}
+
+/// What an agent needs to know about its host.
+struct HostOptions: ParsableArguments {
+    @Option(name: .long, help: "The `node` label of what is sent. Default: the host's name.")
+    var node: String?
+
+    @Option(
+        name: .long,
+        help: "The Docker engine's socket. Default: $DOCKER_HOST, or unix:///var/run/docker.sock.")
+    var docker: String?
+
+    @Option(
+        name: .long,
+        help: "The allow-list of actions. Owned by root and writable by nobody else, or it is refused.")
+    var actions = "/etc/vedette/actions.yml"
+
+    @Option(name: .long, help: "How often metrics are read, for example 1s.")
+    var interval = "1s"
+}

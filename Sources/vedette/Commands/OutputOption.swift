@@ -1,0 +1,21 @@
+internal import ArgumentParser
+
+/// `-o table|json`: for people, or stable for programs.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case table
+    case json
+}
+
+/// Where the server is and how the answer is printed: the options that every asking command shares.
+struct ClientOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: "The server's address. Default: $VEDETTE_SERVER, or http://127.0.0.1:9797.")
+    var server: String?
+
+    @Option(name: .long, help: "A file that holds the access token. Default: $VEDETTE_TOKEN_FILE.")
+    var tokenFile: String?
+
+    @Option(name: [.short, .long], help: "How to print the answer: table or json.")
+    var output: OutputFormat = .table
+}

@@ -1,0 +1,74 @@
+internal import ArgumentParser
+internal import Glibc
+
+/// The command line of the one binary: what can be asked of it, and how wrong usage is answered.
+@main
+struct VedetteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vedette",
+        abstract: "Sees containers and hosts, keeps what they say, tells who must know, heals what it may.",
+        discussion: """
+            Begin with `vedette up`, which runs server and agent in one process on this host.
+            Every other command asks a running server, by default http://127.0.0.1:9797.
+
+            Exit status: 0 for success, 1 when what was asked for failed, 2 for wrong usage.
+            """,
+        version: BuildInformation.version,
+        subcommands: subcommands
+    )
+
+    /// The only place a subcommand is listed.
+    static let subcommands: [any ParsableCommand.Type] = [
+        UpCommand.self,
+        ServerCommand.self,
+        AgentCommand.self,
+        QueryCommand.self,
+        LogsCommand.self,
+        AlertsCommand.self,
+        RulesCommand.self,
+        RemediesCommand.self,
+        AuditCommand.self,
+        ConfigCommand.self,
+        InspectCommand.self,
+        TestCommand.self,
+        BenchCommand.self,
+    ]
+
+    /// Runs the command. ArgumentParser's own entry would exit with 64 on wrong usage; ours is 2.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            Terminal.error(failure.description)
+            Glibc.exit(1)
+        } catch {
+            exit(for: error)
+        }
+    }
+
+    private static func exit(for error: any Error) -> Never {
+        let code = exitCode(for: error)
+        let text = fullMessage(for: error)
+        if code == .success {
+            Terminal.write(text + "\n")
+            Glibc.exit(0)
+        }
+        if !text.isEmpty { Terminal.error(text, prefix: code == .validationFailure ? "" : "error: ") }
+        Glibc.exit(code == .validationFailure ? 2 : 1)
+    }
+}
+
+/// What was asked for could not be done: one message that says what, where and what to do. Exit status 1.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+
+    /// A failure in words.
+    init(_ description: String) {
+        self.description = description
+    }
+}

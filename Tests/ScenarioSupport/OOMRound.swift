@@ -1,0 +1,114 @@
+internal import Foundation
+
+/// One round of the story: a container runs into its memory limit, and everything that follows is awaited over HTTP.
+package struct OOMRound: Sendable {
+    /// The container's name and immutable id.
+    package let name: String
+    package let id: String
+    /// When the kernel killed it, by its own record.
+    package let killedNanoseconds: Int64
+    /// When the provider had read the whole firing message.
+    package let toldNanoseconds: Int64
+    /// When the container ran again, by the engine's own record.
+    package let restartedNanoseconds: Int64
+    /// When the resolved message arrived.
+    package let resolvedNanoseconds: Int64
+
+    package var secondsToWebhook: Double { Double(toldNanoseconds - killedNanoseconds) / 1e9 }
+    package var secondsToRestart: Double { Double(restartedNanoseconds - killedNanoseconds) / 1e9 }
+
+    /// Called as the story goes on: what happened, and seconds since the kill (nil before it).
+    package typealias Narrator = @Sendable (_ what: String, _ secondsSinceKill: Double?) -> Void
+
+    /// Plays one round on a stage. Throws `ScenarioError` naming the step that did not happen.
+    package static func play(
+        on stage: HealingStage, name: String, narrate: Narrator = { _, _ in }
+    ) async throws -> OOMRound {
+        let kernel = try KernelLog()
+        let id = try stage.engine.runContainer(name: name, memoryMegabytes: 32, script: HealingStage.leakingScript)
+        narrate("container \(name) runs with a limit of 32 MiB", nil)
+        let counter = "container_oom_events_total{name=\"\(name)\"}"
+        try await expect("the OOM counter exists with 0", 15) {
+            try await stage.vedette.instant(counter).first?.value == 0
+        }
+        narrate("its OOM counter exists and is 0", nil)
+        let startedBefore = try stage.engine.inspect(name, "{{.State.StartedAt}}")
+        try stage.engine.docker("exec", "-d", name, "touch", "/go")
+
+        var killed: Int64?
+        try await expect("the kernel kills it", 30) {
+            killed = kernel.kills().first { $0.cgroup.contains(id) }?.nanoseconds ?? killed
+            return killed != nil
+        }
+        guard let killed else { throw ScenarioError("unreachable: the kill was awaited") }
+        narrate("the kernel killed it: out of memory", 0)
+
+        var told: Int64?
+        try await expect("one firing message arrives", 30) {
+            told = stage.provider.accepted(status: "firing").first { $0.body.contains(id) }?.nanoseconds
+            return told != nil
+        }
+        let toldAt = told ?? 0
+        narrate("the webhook was called: firing", Double(toldAt - killed) / 1e9)
+
+        var restarted = ""
+        try await expect("the container runs again", 30) {
+            restarted = try stage.engine.inspect(name, "{{.State.StartedAt}}|{{.State.Running}}")
+            return restarted.hasSuffix("|true") && !restarted.hasPrefix(startedBefore)
+        }
+        let restartedAt = try nanoseconds(rfc3339: restarted.split(separator: "|").first.map(String.init) ?? "")
+        narrate("the agent restarted it", Double(restartedAt - killed) / 1e9)
+
+        try await expect("its last words are stored", 20) {
+            try await stage.vedette.lines("{container=\"\(name)\"} |= \"last words\"").contains("last words: leaking")
+        }
+        narrate("its last words are in the log store: \"last words: leaking\"", nil)
+
+        var resolved: Int64?
+        try await expect("one resolved message arrives", 60) {
+            resolved = stage.provider.accepted(status: "resolved").first { $0.body.contains(id) }?.nanoseconds
+            return resolved != nil
+        }
+        narrate("recovery told: resolved", Double((resolved ?? killed) - killed) / 1e9)
+        try await expect("the action is verified", 30) {
+            try await action(for: id, on: stage)?["state"].string == "verified"
+        }
+        narrate("the action is verified by the alert's own expression", nil)
+        return OOMRound(
+            name: name, id: id, killedNanoseconds: killed, toldNanoseconds: toldAt,
+            restartedNanoseconds: restartedAt, resolvedNanoseconds: resolved ?? 0)
+    }
+
+    /// The record of the action taken on a container; nil when there is none yet.
+    package static func action(for id: String, on stage: HealingStage) async throws -> JSONTree? {
+        let history = try await stage.vedette.json("/api/v1/remedies/history")
+        return history["data"]["actions"].array.first { $0["target"].string == id }
+    }
+
+    private static func expect(_ what: String, _ seconds: Double, _ condition: () async throws -> Bool) async throws {
+        var last: (any Error)?
+        let held = await eventually(seconds: seconds) {
+            do {
+                return try await condition()
+            } catch {
+                last = error
+                return false
+            }
+        }
+        guard held else {
+            throw ScenarioError("within \(seconds) s it did not happen that \(what)\(last.map { ": \($0)" } ?? "")")
+        }
+    }
+
+    /// Nanoseconds since 1970 of "2026-11-23T08:33:03.696303732Z".
+    package static func nanoseconds(rfc3339 text: String) throws -> Int64 {
+        let formatter = ISO8601DateFormatter()
+        formatter.formatOptions = [.withInternetDateTime]
+        let parts = text.split(whereSeparator: { $0 == "." || $0 == "Z" }).map(String.init)
+        guard let seconds = parts.first, let date = formatter.date(from: seconds + "Z") else {
+            throw ScenarioError("not a time: \(text)")
+        }
+        let fraction = parts.count > 1 ? (parts[1] + "000000000").prefix(9) : "0"
+        return Int64(date.timeIntervalSince1970) * 1_000_000_000 + (Int64(fraction) ?? 0)
+    }
+}
