@@ -104,7 +104,7 @@ public struct SampleBuffer: Sendable {
 /// The chunks of one series in time order. Used by one thread, may read from disk.
 public protocol SeriesCursor: AnyObject {
     var labels: Labels { get }
-    /// Fills `buffer` with the next chunk that touches the range, cut to it; false at the end. The caller owns it.
+    /// Fills `buffer` with the next chunk that touches the range, cut to it; false at the end.
     func next(into buffer: inout SampleBuffer) throws -> Bool
 }
 

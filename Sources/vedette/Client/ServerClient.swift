@@ -35,7 +35,8 @@ struct ServerClient {
         do {
             return try JSONValue(parsing: body)
         } catch {
-            throw CommandFailure("\(endpoint) answered \(path) with something that is not JSON (\(error)); is it a Vedette?")
+            throw CommandFailure(
+                "\(endpoint) answered \(path) with something that is not JSON (\(error)); is it a Vedette?")
         }
     }
 

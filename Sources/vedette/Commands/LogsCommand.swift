@@ -75,7 +75,8 @@ struct LogsSearchCommand: AsyncParsableCommand {
             return
         }
         let parameters = [
-            ("query", query), ("start", "\(start)"), ("end", "\(end)"), ("limit", "\(maximum)"), ("direction", "backward"),
+            ("query", query), ("start", "\(start)"), ("end", "\(end)"), ("limit", "\(maximum)"),
+            ("direction", "backward"),
         ]
         let data = try await server.data("/loki/api/v1/query_range", parameters)
         if client.output == .json {

@@ -48,7 +48,8 @@ struct QueryCommand: AsyncParsableCommand {
         var path = "/api/v1/query"
         if let range {
             let span = try TimeArgument.duration(range, option: "--range")
-            let stepMilliseconds = try step.map { try TimeArgument.duration($0, option: "--step") } ?? max(span / 60, 1_000)
+            let stepMilliseconds =
+                try step.map { try TimeArgument.duration($0, option: "--step") } ?? max(span / 60, 1_000)
             path = "/api/v1/query_range"
             parameters += [
                 ("start", Timestamps.seconds(milliseconds: end / 1_000_000 - span)),
@@ -110,7 +111,8 @@ enum QueryPrinter {
         guard !elements.isEmpty else { return "no series\n" }
         let (names, cells) = columns(elements)
         var table = TextTable(
-            names + ["min", "max", "last", "plot"], alignments: names.map { _ in .left } + [.right, .right, .right, .left])
+            names + ["min", "max", "last", "plot"],
+            alignments: names.map { _ in .left } + [.right, .right, .right, .left])
         for (element, cells) in zip(elements, cells) {
             let values = (element["values"]?.elements ?? []).compactMap { $0[1]?.text.flatMap(Double.init) }
             let finite = values.filter(\.isFinite)

@@ -1,0 +1,112 @@
+internal import Disk
+internal import Telemetry
+internal import Wire
+
+/// The one YAML file of a process: what can be changed while it runs. Flags are for what cannot.
+struct ConfigurationFile: Sendable {
+    /// Who may do what: a token from a file, and the permissions it gives.
+    struct Token: Sendable {
+        var name: String
+        var file: String
+        /// Of read, ingest, silence, act, admin.
+        var permissions: [String]
+        var place: YAMLValue
+    }
+
+    /// Certificate and key for TLS, as PEM files.
+    struct TLS: Sendable {
+        var certificateFile: String
+        var keyFile: String
+        /// Clients must show a certificate of this authority; nil when they need none.
+        var clientAuthorityFile: String?
+    }
+
+    var tokens: [Token] = []
+    var tls: TLS?
+    var queryTimeoutMilliseconds: Int64 = 120_000
+    var queryConcurrency: Int64 = 0
+    var evaluationIntervalMilliseconds: Int64 = 1_000
+    var retentionMetricsMilliseconds: Int64?
+    var retentionLogsMilliseconds: Int64?
+    var agentIntervalMilliseconds: Int64?
+    var agentDocker: String?
+    var agentActions: String?
+    /// The `alerting` section, read by the alerting room; nil when absent.
+    var alerting: YAMLValue?
+    var scrapeConfigs: [ScrapeConfiguration] = []
+
+    /// A file that says nothing: the defaults.
+    init() {}
+
+    /// Reads and checks a file. Throws `ConfigurationError` with its place, or `CommandFailure` when it cannot be read.
+    static func read(_ path: String) throws -> ConfigurationFile {
+        let bytes: [UInt8]
+        do {
+            bytes = try AtomicFile.read(path, in: SystemStorage(), maximumBytes: 16 << 20)
+        } catch {
+            throw CommandFailure("the configuration cannot be read: \(error)")
+        }
+        return try ConfigurationFile(parsing: String(decoding: bytes, as: UTF8.self), file: path)
+    }
+
+    /// Checks the text of a file.
+    init(parsing text: String, file: String) throws(ConfigurationError) {
+        guard let root = try YAMLValue.parse(text, file: file) else { return }
+        var mapping = try root.mapping()
+        if let server = mapping.optional("server") { try readServer(server) }
+        if let agent = mapping.optional("agent") { try readAgent(agent) }
+        if let retention = mapping.optional("retention") { try readRetention(retention) }
+        for element in try mapping.elements("scrape_configs") {
+            scrapeConfigs.append(try ScrapeConfiguration(element))
+        }
+        alerting = mapping.optional("alerting")
+        try mapping.finish()
+    }
+
+    private mutating func readServer(_ value: YAMLValue) throws(ConfigurationError) {
+        var mapping = try value.mapping()
+        for element in try mapping.elements("tokens") {
+            var token = try element.mapping()
+            let name = try token.required("name").text()
+            let file = try token.required("file").text()
+            let permissions = try token.required("permissions").texts()
+            try token.finish()
+            tokens.append(Token(name: name, file: file, permissions: permissions, place: element))
+        }
+        if let section = mapping.optional("tls") {
+            var tlsMapping = try section.mapping()
+            tls = TLS(
+                certificateFile: try tlsMapping.required("certificate_file").text(),
+                keyFile: try tlsMapping.required("key_file").text(),
+                clientAuthorityFile: try tlsMapping.text("client_ca_file"))
+            try tlsMapping.finish()
+        }
+        queryTimeoutMilliseconds = try mapping.durationMilliseconds("query_timeout") ?? queryTimeoutMilliseconds
+        queryConcurrency = try mapping.integer("query_concurrency", in: 1...1_024) ?? 0
+        evaluationIntervalMilliseconds =
+            try mapping.durationMilliseconds("evaluation_interval") ?? evaluationIntervalMilliseconds
+        try mapping.finish()
+    }
+
+    private mutating func readAgent(_ value: YAMLValue) throws(ConfigurationError) {
+        var mapping = try value.mapping()
+        agentIntervalMilliseconds = try mapping.durationMilliseconds("interval")
+        agentDocker = try mapping.text("docker")
+        agentActions = try mapping.text("actions")
+        try mapping.finish()
+    }
+
+    private mutating func readRetention(_ value: YAMLValue) throws(ConfigurationError) {
+        var mapping = try value.mapping()
+        retentionMetricsMilliseconds = try ConfigurationFile.retention(mapping.optional("metrics"))
+        retentionLogsMilliseconds = try ConfigurationFile.retention(mapping.optional("logs"))
+        try mapping.finish()
+    }
+
+    /// A duration, or 0 for ever.
+    private static func retention(_ value: YAMLValue?) throws(ConfigurationError) -> Int64? {
+        guard let value else { return nil }
+        if try value.text() == "0" { return 0 }
+        return try value.durationMilliseconds()
+    }
+}

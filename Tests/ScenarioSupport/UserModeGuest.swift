@@ -1,0 +1,118 @@
+internal import Foundation
+internal import Glibc
+internal import Synchronization
+
+/// A user-mode Linux guest with its data on a block image, whose power can be cut.
+package final class UserModeGuest {
+    /// What the loader sends.
+    package enum Signal: String, Sendable, CaseIterable {
+        case samples
+        case lines
+    }
+
+    /// What one boot said before its power was cut.
+    package struct Run: Sendable {
+        /// The last batch of each signal that this boot acknowledged.
+        package var acknowledged: [Signal: Int] = [:]
+        /// What is stored of the boot before: the last batch, and how many there are.
+        package var stored: [Signal: (last: Int, count: Int)] = [:]
+        package var console = ""
+    }
+
+    /// Why no guest can run here; nil when one can.
+    package static var reasonForAbsence: String? {
+        guard getuid() == 0 else { return "needs root for the guest's image" }
+        for program in ["linux.uml", "busybox", "mkfs.ext4", "e2fsck"] where ChildProcess.find(program) == nil {
+            return "\(program) is not in PATH"
+        }
+        guard FileManager.default.fileExists(atPath: loader) else { return "\(loader) is not built" }
+        return nil
+    }
+
+    private static var loader: String {
+        URL(fileURLWithPath: VedetteProcess.binary).deletingLastPathComponent()
+            .appendingPathComponent("vedette-loader").path
+    }
+
+    private let scratch: ScratchFolder
+
+    /// Makes the guest's root folder and an empty image.
+    package init() throws {
+        scratch = try ScratchFolder("guest")
+        guard let busybox = ChildProcess.find("busybox") else { throw ScenarioError("busybox is not in PATH") }
+        let root = scratch.file("root")
+        let make = """
+            set -e; r=\(root); mkdir -p $r/bin $r/dev $r/proc $r/sys $r/tmp $r/data
+            cp \(busybox) $r/bin/busybox
+            for a in sh mount mknod ifconfig sleep poweroff; do ln -s busybox $r/bin/$a; done
+            for p in \(VedetteProcess.binary) \(UserModeGuest.loader); do
+              cp $p $r/bin/
+              for l in $(ldd $p | grep -o '/[^ ]*'); do mkdir -p $r$(dirname $l); cp -L $l $r$l; done
+            done
+            truncate -s 512M \(scratch.file("disk.img")); mkfs.ext4 -q -F \(scratch.file("disk.img"))
+            """
+        let (status, output) = try ChildProcess.run("sh", ["-c", make])
+        guard status == 0 else { throw ScenarioError("the guest could not be made: \(output)") }
+    }
+
+    /// Removes it.
+    package func remove() { scratch.remove() }
+
+    /// Repairs the file system, boots, and cuts the power some time after the first acknowledgement of this boot.
+    package func boot(run: Int, cutAfterMilliseconds: UInt64) async throws -> Run {
+        let check = try ChildProcess.run("e2fsck", ["-fy", scratch.file("disk.img")])
+        guard check.status < 4 else { throw ScenarioError("e2fsck: \(check.output)") }
+        try scratch.write("root/cut.sh", script(run: run))
+        chmod(scratch.file("root/cut.sh"), 0o755)
+        let guest = try ChildProcess(
+            "linux.uml",
+            [
+                "mem=768M", "root=/dev/root", "rootfstype=hostfs", "rootflags=\(scratch.file("root"))", "rw",
+                "init=/cut.sh", "ubd0=\(scratch.file("disk.img"))", "con=null", "con0=null,fd:1", "ssl=null", "quiet",
+            ],
+            logPath: scratch.file("console.\(run)"), folder: scratch.path)
+        let isLoading = await eventually(seconds: 60) { !guest.isRunning || guest.output.contains("ack ") }
+        try await Task.sleep(nanoseconds: cutAfterMilliseconds * 1_000_000)
+        guest.signal(SIGKILL)
+        _ = await guest.waitForEnd(seconds: 10)
+        // The guest's other processes are children of the first; none may go on writing.
+        _ = try ChildProcess.run("pkill", ["-9", "-f", "ubd0=\(scratch.file("disk.img"))"])
+        var result = UserModeGuest.parse(guest.output)
+        if !isLoading { result.console += "\n(no acknowledgement within 60 s)" }
+        return result
+    }
+
+    private func script(run: Int) -> String {
+        """
+        #!/bin/sh
+        export PATH=/bin
+        mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /tmp
+        mount -t devtmpfs dev /dev 2>/dev/null
+        [ -e /dev/ubda ] || mknod /dev/ubda b 98 0
+        mount -t ext4 /dev/ubda /data || echo "the image cannot be mounted"
+        ifconfig lo 127.0.0.1 up
+        vedette server --data /data/vedette --listen 127.0.0.1:9797 --memory 400MiB > /tmp/server.log 2>&1 &
+        vedette-loader http://127.0.0.1:9797 \(run) || { cat /tmp/server.log; }
+        sleep 100
+        """
+    }
+
+    /// Lines "ack SIGNAL N" and "stored SIGNAL LAST COUNT"; a line the power cut short counts for nothing.
+    static func parse(_ console: String) -> Run {
+        var run = Run()
+        run.console = console
+        for line in console.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+            let words = line.split(whereSeparator: { $0 == " " || $0 == "\r" }).map(String.init)
+            if words.count == 3, words[0] == "ack", let signal = Signal(rawValue: words[1]), let number = Int(words[2])
+            {
+                run.acknowledged[signal] = max(run.acknowledged[signal] ?? 0, number)
+            }
+            if words.count == 4, words[0] == "stored", let signal = Signal(rawValue: words[1]),
+                let last = Int(words[2]), let count = Int(words[3])
+            {
+                run.stored[signal] = (last, count)
+            }
+        }
+        return run
+    }
+}
