@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// Everything one story of trouble and healing needs: an engine, a provider, rules, a remedy, an allow-list, the binary.
+/// Everything a story of trouble needs: an engine, a provider, rules, a remedy, an allow-list, the binary.
 package final class HealingStage: @unchecked Sendable {
     package let scratch: ScratchFolder
     package let engine: DockerEngine

@@ -18,7 +18,7 @@ enum TextRules {
         return offences
     }
 
-    /// Functions over 70 lines, from the line of `func`, `init` or `deinit` to the brace that closes at its indentation.
+    /// Functions over 70 lines, from the line of `func` or `init` to the brace that closes at its indentation.
     static func functionLengths(_ file: SourceFile) -> [Offence] {
         var offences: [Offence] = []
         var open: (start: Int, indent: Int)?

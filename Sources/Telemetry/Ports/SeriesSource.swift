@@ -73,7 +73,8 @@ public struct ChunkAggregate: Hashable, Sendable {
 /// One chunk of one series, in columns that are reused from chunk to chunk.
 ///
 /// Shape: `timesMilliseconds` and `values` are as long as each other, times strictly rising;
-/// `startTimesMilliseconds` is empty or as long. Stale markers are in `values`. A histogram chunk fills `histograms` instead of `values`.
+/// `startTimesMilliseconds` is empty or as long. Stale markers are in `values`. A histogram chunk fills `histograms`
+/// instead of `values`.
 /// When `aggregate` is set the columns are empty and the chunk lies wholly within the request's range.
 public struct SampleBuffer: Sendable {
     public var timesMilliseconds: [Int64]

@@ -9,8 +9,8 @@ enum TimeArgument {
         if let ago = try? Durations.milliseconds(prometheus: text) { return now - ago * 1_000_000 }
         if let seconds = Double(text) { return Int64(seconds * 1e9) }
         throw CommandFailure(
-            "\(option) \(text) is no time; write a duration ago (5m), RFC 3339 (2026-11-23T10:00:00Z) or seconds since 1970"
-        )
+            "\(option) \(text) is no time; write a duration ago (5m), RFC 3339 (2026-11-23T10:00:00Z) "
+                + "or seconds since 1970")
     }
 
     /// A duration such as 30s or 1h; `option` names the option in the error.
