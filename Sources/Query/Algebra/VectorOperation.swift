@@ -1,0 +1,221 @@
+internal import Telemetry
+
+/// Arithmetic and comparison between two vectors: series that share a signature meet, one to one or one to many.
+///
+/// Source: `VectorBinop` in Prometheus 3.14's `promql/engine.go`, turned from step-by-step to series-by-series.
+struct VectorOperation {
+    let operation: BinaryOperator
+    let matching: VectorMatching
+    let returnsBool: Bool
+    let steps: Int
+
+    private var isSwapped: Bool { matching.cardinality == .oneToMany }
+
+    func evaluate(_ left: [SeriesColumn], _ right: [SeriesColumn]) throws(QueryError) -> [SeriesColumn] {
+        // "Many" is the side whose labels the result keeps; for one-to-one the left.
+        let many = isSwapped ? right : left
+        let one = isSwapped ? left : right
+        var sides = try OneSide(one, matching, isSwapped: isSwapped)
+        var results = Results(steps: steps, isOneToOne: matching.cardinality == .oneToOne)
+        for column in many {
+            let signature = LabelSets.signature(column.labels, matching)
+            try combine(column, signature, &sides, &results)
+        }
+        if (isSwapped ? matching.fillRight : matching.fillLeft) != nil { try fillMany(sides, &results) }
+        return results.columns.filter { !$0.isEmpty }
+    }
+
+    /// One series of the "many" side with its partner, which may change from step to step.
+    private func combine(
+        _ column: SeriesColumn, _ signature: Labels, _ sides: inout OneSide, _ results: inout Results
+    ) throws(QueryError) {
+        let group = sides.places[signature]
+        let fill = isSwapped ? matching.fillLeft : matching.fillRight
+        if group == nil, fill == nil { return }
+        var target = Target()
+        for step in 0..<steps where column.hasNumber(at: step) {
+            var partner: Int?
+            if let group {
+                sides.groups[group].isMatched[step] = true
+                partner = sides.groups[group].partner(at: step, sides.columns)
+            }
+            let other: Double
+            if let partner {
+                other = sides.columns[partner].values[step]
+            } else if let fill {
+                other = fill
+            } else {
+                continue
+            }
+            if target.partner != partner || !target.isKnown {
+                let labels = partner.map { sides.columns[$0].labels } ?? signature
+                target = Target(partner: partner, place: results.place(resultLabels(column.labels, labels)))
+            }
+            try put(column.values[step], other, at: step, target.place, signature, &results)
+        }
+    }
+
+    /// Where the values of the present pair of series go.
+    private struct Target {
+        var partner: Int?
+        var place = 0
+        var isKnown = false
+
+        init() {}
+
+        init(partner: Int?, place: Int) {
+            self.partner = partner
+            self.place = place
+            isKnown = true
+        }
+    }
+
+    /// Series of the "one" side that met nobody, with a number in place of the missing partner.
+    private func fillMany(_ sides: OneSide, _ results: inout Results) throws(QueryError) {
+        guard let fill = isSwapped ? matching.fillRight : matching.fillLeft else { return }
+        for (signature, place) in sides.places {
+            let group = sides.groups[place]
+            for step in 0..<steps where !group.isMatched[step] {
+                guard let partner = group.partner(at: step, sides.columns) else { continue }
+                let place = results.place(resultLabels(signature, sides.columns[partner].labels))
+                try put(fill, sides.columns[partner].values[step], at: step, place, signature, &results)
+            }
+        }
+    }
+
+    private func put(
+        _ many: Double, _ one: Double, at step: Int, _ place: Int, _ signature: Labels, _ results: inout Results
+    ) throws(QueryError) {
+        let (left, right) = isSwapped ? (one, many) : (many, one)
+        try results.claim(place, signature, at: step)
+        if operation.isComparison {
+            let holds = Arithmetic.holds(operation, left, right)
+            if returnsBool {
+                results.columns[place].values[step] = holds ? 1 : 0
+                results.columns[place].dropsName = true
+            } else if holds {
+                results.columns[place].values[step] = left
+            }
+            return
+        }
+        guard operation != .trimUpper, operation != .trimLower else { return }
+        results.columns[place].values[step] = Arithmetic.apply(operation, left, right)
+    }
+
+    /// The labels of a result: those of the "many" side, less what matching leaves out, plus what it copies.
+    private func resultLabels(_ many: Labels, _ one: Labels) -> Labels {
+        var labels = many
+        if operation.changesMeaning { labels = LabelSets.withoutMetadata(labels) }
+        if matching.cardinality == .oneToOne {
+            let names = Set(matching.labels)
+            labels = matching.isOn ? labels.keeping(names) : labels.dropping(names)
+        }
+        for name in matching.included { labels = labels.setting(name, to: one[name]) }
+        return labels
+    }
+}
+
+/// The side of a match on which at most one series per signature may have a value at a step.
+private struct OneSide {
+    struct Group {
+        var members: [Int]
+        /// Whether the step's value met a partner.
+        var isMatched: [Bool]
+
+        /// The member with a value at the step.
+        func partner(at step: Int, _ columns: [SeriesColumn]) -> Int? {
+            members.count == 1
+                ? (columns[members[0]].hasNumber(at: step) ? members[0] : nil)
+                : members.first { columns[$0].hasNumber(at: step) }
+        }
+    }
+
+    let columns: [SeriesColumn]
+    private(set) var places: [Labels: Int] = [:]
+    var groups: [Group] = []
+
+    init(_ columns: [SeriesColumn], _ matching: VectorMatching, isSwapped: Bool) throws(QueryError) {
+        self.columns = columns
+        for (index, column) in columns.enumerated() {
+            let signature = LabelSets.signature(column.labels, matching)
+            guard let place = places[signature] else {
+                places[signature] = groups.count
+                groups.append(
+                    Group(members: [index], isMatched: [Bool](repeating: false, count: column.values.count)))
+                continue
+            }
+            for other in groups[place].members {
+                for step in column.values.indices
+                where column.isPresent(at: step) && columns[other].isPresent(at: step) {
+                    throw OneSide.duplicate(columns[other].labels, column.labels, matching, isSwapped: isSwapped)
+                }
+            }
+            groups[place].members.append(index)
+        }
+    }
+
+    private static func duplicate(
+        _ first: Labels, _ second: Labels, _ matching: VectorMatching, isSwapped: Bool
+    ) -> QueryError {
+        let texts = [first.description, second.description].sorted()
+        return QueryError(
+            .execution,
+            "found duplicate series for the match group \(LabelSets.signature(first, matching).bracedDescription) on the "
+                + "\(isSwapped ? "left" : "right") hand-side of the operation: [\(texts[0]), \(texts[1])]"
+                + ";many-to-many matching not allowed: matching labels must be unique on one side")
+    }
+}
+
+/// The series of a result as they come up, and which steps of them are taken.
+private struct Results {
+    let steps: Int
+    let isOneToOne: Bool
+    var columns: [SeriesColumn] = []
+    private var places: [Labels: Int] = [:]
+    /// Per result (one-to-many) or per signature (one-to-one): the steps that already have a match.
+    private var claims: [Labels: [Bool]] = [:]
+    private var claimsByPlace: [[Bool]] = []
+
+    init(steps: Int, isOneToOne: Bool) {
+        self.steps = steps
+        self.isOneToOne = isOneToOne
+    }
+
+    mutating func place(_ labels: Labels) -> Int {
+        if let place = places[labels] { return place }
+        places[labels] = columns.count
+        columns.append(SeriesColumn(labels: labels, count: steps))
+        claimsByPlace.append([Bool](repeating: false, count: steps))
+        return columns.count - 1
+    }
+
+    /// Takes a step for a result; it must not have been taken before, even by a comparison that did not hold.
+    mutating func claim(_ place: Int, _ signature: Labels, at step: Int) throws(QueryError) {
+        if isOneToOne {
+            let isTaken = claims[signature, default: [Bool](repeating: false, count: steps)][step]
+            if isTaken {
+                throw QueryError(
+                    .execution,
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
+            }
+            claims[signature]?[step] = true
+            if claims[signature] == nil {
+                claims[signature] = [Bool](repeating: false, count: steps)
+                claims[signature]?[step] = true
+            }
+        } else if claimsByPlace[place][step] {
+            throw QueryError(
+                .execution, "multiple matches for labels: grouping labels must ensure unique matches")
+        } else {
+            claimsByPlace[place][step] = true
+        }
+    }
+}
+
+extension Labels {
+    /// The notation that is in braces even where there is nothing but a name.
+    var bracedDescription: String {
+        let text = description
+        return text.contains("{") ? text : "{\(Labels.metricNameLabel)=\(GoText.quoted(text))}"
+    }
+}

@@ -1,0 +1,40 @@
+internal import Telemetry
+
+/// Range vectors as answers in themselves: `metric[5m]` and `expression[5m:1m]` at one time.
+extension Evaluator {
+    func points(of expression: Expression) throws -> [SeriesPoints] {
+        switch expression.unwrapped {
+        case .matrix(let matrix): return try points(of: matrix).sorted { $0.labels < $1.labels }
+        case .subquery(let subquery):
+            let (columns, grid) = try evaluated(subquery)
+            let finished = try MergedColumns.finished(columns)
+            return finished.map { $0.points(at: grid) }.filter { !$0.isEmpty }.sorted { $0.labels < $1.labels }
+        default: return []
+        }
+    }
+
+    private func points(of matrix: MatrixSelector) throws -> [SeriesPoints] {
+        if let extent = matrix.selector.extent { throw notSupported(extent.rawValue, at: matrix.span) }
+        let end = StepTimes(matrix.selector.modifiers, times).startMilliseconds
+        let length = matrix.range.preparedMilliseconds
+        let hints = SelectHints(windowMilliseconds: length)
+        let run = SampleRun()
+        var buffer = SampleBuffer()
+        var result: [SeriesPoints] = []
+        for cursor in try cursors(matrix.selector, from: end &- length &+ 1, through: end, hints: hints) {
+            try context.check()
+            run.removeAll()
+            while try cursor.next(into: &buffer) {
+                try countDecoded(buffer)
+                run.append(buffer)
+            }
+            guard !run.isEmpty else { continue }
+            try context.reserve(run.times.count * 16 + run.histograms.count * 400)
+            result.append(
+                SeriesPoints(
+                    labels: cursor.labels, timesMilliseconds: run.times, values: run.values,
+                    histogramTimesMilliseconds: run.histogramTimes, histograms: run.histograms))
+        }
+        return result
+    }
+}

@@ -1,0 +1,220 @@
+internal import Telemetry
+
+extension Functions {
+    /// Functions that fold the samples of a range into one value.
+    static let windowFunctions: [Function] = [
+        overTime("sum_over_time", sum),
+        overTime("avg_over_time", mean),
+        overTime("min_over_time") { extreme($0, &$1) { $1 < $0 } },
+        overTime("max_over_time") { extreme($0, &$1) { $1 > $0 } },
+        overTime("count_over_time", count),
+        overTime("present_over_time", present),
+        overTime("last_over_time", keepsName: true) { last($0, &$1, fromEnd: true) },
+        overTime("first_over_time", keepsName: true) { last($0, &$1, fromEnd: false) },
+        overTime("stddev_over_time") { variance($0, &$1) { $0.squareRoot() } },
+        overTime("stdvar_over_time") { variance($0, &$1) { $0 } },
+        overTime("mad_over_time", medianDeviation),
+        overTime("ts_of_min_over_time") { timeOfExtreme($0, &$1) { $1 <= $0 } },
+        overTime("ts_of_max_over_time") { timeOfExtreme($0, &$1) { $1 >= $0 } },
+        overTime("ts_of_first_over_time") { timeOfEdge($0, &$1, fromEnd: false) },
+        overTime("ts_of_last_over_time") { timeOfEdge($0, &$1, fromEnd: true) },
+        Function("quantile_over_time", [.scalar, .matrix], .window(WindowFunction(evaluate: quantile))),
+        Function("absent_over_time", [.matrix], .general(absentOverTime)),
+    ]
+
+    private static func overTime(
+        _ name: String, keepsName: Bool = false,
+        _ evaluate: @escaping @Sendable (WindowInput, inout SeriesColumn) throws -> Void
+    ) -> Function {
+        Function(name, [.matrix], .window(WindowFunction(keepsName: keepsName, evaluate: evaluate)))
+    }
+
+    // MARK: Sums
+
+    @Sendable private static func sum(_ input: WindowInput, _ column: inout SeriesColumn) throws {
+        try input.refuseHistograms()
+        if input.windowsOverlapMuch {
+            var sliding = SlidingFold<KahanSum>(
+                make: { KahanSum($0) },
+                combine: { left, right in
+                    var sum = left
+                    sum.add(right)
+                    return sum
+                })
+            return input.run.values.withUnsafeBufferPointer { values in
+                for step in 0..<input.stepCount where !input.windows[step].isEmpty && !input.isMixed(step) {
+                    column.values[step] = sliding.fold(input.windows[step], of: values)?.value ?? .nan
+                }
+            }
+        }
+        input.forEachWindow(&column) { step, values in
+            if input.isMixed(step) { return nil }
+            var sum = KahanSum()
+            for value in values { sum.add(value) }
+            return sum.value
+        }
+    }
+
+    @Sendable private static func mean(_ input: WindowInput, _ column: inout SeriesColumn) throws {
+        try input.refuseHistograms()
+        input.forEachWindow(&column) { step, values in
+            if input.isMixed(step) { return nil }
+            var mean = RunningMean(values[0])
+            for value in values.dropFirst() { mean.add(value) }
+            return mean.value
+        }
+    }
+
+    @Sendable private static func count(_ input: WindowInput, _ column: inout SeriesColumn) {
+        for step in 0..<input.stepCount {
+            let count = input.windows[step].count + input.histogramWindows[step].count
+            if count > 0 { column.values[step] = Double(count) }
+        }
+    }
+
+    @Sendable private static func present(_ input: WindowInput, _ column: inout SeriesColumn) {
+        for step in 0..<input.stepCount
+        where !input.windows[step].isEmpty || !input.histogramWindows[step].isEmpty {
+            column.values[step] = 1
+        }
+    }
+
+    // MARK: Extremes
+
+    private static func extreme(
+        _ input: WindowInput, _ column: inout SeriesColumn, _ isBetter: @escaping (Double, Double) -> Bool
+    ) {
+        input.informOfIgnoredHistograms()
+        if input.windowsOverlapMuch {
+            var sliding = SlidingFold<Double>(
+                make: { $0 }, combine: { isBetter($0, $1) || $0.isNaN ? $1 : $0 })
+            return input.run.values.withUnsafeBufferPointer { values in
+                for step in 0..<input.stepCount where !input.windows[step].isEmpty {
+                    column.values[step] = sliding.fold(input.windows[step], of: values) ?? .nan
+                }
+            }
+        }
+        input.forEachWindow(&column) { _, values in
+            var best = values[0]
+            for value in values where isBetter(best, value) || best.isNaN { best = value }
+            return best
+        }
+    }
+
+    private static func timeOfExtreme(
+        _ input: WindowInput, _ column: inout SeriesColumn, _ isBetter: (Double, Double) -> Bool
+    ) {
+        input.informOfIgnoredHistograms()
+        for step in 0..<input.stepCount {
+            let window = input.windows[step]
+            guard var best = window.first else { continue }
+            for index in window {
+                let value = input.run.values[best]
+                if isBetter(value, input.run.values[index]) || value.isNaN { best = index }
+            }
+            column.values[step] = Double(input.run.times[best]) / 1000
+        }
+    }
+
+    // MARK: Edges
+
+    /// The newest or oldest sample of the window, be it a number or a histogram.
+    private static func last(_ input: WindowInput, _ column: inout SeriesColumn, fromEnd: Bool) {
+        for step in 0..<input.stepCount {
+            let number = edge(input.windows[step], fromEnd: fromEnd)
+            let histogram = edge(input.histogramWindows[step], fromEnd: fromEnd)
+            if let histogram {
+                let time = input.run.histogramTimes[histogram]
+                let isNumberCloser = number.map { (input.run.times[$0] > time) == fromEnd } ?? false
+                if !isNumberCloser {
+                    column.set(input.run.histograms[histogram], at: step)
+                    continue
+                }
+            }
+            if let number { column.values[step] = input.run.values[number] }
+        }
+    }
+
+    private static func timeOfEdge(_ input: WindowInput, _ column: inout SeriesColumn, fromEnd: Bool) {
+        for step in 0..<input.stepCount {
+            let number = edge(input.windows[step], fromEnd: fromEnd).map { input.run.times[$0] }
+            let histogram = edge(input.histogramWindows[step], fromEnd: fromEnd).map { input.run.histogramTimes[$0] }
+            let found = [number, histogram].compactMap { $0 }
+            guard let time = fromEnd ? found.max() : found.min() else { continue }
+            column.values[step] = Double(time) / 1000
+        }
+    }
+
+    private static func edge(_ window: Range<Int>, fromEnd: Bool) -> Int? { fromEnd ? window.last : window.first }
+
+    // MARK: Spread
+
+    private static func variance(
+        _ input: WindowInput, _ column: inout SeriesColumn, _ finish: (Double) -> Double
+    ) {
+        input.informOfIgnoredHistograms()
+        input.forEachWindow(&column) { _, values in
+            // Welford 1962, with compensated sums.
+            var count: Double = 0
+            var mean = KahanSum()
+            var squares = KahanSum()
+            for value in values {
+                count += 1
+                let delta = value - (mean.sum + mean.compensation)
+                mean.add(delta / count)
+                squares.add(delta * (value - (mean.sum + mean.compensation)))
+            }
+            return finish((squares.sum + squares.compensation) / count)
+        }
+    }
+
+    @Sendable private static func medianDeviation(_ input: WindowInput, _ column: inout SeriesColumn) {
+        input.informOfIgnoredHistograms()
+        input.forEachWindow(&column) { _, values in
+            if values.contains(where: \.isNaN) { return .nan }
+            let median = Quantile.of(Array(values), 0.5)
+            return Quantile.of(values.map { abs($0 - median) }, 0.5)
+        }
+    }
+
+    @Sendable private static func quantile(_ input: WindowInput, _ column: inout SeriesColumn) {
+        input.informOfIgnoredHistograms()
+        var isWarned = false
+        input.forEachWindow(&column) { step, values in
+            let rank = input.scalars[0][step]
+            if !isWarned, !(rank >= 0 && rank <= 1) {
+                isWarned = true
+                Quantile.warn(rank, at: input.call.arguments[0].span, input.evaluator)
+            }
+            return Quantile.of(Array(values), rank)
+        }
+    }
+
+    // MARK: Absence
+
+    @Sendable private static func absentOverTime(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
+        let presence = try evaluator.windows(WindowFunction(evaluate: present), call)
+        return .vector(absence(of: presence, like: call.arguments[0], steps: evaluator.times.count))
+    }
+}
+
+/// Quantiles of plain numbers, linearly interpolated between ranks.
+enum Quantile {
+    /// The `rank` quantile of `values`, which may be in any order. Below 0 it is -Inf, above 1 +Inf.
+    static func of(_ values: [Double], _ rank: Double) -> Double {
+        if values.isEmpty || rank.isNaN { return .nan }
+        if rank < 0 { return -.infinity }
+        if rank > 1 { return .infinity }
+        // NaN sorts first.
+        let sorted = values.sorted { $0.isNaN ? !$1.isNaN : $0 < $1 }
+        let place = rank * Double(sorted.count - 1)
+        let lower = max(0, Int(place))
+        let upper = min(sorted.count - 1, lower + 1)
+        let weight = place - Double(lower)
+        return sorted[lower] * (1 - weight) + sorted[upper] * weight
+    }
+
+    static func warn(_ rank: Double, at span: SourceSpan, _ evaluator: Evaluator) {
+        evaluator.warn("quantile value should be between 0 and 1, got \(GoText.general(rank))", at: span)
+    }
+}

@@ -1,0 +1,81 @@
+internal import Query
+internal import Telemetry
+internal import TestSupport
+internal import Testing
+
+/// The engine's surface: what callers see of answers, errors and limits.
+struct EngineTests {
+    private let store = MemorySeriesSource()
+    private let context = QueryContext(clock: ManualClock())
+
+    /// Two counters of four samples, a minute apart.
+    private func load() async throws {
+        var group = SampleGroup()
+        for minute in 0..<4 {
+            for job in ["a", "b"] {
+                let labels = Labels(["__name__": "requests_total", "job": job])
+                let value = Double(minute) * (job == "a" ? 60 : 120)
+                group.append(labels, milliseconds: Int64(minute) * 60_000, value: value)
+            }
+        }
+        _ = try await store.append(SampleBatch(groups: [group]))
+    }
+
+    @Test func anInstantSelectorAnswersTheLastSample() async throws {
+        try await load()
+        let value = try Engine(series: store).instant("requests_total", atMilliseconds: 150_000, in: context)
+        guard case .vector(let points) = value else { throw QueryError(.execution, "\(value.typeName)") }
+        #expect(points.map(\.value) == [120, 240])
+        #expect(points.map(\.milliseconds) == [150_000, 150_000])
+    }
+
+    @Test func aRangeQueryAnswersPointsPerSeries() async throws {
+        try await load()
+        let value = try Engine(series: store).range(
+            "sum(rate(requests_total[2m]))", startMilliseconds: 120_000, endMilliseconds: 180_000,
+            stepMilliseconds: 30_000, in: context)
+        guard case .matrix(let series) = value else { throw QueryError(.execution, "\(value.typeName)") }
+        #expect(series.count == 1)
+        #expect(series[0].timesMilliseconds == [120_000, 150_000, 180_000])
+        #expect(series[0].values.allSatisfy { abs($0 - 3) < 1e-9 })
+    }
+
+    @Test func whatIsNotEvaluatedSaysSoWithItsPlace() throws {
+        let error = #expect(throws: QueryError.self) {
+            try Engine(series: store).instant("1 + scalar(info(up))", atMilliseconds: 0, in: context)
+        }
+        #expect(error?.description == "not yet supported: info at 1:12")
+    }
+
+    @Test func tooManyStepsAreRefusedInTheWordsOfPrometheus() throws {
+        let error = #expect(throws: QueryError.self) {
+            try Engine(series: store).range(
+                "up", startMilliseconds: 0, endMilliseconds: 11_001_000, stepMilliseconds: 1000, in: context)
+        }
+        #expect(
+            error?.description
+                == "exceeded maximum resolution of 11,000 points per timeseries. "
+                + "Try decreasing the query resolution (?step=XX)")
+    }
+
+    @Test func aQueryThatIsCancelledStops() async throws {
+        try await load()
+        context.cancel()
+        #expect(throws: QueryInterruption.cancelled) {
+            try Engine(series: store).instant("requests_total", atMilliseconds: 0, in: context)
+        }
+    }
+
+    @Test func aQueryBeyondItsMemoryIsRefused() async throws {
+        try await load()
+        let small = QueryContext(limits: QueryContext.Limits(bytes: 100), clock: ManualClock())
+        #expect(throws: QueryInterruption.overBudget(bytes: 100)) {
+            try Engine(series: store).instant("requests_total", atMilliseconds: 0, in: small)
+        }
+    }
+
+    @Test func selectorsOfAQueryAreListed() throws {
+        let selectors = try Engine.selectors(in: "rate(a{x=\"1\"}[5m]) / on() group_left b")
+        #expect(selectors.map { $0.map(\.description) } == [["x=\"1\"", "__name__=\"a\""], ["__name__=\"b\""]])
+    }
+}
