@@ -1,0 +1,36 @@
+internal import Telemetry
+
+/// What a log store may use and accept. Every limit is met with a refusal or a rejection that names it, never in silence.
+package struct LogStoreOptions: Sendable {
+    /// Lines in memory (encoded or not) beyond this are written to a part.
+    package var sealBytes = 48 << 20
+    /// A line lies in memory and log alone no longer than this: restarts stay short.
+    package var sealAgeMilliseconds: Int64 = 30 * 60_000
+    /// Beyond this much memory for lines that are not yet in a part, appends are refused until sealing has caught up.
+    package var headBytesMaximum = 192 << 20
+    /// Streams a process may know at once; each costs about a kilobyte.
+    package var streamsMaximum = 200_000
+    /// Labels of one stream: fields belong into structured metadata.
+    package var labelsMaximum = 40
+    package var labelNameBytesMaximum = 1024
+    package var labelValueBytesMaximum = 4096
+    /// Structured metadata of one line.
+    package var metadataBytesMaximum = 64 << 10
+    /// A longer line is cut and its length kept in the structured metadata `_truncated`.
+    package var lineBytesMaximum = 1 << 20
+    /// Lines further ahead of the clock than this are refused: a wrong clock must not outlive every retention.
+    package var aheadMillisecondsMaximum: Int64 = 10 * 60_000
+    /// Lines without an origin that come again within this time are taken for one, as Loki does.
+    package var duplicateWindowMilliseconds: Int64 = 5 * 60_000
+    /// The most lines without an origin that are remembered for that; 40 bytes each.
+    package var duplicateLinesMaximum = 1_000_000
+    /// Recent batches kept so that a tail can go on where it was.
+    package var tailBytesMaximum = 8 << 20
+    /// How often a thread of its own looks whether something is to be sealed; nil where a test drives `maintain()`.
+    package var maintenanceMilliseconds: Int64? = 1000
+    /// Nothing older is taken; set from the configuration before the first `enforceRetention`, 0 keeps all.
+    package var retentionMilliseconds: Int64 = 0
+
+    /// The defaults, for one machine with some thousand streams.
+    package init() {}
+}

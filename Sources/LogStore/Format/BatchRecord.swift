@@ -1,0 +1,142 @@
+internal import Telemetry
+
+/// One admitted batch as the write-ahead log keeps it (docs/formats/log-batch.md).
+///
+/// Applying the records in log order yields the same state whenever it is done, so a restart is a replay.
+struct BatchRecord: Sendable {
+    /// Lines, each of which satisfied the limits when it came.
+    var streams: [LogLines]
+    var losses: [LogLoss]
+    var delivery: DeliveryIdentity?
+    /// The time of day when the batch came.
+    var arrivalNanoseconds: Int64
+
+    /// The format's version, the first byte of a payload.
+    static let version: UInt8 = 1
+    /// What one record may restore to.
+    static let bytesMaximum = 256 << 20
+
+    /// The payload of the log record.
+    func encoded() -> [UInt8] {
+        var body = ByteWriter(capacity: streams.reduce(1024) { $0 + $1.bytes.count + $1.count * 16 })
+        body.putSigned(arrivalNanoseconds)
+        body.put(delivery == nil ? 0 : 1)
+        if let delivery { BatchCoding.encode(delivery, to: &body) }
+        body.putVarint(UInt64(losses.count))
+        for loss in losses { BatchCoding.encode(loss, to: &body) }
+        body.putVarint(UInt64(streams.count))
+        for lines in streams { BatchRecord.encode(lines, to: &body) }
+        var writer = ByteWriter(capacity: body.count + 32)
+        writer.put(BatchRecord.version)
+        Section.append(body.bytes, codec: .lz4, to: &writer)
+        return writer.bytes
+    }
+
+    private static func encode(_ lines: LogLines, to writer: inout ByteWriter) {
+        writer.putPrefixed(lines.labels.encoded)
+        writer.put(lines.origin == nil ? 0 : 1)
+        if let origin = lines.origin { BatchCoding.encode(origin, to: &writer) }
+        writer.putVarint(UInt64(lines.count))
+        var previousTime: Int64 = 0
+        for time in lines.timesNanoseconds {
+            writer.putSigned(time &- previousTime)
+            previousTime = time
+        }
+        var previousEnd = 0
+        for end in lines.lineEnds {
+            writer.putVarint(UInt64(end - previousEnd))
+            previousEnd = end
+        }
+        writer.put(lines.bytes)
+        var offset: UInt64 = 0
+        for index in lines.offsetStarts.indices {
+            writer.putSigned(Int64(bitPattern: lines.offsetStarts[index] &- offset))
+            writer.putVarint(lines.offsetEnds[index] &- lines.offsetStarts[index])
+            offset = lines.offsetEnds[index]
+        }
+        writer.putVarint(UInt64(lines.metadata.count))
+        var previousLine = -1
+        for entry in lines.metadata {
+            writer.putVarint(UInt64(entry.lineIndex - previousLine))
+            writer.putPrefixed(entry.labels.encoded)
+            previousLine = entry.lineIndex
+        }
+    }
+
+    /// Reads a payload.
+    init(decoding payload: UnsafeRawBufferPointer) throws(FormatError) {
+        var reader = ByteReader(payload)
+        guard let version = payload.first, version == BatchRecord.version else {
+            throw FormatError("batch record of version \(payload.first ?? 0), this release reads \(BatchRecord.version)")
+        }
+        _ = try? reader.byte()
+        let raw = try Section.read(from: &reader, bytesMaximum: BatchRecord.bytesMaximum, "batch record")
+        do {
+            self = try raw.withUnsafeBytes { bytes in
+                var body = ByteReader(bytes)
+                return try BatchRecord(body: &body)
+            }
+        } catch let error as FormatError {
+            throw error
+        } catch {
+            throw FormatError("batch record: \(error)")
+        }
+    }
+
+    /// A record of lines that were admitted.
+    init(streams: [LogLines], losses: [LogLoss], delivery: DeliveryIdentity?, arrivalNanoseconds: Int64) {
+        self.streams = streams
+        self.losses = losses
+        self.delivery = delivery
+        self.arrivalNanoseconds = arrivalNanoseconds
+    }
+
+    private init(body reader: inout ByteReader) throws {
+        arrivalNanoseconds = try reader.signed()
+        delivery = try reader.byte() == 0 ? nil : try BatchCoding.decodeDelivery(&reader)
+        losses = []
+        for _ in 0..<(try reader.count(upTo: reader.remaining, "number of losses")) {
+            losses.append(try BatchCoding.decodeLoss(&reader))
+        }
+        streams = []
+        for _ in 0..<(try reader.count(upTo: reader.remaining, "number of streams")) {
+            streams.append(try BatchRecord.decodeLines(&reader))
+        }
+        guard reader.isAtEnd else { throw FormatError("bytes follow the batch record") }
+    }
+
+    private static func decodeLines(_ reader: inout ByteReader) throws -> LogLines {
+        let labels = try reader.labels()
+        let origin = try reader.byte() == 0 ? nil : try BatchCoding.decodeOrigin(&reader)
+        var lines = LogLines(labels: labels, origin: origin)
+        let count = try reader.count(upTo: reader.remaining, "number of lines")
+        var time: Int64 = 0
+        for _ in 0..<count {
+            time &+= try reader.signed()
+            lines.timesNanoseconds.append(time)
+        }
+        var end = 0
+        for _ in 0..<count {
+            end += try reader.count(upTo: reader.remaining - end, "line length")
+            lines.lineEnds.append(end)
+        }
+        lines.bytes = Array(try reader.slice(end))
+        var offset: UInt64 = 0
+        for _ in 0..<(origin == nil ? 0 : count) {
+            let start = offset &+ UInt64(bitPattern: try reader.signed())
+            offset = start &+ (try reader.varint())
+            guard start <= offset else { throw FormatError("an interval ends before it starts") }
+            lines.offsetStarts.append(start)
+            lines.offsetEnds.append(offset)
+        }
+        let entries = try reader.count(upTo: count, "number of lines with metadata")
+        var line = -1
+        for _ in 0..<entries {
+            let step = try reader.count(upTo: count - 1 - line, "step to the next line with metadata")
+            guard step > 0 else { throw FormatError("metadata is not in order") }
+            line += step
+            lines.metadata.append(LogLineMetadata(lineIndex: line, labels: try reader.labels()))
+        }
+        return lines
+    }
+}

@@ -1,0 +1,91 @@
+internal import Telemetry
+
+/// What is known of a block without reading it: a row of a part's block index.
+struct BlockSummary: Sendable, Equatable {
+    /// The columns of a block, in the order in which they are stored.
+    enum Column: Int, CaseIterable {
+        case times = 0
+        case lengths = 1
+        case lines = 2
+        /// Absent when no line has structured metadata.
+        case metadata = 3
+        /// Absent when no line has an origin.
+        case origins = 4
+    }
+
+    /// An index into the part's streams.
+    var stream = 0
+    var lines = 0
+    /// The bytes of the lines, without line ends.
+    var rawBytes = 0
+    var firstNanoseconds: Int64 = 0
+    var lastNanoseconds: Int64 = 0
+    /// The log positions of the first and last batch with a line of the block.
+    var firstPosition: UInt64 = 0
+    var lastPosition: UInt64 = 0
+    /// The time of day when the last of the lines came.
+    var lastArrivalNanoseconds: Int64 = 0
+    /// Lines without an origin, which are deduplicated by their bytes.
+    var linesWithoutOrigin = 0
+    /// Where the first column starts in the file.
+    var offset: UInt64 = 0
+    /// The stored lengths of the columns, 0 for an absent one.
+    var columnBytes: [Int] = [0, 0, 0, 0, 0]
+
+    /// The stored length of the block.
+    var storedBytes: Int { columnBytes.reduce(0, +) }
+
+    /// Whether a line has structured metadata.
+    var hasMetadata: Bool { columnBytes[Column.metadata.rawValue] > 0 }
+
+    /// Where a column starts, from the start of the block.
+    func start(of column: Column) -> Int { columnBytes[..<column.rawValue].reduce(0, +) }
+
+    /// A block's limits; what a reader accepts is larger, so that they may be raised without a new format.
+    static let linesMaximum = 1 << 16
+    static let rawBytesMaximum = 2 << 20
+    static let readLinesMaximum = 1 << 20
+    static let readBytesMaximum = 64 << 20
+
+    /// Appends the row.
+    func encode(to writer: inout ByteWriter) {
+        writer.putVarint(UInt64(stream))
+        writer.putVarint(UInt64(lines))
+        writer.putVarint(UInt64(rawBytes))
+        writer.putSigned(firstNanoseconds)
+        writer.putVarint(UInt64(bitPattern: lastNanoseconds &- firstNanoseconds))
+        writer.putVarint(firstPosition)
+        writer.putVarint(lastPosition &- firstPosition)
+        writer.putSigned(lastArrivalNanoseconds)
+        writer.putVarint(UInt64(linesWithoutOrigin))
+        writer.putVarint(offset)
+        for bytes in columnBytes { writer.putVarint(UInt64(bytes)) }
+    }
+
+    /// Reads a row of a part with `streams` streams whose blocks end before `fileBytes`.
+    static func decode(
+        from reader: inout ByteReader, streams: Int, fileBytes: UInt64
+    ) throws -> BlockSummary {
+        var row = BlockSummary()
+        row.stream = try reader.count(upTo: max(0, streams - 1), "stream of a block")
+        row.lines = try reader.count(upTo: readLinesMaximum, "number of lines")
+        row.rawBytes = try reader.count(upTo: readBytesMaximum, "number of raw bytes")
+        row.firstNanoseconds = try reader.signed()
+        row.lastNanoseconds = row.firstNanoseconds &+ Int64(bitPattern: try reader.varint())
+        row.firstPosition = try reader.varint()
+        row.lastPosition = row.firstPosition &+ (try reader.varint())
+        row.lastArrivalNanoseconds = try reader.signed()
+        row.linesWithoutOrigin = try reader.count(upTo: row.lines, "number of lines without an origin")
+        row.offset = try reader.varint()
+        for index in row.columnBytes.indices {
+            row.columnBytes[index] = try reader.count(upTo: readBytesMaximum, "length of a column")
+        }
+        guard row.lines > 0, row.firstNanoseconds <= row.lastNanoseconds, row.firstPosition <= row.lastPosition else {
+            throw FormatError("a row of the block index is not in order")
+        }
+        guard row.offset <= fileBytes, UInt64(row.storedBytes) <= fileBytes - row.offset else {
+            throw FormatError("a block lies outside the file")
+        }
+        return row
+    }
+}

@@ -1,0 +1,154 @@
+internal import Telemetry
+
+/// Merges runs of many streams into one walk through time. Runs are opened only when the walk reaches them, in either
+/// direction, so a query that stops early reads little.
+///
+/// Lines come in the order of (time, labels, arrival); backward is exactly the reverse of forward.
+final class MergeCursor: LogCursor {
+    /// A run that was not reached yet.
+    struct Pending {
+        let run: LineRun
+        let rank: Int
+    }
+
+    /// What one call of `next` hands out at most.
+    static let linesMaximum = 1024
+    static let bytesMaximum = 256 << 10
+    /// What the windows of all runs that overlap may hold together.
+    static let windowsBytes = 256 << 20
+    static let windowBytesMinimum = 64 << 10
+
+    private let plan: MergePlan
+    private let linesWanted: Int
+    private var output: LineOutput
+    /// In the order in which the walk reaches them, from `reached` on.
+    private let pending: [Pending]
+    private var reached = 0
+    /// A binary heap; the run with the next line is first.
+    private var heap: [RunCursor] = []
+
+    /// A cursor over `pending`, in any order.
+    init(_ pending: [Pending], labels: [Int: Labels], plan: MergePlan, limit: Int) {
+        self.plan = plan
+        linesWanted = limit > 0 ? min(limit, MergeCursor.linesMaximum) : MergeCursor.linesMaximum
+        output = LineOutput(labels: labels)
+        let isForward = plan.isForward
+        self.pending = pending.sorted { left, right in
+            isForward
+                ? left.run.firstNanoseconds < right.run.firstNanoseconds
+                : left.run.lastNanoseconds > right.run.lastNanoseconds
+        }
+    }
+
+    func next(into buffer: inout LogLineBuffer) throws -> Bool {
+        output.begin(&buffer)
+        while buffer.count < linesWanted, buffer.bytes.count < MergeCursor.bytesMaximum {
+            try plan.context.check()
+            try openReached()
+            guard let top = heap.first else { break }
+            emit(top, to: &buffer)
+            if try top.prepare() {
+                siftDown()
+            } else {
+                removeTop()
+            }
+        }
+        return buffer.count > 0
+    }
+
+    /// Hands out lines of the first run up to the next line of any other.
+    private func emit(_ top: RunCursor, to buffer: inout LogLineBuffer) {
+        let isForward = plan.isForward
+        let bound = reached < pending.count ? entry(pending[reached].run) : nil
+        let rival = secondBest()
+        let rivalTime = rival?.nextNanoseconds
+        let winsTies = rival.map { comesFirst(top, $0, atSameTime: true) } ?? true
+        top.emit(to: &output, buffer: &buffer, maximum: linesWanted - buffer.count) { time in
+            // A run that begins at this very time must be opened before the line can go out.
+            if let bound, isForward ? time >= bound : time <= bound { return false }
+            guard let rivalTime else { return true }
+            if time == rivalTime { return winsTies }
+            return isForward ? time < rivalTime : time > rivalTime
+        }
+    }
+
+    /// Where the walk meets a run first.
+    private func entry(_ run: LineRun) -> Int64 { plan.isForward ? run.firstNanoseconds : run.lastNanoseconds }
+
+    /// Opens the runs that may hold the next line.
+    private func openReached() throws {
+        while reached < pending.count {
+            let candidate = pending[reached]
+            if let top = heap.first {
+                let time = top.nextNanoseconds
+                let bound = entry(candidate.run)
+                if plan.isForward ? bound > time : bound < time { return }
+            }
+            reached += 1
+            try plan.context.check()
+            let cursor = RunCursor(candidate.run, rank: candidate.rank, plan: plan)
+            if try cursor.prepare() { push(cursor) }
+        }
+    }
+
+    // MARK: The heap
+
+    private func comesFirst(_ left: RunCursor, _ right: RunCursor, atSameTime: Bool = false) -> Bool {
+        if !atSameTime, left.nextNanoseconds != right.nextNanoseconds {
+            return plan.isForward == (left.nextNanoseconds < right.nextNanoseconds)
+        }
+        let isBefore = left.rank == right.rank ? left.run.order < right.run.order : left.rank < right.rank
+        return plan.isForward == isBefore
+    }
+
+    private func secondBest() -> RunCursor? {
+        guard heap.count > 1 else { return nil }
+        return heap.count > 2 && comesFirst(heap[2], heap[1]) ? heap[2] : heap[1]
+    }
+
+    private func push(_ cursor: RunCursor) {
+        heap.append(cursor)
+        var child = heap.count - 1
+        while child > 0, comesFirst(heap[child], heap[(child - 1) / 2]) {
+            heap.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    private func removeTop() {
+        heap.swapAt(0, heap.count - 1)
+        heap.removeLast()
+        siftDown()
+    }
+
+    private func siftDown() {
+        var parent = 0
+        while 2 * parent + 1 < heap.count {
+            var child = 2 * parent + 1
+            if child + 1 < heap.count, comesFirst(heap[child + 1], heap[child]) { child += 1 }
+            guard comesFirst(heap[child], heap[parent]) else { return }
+            heap.swapAt(child, parent)
+            parent = child
+        }
+    }
+}
+
+extension MergeCursor {
+    /// How many bytes each of `runs` may hold so that those which overlap in time hold `windowsBytes` together.
+    static func windowBytes(for runs: [Pending]) -> Int {
+        var borders: [(time: Int64, change: Int)] = []
+        for pending in runs {
+            borders.append((pending.run.firstNanoseconds, 1))
+            borders.append((pending.run.lastNanoseconds, -1))
+        }
+        // At one time, what begins comes before what ends: both are open together.
+        borders.sort { $0.time == $1.time ? $0.change > $1.change : $0.time < $1.time }
+        var open = 0
+        var most = 1
+        for border in borders {
+            open += border.change
+            most = max(most, open)
+        }
+        return max(windowBytesMinimum, windowsBytes / most)
+    }
+}

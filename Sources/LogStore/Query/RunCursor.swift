@@ -1,0 +1,179 @@
+internal import Telemetry
+
+/// Walks the lines of one run that a query asks for, in either direction, holding no more of them than a window.
+final class RunCursor {
+    let run: LineRun
+    /// Where the stream stands among the selected ones: equal times of several streams come in this order.
+    let rank: Int
+    private let plan: MergePlan
+    private let isForward: Bool
+
+    /// Lines that were selected and are not in the window yet, rising; nil before the run was opened.
+    private var remaining: ArraySlice<Int32>?
+    /// The window, rising in time whatever the direction.
+    private var times: [Int64] = []
+    private var lineEnds: [Int] = []
+    private var bytes: [UInt8] = []
+    private var metadata: [Labels?] = []
+    /// The line of the window that comes next.
+    private var index = 0
+    private var reservedBytes = 0
+
+    /// A cursor before the first line of `run`.
+    init(_ run: LineRun, rank: Int, plan: MergePlan) {
+        self.run = run
+        self.rank = rank
+        self.plan = plan
+        isForward = plan.isForward
+    }
+
+    deinit {
+        plan.context.release(reservedBytes)
+    }
+
+    /// Whether there is a next line; reads from disk when the window is used up.
+    func prepare() throws -> Bool {
+        if times.indices.contains(index) { return true }
+        return try fill()
+    }
+
+    /// The time of the next line. Only after `prepare` said that there is one.
+    var nextNanoseconds: Int64 { times[index] }
+
+    /// Moves lines to `buffer` while `goesOn` says so of their times, at most `maximum`, all of one window.
+    func emit(
+        to output: inout LineOutput, buffer: inout LogLineBuffer, maximum: Int, while goesOn: (Int64) -> Bool
+    ) {
+        var emitted = 0
+        while times.indices.contains(index), emitted < maximum, goesOn(times[index]) {
+            let start = index == 0 ? 0 : lineEnds[index - 1]
+            output.append(
+                to: &buffer, stream: run.stream, nanoseconds: times[index], line: bytes[start..<lineEnds[index]],
+                metadata: metadata.isEmpty ? nil : metadata[index])
+            index += isForward ? 1 : -1
+            emitted += 1
+        }
+    }
+
+    private func fill() throws -> Bool {
+        plan.context.release(reservedBytes)
+        reservedBytes = 0
+        (times, lineEnds, bytes, metadata) = ([], [], [], [])
+        if let remaining, remaining.isEmpty { return false }
+        do {
+            guard let open = try OpenRun(run, range: plan.range, filter: plan.filter, context: plan.context) else {
+                remaining = []
+                return false
+            }
+            take(from: open)
+        } catch let error as QueryInterruption {
+            throw error
+        } catch {
+            plan.report(error, run)
+            remaining = []
+            return false
+        }
+        reservedBytes = bytes.count + times.count * LineColumns.lineOverheadBytes
+        try plan.context.reserve(reservedBytes)
+        index = isForward ? 0 : times.count - 1
+        return !times.isEmpty
+    }
+
+    /// Copies the next window of selected lines out of the run.
+    private func take(from open: OpenRun) {
+        let selected = remaining ?? open.selected[...]
+        let length: (Int32) -> Int = { line in
+            open.lineEnds[Int(line)] - (line == 0 ? 0 : open.lineEnds[Int(line) - 1])
+        }
+        var budget = plan.windowBytes
+        var taken = 0
+        while taken < selected.count, taken == 0 || (budget > 0 && taken < plan.windowLines) {
+            let line = isForward ? selected[selected.startIndex + taken] : selected[selected.endIndex - 1 - taken]
+            budget -= length(line)
+            taken += 1
+        }
+        let window = isForward ? selected.prefix(taken) : selected.suffix(taken)
+        remaining = isForward ? selected.dropFirst(taken) : selected.dropLast(taken)
+        if taken == open.times.count {
+            (times, lineEnds, bytes) = (open.times, open.lineEnds, open.bytes)
+        } else {
+            times.reserveCapacity(taken)
+            lineEnds.reserveCapacity(taken)
+            for line in window {
+                times.append(open.times[Int(line)])
+                bytes.append(contentsOf: open.bytes[open.lineEnds[Int(line)] - length(line)..<open.lineEnds[Int(line)]])
+                lineEnds.append(bytes.count)
+            }
+        }
+        guard !open.metadata.isEmpty else { return }
+        var next = 0
+        metadata = window.map { line in
+            while next < open.metadata.count, open.metadata[next].lineIndex < Int(line) { next += 1 }
+            let isThere = next < open.metadata.count && open.metadata[next].lineIndex == Int(line)
+            return isThere ? open.metadata[next].labels : nil
+        }
+    }
+}
+
+/// What all cursors of one query share.
+struct MergePlan {
+    let range: LogTimeRange
+    let filter: LineFilter
+    let isForward: Bool
+    /// What one run may hold at a time.
+    let windowBytes: Int
+    let windowLines: Int
+    let context: QueryContext
+    /// Notes damage that was met.
+    let report: (any Error, LineRun) -> Void
+}
+
+/// Numbers streams and metadata as a cursor's buffer wants them.
+struct LineOutput {
+    private let labels: [Int: Labels]
+    private var streamNumbers: [Int: Int32] = [:]
+    private var metadataNumbers: [Labels: Int32] = [:]
+    private var streams: [Labels] = []
+    private var metadata: [Labels] = []
+
+    /// An output for streams with these labels.
+    init(labels: [Int: Labels]) {
+        self.labels = labels
+    }
+
+    /// Empties the lines of a buffer that may be another one than last time.
+    func begin(_ buffer: inout LogLineBuffer) {
+        buffer.removeLines()
+        if buffer.streams.count != streams.count { buffer.streams = streams }
+        if buffer.metadata.count != metadata.count { buffer.metadata = metadata }
+    }
+
+    /// Adds a line.
+    mutating func append(
+        to buffer: inout LogLineBuffer, stream: Int, nanoseconds: Int64, line: ArraySlice<UInt8>, metadata found: Labels?
+    ) {
+        let number: Int32
+        if let known = streamNumbers[stream] {
+            number = known
+        } else {
+            number = Int32(streams.count)
+            streamNumbers[stream] = number
+            streams.append(labels[stream] ?? .empty)
+            buffer.streams.append(labels[stream] ?? .empty)
+        }
+        buffer.streamIndexes.append(number)
+        buffer.metadataIndexes.append(found.map { metadataNumber($0, &buffer) } ?? -1)
+        buffer.timesNanoseconds.append(nanoseconds)
+        buffer.bytes.append(contentsOf: line)
+        buffer.lineEnds.append(buffer.bytes.count)
+    }
+
+    private mutating func metadataNumber(_ labels: Labels, _ buffer: inout LogLineBuffer) -> Int32 {
+        if let known = metadataNumbers[labels] { return known }
+        let number = Int32(metadata.count)
+        metadataNumbers[labels] = number
+        metadata.append(labels)
+        buffer.metadata.append(labels)
+        return number
+    }
+}
