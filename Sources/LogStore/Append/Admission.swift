@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// Decides what of a batch may be logged: shape, limits, clocks, the line transform. Pure but for the transform; what it
-/// lets through is never judged again, so that a replay under other limits gives the same answer.
+/// Decides what of a batch may be logged: shape, limits, clocks, the line transform. Pure but for the transform; what
+/// it lets through is never judged again, so that a replay under other limits gives the same answer.
 struct Admission {
     let options: LogStoreOptions
     let transform: (any LineTransform)?

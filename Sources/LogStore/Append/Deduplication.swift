@@ -144,8 +144,8 @@ struct Deduplication: Sendable {
 
     // MARK: Lines without an origin
 
-    /// Looks up a line that came at `arrival` and keeps it. A line is a duplicate when the same bytes of the same time came
-    /// for the same stream less than `window` nanoseconds before.
+    /// Looks up a line that came at `arrival` and keeps it. A line is a duplicate when the same bytes of the same time
+    /// came for the same stream less than `window` nanoseconds before.
     mutating func isRepeated(
         stream: Int, nanoseconds: Int64, line: UnsafeRawBufferPointer, arrival: Int64, window: Int64, maximum: Int
     ) -> Bool {

@@ -1,9 +1,12 @@
 internal import Telemetry
 
-/// What a log store may use and accept. Every limit is met with a refusal or a rejection that names it, never in silence.
+/// What a log store may use and accept. Every limit is met with a refusal or a rejection that names it, never in
+/// silence.
 package struct LogStoreOptions: Sendable {
     /// Lines in memory (encoded or not) beyond this are written to a part.
     package var sealBytes = 48 << 20
+    /// A log of this size is cut: it is what a restart has to read.
+    package var sealLogBytes = 512 << 20
     /// A line lies in memory and log alone no longer than this: restarts stay short.
     package var sealAgeMilliseconds: Int64 = 30 * 60_000
     /// Beyond this much memory for lines that are not yet in a part, appends are refused until sealing has caught up.

@@ -65,11 +65,13 @@ struct BatchRecord: Sendable {
 
     /// Reads a payload.
     init(decoding payload: UnsafeRawBufferPointer) throws(FormatError) {
-        var reader = ByteReader(payload)
+        var reader = ByteReader(payload, at: min(1, payload.count))
         guard let version = payload.first, version == BatchRecord.version else {
-            throw FormatError("batch record of version \(payload.first ?? 0), this release reads \(BatchRecord.version)")
+            let found = payload.first ?? 0
+            throw FormatError(
+                "batch record of version \(found), this release reads \(BatchRecord.version)",
+                isNewer: found > BatchRecord.version)
         }
-        _ = try? reader.byte()
         let raw = try Section.read(from: &reader, bytesMaximum: BatchRecord.bytesMaximum, "batch record")
         do {
             self = try raw.withUnsafeBytes { bytes in

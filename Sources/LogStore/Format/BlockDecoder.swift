@@ -1,6 +1,7 @@
 internal import Telemetry
 
-/// Restores the columns of a block, each checked against the block's summary so that no later step can go out of bounds.
+/// Restores the columns of a block, each checked against the block's summary so that no later step can go out of
+/// bounds.
 struct BlockDecoder {
     let summary: BlockSummary
 

@@ -7,6 +7,12 @@ struct LogBlock: Sendable {
     /// The columns, back to back.
     var bytes: [UInt8]
 
+    /// A block that was encoded before.
+    init(summary: BlockSummary, bytes: [UInt8]) {
+        self.summary = summary
+        self.bytes = bytes
+    }
+
     /// Encodes lines in any order; those of one time keep their order.
     init(encoding columns: LineColumns, firstPosition: UInt64, lastPosition: UInt64, lastArrivalNanoseconds: Int64) {
         precondition(columns.count > 0, "a block holds at least one line")

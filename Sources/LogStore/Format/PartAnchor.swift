@@ -3,7 +3,8 @@ internal import Telemetry
 /// The 32 bytes at either end of a part that say where a copy of its footer lies. Two anchors and two footers: no
 /// single damaged byte hides a part.
 ///
-/// Layout: magic "VEDLOGPT" | version u8 | 3 zero bytes | footer length u32 | footer offset u64 | crc32c u32 | 4 zero bytes.
+/// Layout: magic "VEDLOGPT" | version u8 | 3 zero bytes | footer length u32 | footer offset u64 | crc32c u32 | 4 zero
+/// bytes.
 struct PartAnchor: Sendable, Equatable {
     var footerOffset: UInt64
     var footerBytes: Int
@@ -40,7 +41,9 @@ struct PartAnchor: Sendable, Equatable {
             throw FormatError("the checksum of an anchor does not hold")
         }
         guard raw[8] == PartAnchor.version else {
-            throw FormatError("part of version \(raw[8]), this release reads \(PartAnchor.version)")
+            throw FormatError(
+                "part of version \(raw[8]), this release reads \(PartAnchor.version)",
+                isNewer: raw[8] > PartAnchor.version)
         }
         footerBytes = Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))
         footerOffset = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 16, as: UInt64.self))

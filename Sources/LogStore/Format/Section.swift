@@ -5,9 +5,12 @@ internal import Telemetry
 struct FormatError: Error, Equatable, CustomStringConvertible {
     /// What was wrong, lower case, without a full stop.
     var description: String
+    /// Whether nothing is damaged: a later release wrote it, and this one must leave it alone.
+    var isNewer: Bool
 
-    init(_ description: String) {
+    init(_ description: String, isNewer: Bool = false) {
         self.description = description
+        self.isNewer = isNewer
     }
 }
 

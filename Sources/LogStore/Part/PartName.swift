@@ -1,7 +1,8 @@
 /// The name of a part's file, which repeats what a restart and an answer must know even when the file cannot be read:
 /// the log positions it covers and the seconds its lines span.
 ///
-/// Shape: `part_<first position>_<last position>_<first second>_<last second>.part`, positions as 16 hexadecimal digits.
+/// Shape: `part_<first position>_<last position>_<first second>_<last second>.part`, positions as 16 hexadecimal
+/// digits.
 struct PartName: Sendable, Hashable {
     var firstPosition: UInt64
     var lastPosition: UInt64

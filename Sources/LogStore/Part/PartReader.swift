@@ -16,6 +16,9 @@ final class PartReader: Sendable {
     /// The name for messages.
     var path: String { object.path }
 
+    /// About how much memory the footer holds.
+    let memoryBytes: Int
+
     /// Opens a part. Throws `FormatError` when neither copy of the footer can be used, `StorageError` when the file
     /// cannot be read.
     init(_ object: any ObjectReader) throws {
@@ -27,6 +30,8 @@ final class PartReader: Sendable {
         for (place, offset) in [("end", fileBytes - UInt64(PartAnchor.bytes)), ("start", 0)] where found == nil {
             do {
                 found = try PartReader.readFooter(object, anchorOffset: offset, fileBytes: fileBytes)
+            } catch let error as FormatError where error.isNewer {
+                throw error
             } catch {
                 failures.append("the footer named at its \(place): \(error)")
             }
@@ -45,6 +50,9 @@ final class PartReader: Sendable {
             start = end
         }
         blockRanges = ranges
+        memoryBytes =
+            found.blocks.count * 200 + found.streams.reduce(0) { $0 + 64 + $1.encoded.count }
+            + found.origins.count * 160 + found.deliveries.count * 100
     }
 
     private static func readFooter(

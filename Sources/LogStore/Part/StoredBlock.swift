@@ -41,6 +41,14 @@ struct StoredBlock: Sendable {
         }
     }
 
+    /// The block while it waits for its part.
+    var inMemory: LogBlock? {
+        switch place {
+        case .memory(let bytes): LogBlock(summary: summary, bytes: bytes)
+        case .part: nil
+        }
+    }
+
     /// The times of the lines, rising.
     func times() throws -> [Int64] { try column(.times) { try BlockDecoder(summary: summary).times($0) } }
 
@@ -64,7 +72,7 @@ struct StoredBlock: Sendable {
         columns.bytes = try lineBytes()
         columns.metadata = try metadata()
         if summary.columnBytes[BlockSummary.Column.origins.rawValue] > 0 {
-            try column(.origins) { stored throws(FormatError) in
+            try column(.origins) { stored in
                 try BlockDecoder(summary: summary).origins(stored, into: &columns)
             }
         }
@@ -72,18 +80,18 @@ struct StoredBlock: Sendable {
     }
 
     private func column<Value>(
-        _ column: BlockSummary.Column, _ body: (UnsafeRawBufferPointer) throws(FormatError) -> Value
+        _ column: BlockSummary.Column, _ body: (UnsafeRawBufferPointer) throws -> Value
     ) throws -> Value {
         let start = summary.start(of: column)
         let length = summary.columnBytes[column.rawValue]
         switch place {
         case .memory(let bytes):
-            return try bytes.withUnsafeBytes { bytes throws(FormatError) in
+            return try bytes.withUnsafeBytes { bytes in
                 try body(UnsafeRawBufferPointer(rebasing: bytes[start..<start + length]))
             }
         case .part(let part):
             let bytes = try PartReader.read(part.object, at: summary.offset + UInt64(start), bytes: length)
-            return try bytes.withUnsafeBytes { bytes throws(FormatError) in try body(bytes) }
+            return try bytes.withUnsafeBytes { try body($0) }
         }
     }
 }

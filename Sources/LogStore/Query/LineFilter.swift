@@ -12,10 +12,11 @@ struct LineFilter: Sendable {
 
     /// Compiles predicates; throws when an expression or an address cannot be read.
     init(_ predicates: [LinePredicate]) throws {
-        self.predicates = try predicates.map { try Predicate($0) }
+        let compiled = try predicates.map { try Predicate($0) }
+        self.predicates = compiled
         // The longest texts are the rarest.
-        let candidates = self.predicates.indices.filter { self.predicates[$0].needles != nil }
-        driver = candidates.max { self.predicates[$0].needleBytesMinimum < self.predicates[$1].needleBytesMinimum }
+        let candidates = compiled.indices.filter { compiled[$0].needles != nil }
+        driver = candidates.max { compiled[$0].needleBytesMinimum < compiled[$1].needleBytesMinimum }
     }
 
     /// Whether every line passes.

@@ -36,8 +36,8 @@ struct LinePattern: Sendable {
         return texts.max { $0.count < $1.count }
     }
 
-    /// Whether the pattern covers `line`. Each text is taken where it occurs first, but the last one, without a gap behind
-    /// it, at the end of the line.
+    /// Whether the pattern covers `line`. Each text is taken where it occurs first, but the last one, without a gap
+    /// behind it, at the end of the line.
     func matches(_ line: UnsafeRawBufferPointer) -> Bool {
         if pieces.isEmpty { return line.isEmpty }
         var position = 0

@@ -33,6 +33,22 @@ struct LineRun: Sendable {
         }
     }
 
+    /// The log position of the first batch with a line.
+    var firstPosition: UInt64 {
+        switch content {
+        case .chunk(let chunk): chunk.firstPosition
+        case .block(let block): block.summary.firstPosition
+        }
+    }
+
+    /// The log position of the last batch with a line.
+    var lastPosition: UInt64 {
+        switch content {
+        case .chunk(let chunk): chunk.lastPosition
+        case .block(let block): block.summary.lastPosition
+        }
+    }
+
     /// The number of lines.
     var lines: Int {
         switch content {
@@ -125,8 +141,9 @@ struct OpenRun {
         do {
             return try block.metadata()
         } catch {
-            context.warn("structured metadata is missing: the block at byte \(block.summary.offset) of \(block.path) "
-                + "is damaged: \(error)")
+            context.warn(
+                "structured metadata is missing: the block at byte \(block.summary.offset) of \(block.path) "
+                    + "is damaged: \(error)")
             return []
         }
     }

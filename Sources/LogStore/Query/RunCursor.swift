@@ -150,7 +150,8 @@ struct LineOutput {
 
     /// Adds a line.
     mutating func append(
-        to buffer: inout LogLineBuffer, stream: Int, nanoseconds: Int64, line: ArraySlice<UInt8>, metadata found: Labels?
+        to buffer: inout LogLineBuffer, stream: Int, nanoseconds: Int64, line: ArraySlice<UInt8>,
+        metadata found: Labels?
     ) {
         let number: Int32
         if let known = streamNumbers[stream] {

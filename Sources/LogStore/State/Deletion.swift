@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// A request to forget lines: they are no longer answered from the moment it is durable. Applies to the parts that existed
-/// when it was made; lines that come later are not touched.
+/// A request to forget lines: they are no longer answered from the moment it is durable. Applies to the parts that
+/// existed when it was made; lines that come later are not touched.
 struct Deletion: Sendable, Equatable {
     var matchers: [LabelMatcher]
     var range: LogTimeRange
@@ -39,7 +39,9 @@ struct Deletion: Sendable, Equatable {
     /// Reads the file.
     static func decode(_ bytes: UnsafeRawBufferPointer) throws(FormatError) -> [Deletion] {
         guard let found = bytes.first, found == version else {
-            throw FormatError("deletions of version \(bytes.first ?? 0), this release reads \(version)")
+            let found = bytes.first ?? 0
+            throw FormatError(
+                "deletions of version \(found), this release reads \(version)", isNewer: found > version)
         }
         var reader = ByteReader(bytes, at: 1)
         let raw = try Section.read(from: &reader, bytesMaximum: listBytesMaximum, "list of deletions")

@@ -13,6 +13,9 @@ struct StoreState: Sendable {
         var arrival: TailBatch?
     }
 
+    /// More findings of damage than this are counted, not listed.
+    static let quarantineMaximum = 1000
+
     let options: LogStoreOptions
     var streams = StreamIndex()
     /// What is not yet in a part, of the streams that have something.
@@ -23,6 +26,8 @@ struct StoreState: Sendable {
     var losses = LossLedger()
     var deletions: [Deletion] = []
     var quarantine: [Quarantined] = []
+    /// Parts that could not be opened: an answer over their time is not whole.
+    var unreadable: [PartName] = []
     var counters = StoreCounters()
     /// The position of the last batch that was applied, and of the last one that lies in a part.
     var appliedPosition: UInt64 = 0
@@ -38,6 +43,9 @@ struct StoreState: Sendable {
     /// Older lines are neither taken nor answered.
     var oldestNanoseconds = Int64.min
     var isClosed = false
+    /// When writing a part last failed and why; nil after it succeeded.
+    var sealFailedNanoseconds: Int64?
+    var sealFailure: String?
 
     /// An empty store.
     init(options: LogStoreOptions) {

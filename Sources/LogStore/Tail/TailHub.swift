@@ -1,8 +1,8 @@
 internal import Synchronization
 internal import Telemetry
 
-/// Keeps the newest batches and wakes those who wait for the next one. Its memory does not depend on how many follow or how
-/// slowly: a reader that falls behind what is kept is told what it missed.
+/// Keeps the newest batches and wakes those who wait for the next one. Its memory does not depend on how many follow
+/// or how slowly: a reader that falls behind what is kept is told what it missed.
 final class TailHub: Sendable {
     private struct State {
         /// Rising by position.
@@ -48,7 +48,8 @@ final class TailHub: Sendable {
             state.newest = max(state.newest, batch.position)
             state.batches.append(batch)
             state.bytes += batch.bytes
-            while state.bytes > bytesMaximum, state.first < state.batches.count {
+            // The newest batch stays, however large it is.
+            while state.bytes > bytesMaximum, state.first < state.batches.count - 1 {
                 state.forgotten = state.batches[state.first].position
                 state.bytes -= state.batches[state.first].bytes
                 state.first += 1

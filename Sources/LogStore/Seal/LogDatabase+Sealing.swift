@@ -1,0 +1,91 @@
+internal import Disk
+internal import Synchronization
+internal import Telemetry
+
+extension LogDatabase {
+    /// After a failed try to seal, the next one by itself comes this much later.
+    static let retryNanoseconds: Int64 = 5_000_000_000
+
+    /// One round of housekeeping: encodes full blocks, seals when size, age or the log ask for it. Blocks; called on
+    /// the maintenance thread, or by a test. A failure is counted and tried again later.
+    package func maintain() {
+        sealing.withLock { _ in
+            encodeFullBlocks()
+            reserve?.refill()
+            let now = wallClock.nowNanoseconds
+            let logBytes = Int(clamping: log.status.bytesOnDisk)
+            let isDue = state.withLock { state -> Bool in
+                if let failed = state.sealFailedNanoseconds, abs(now &- failed) < LogDatabase.retryNanoseconds {
+                    return false
+                }
+                if logBytes >= options.sealLogBytes, state.appliedPosition > state.sealedPosition { return true }
+                if state.headBytes >= options.sealBytes { return true }
+                guard let oldest = state.oldestArrivalNanoseconds else { return false }
+                return now &- oldest >= options.sealAgeMilliseconds * 1_000_000
+            }
+            guard isDue else { return }
+            // Told by `ingestHealth` and the counters; the lines are safe in the log.
+            try? sealHead(evenIfEmpty: logBytes >= options.sealLogBytes)
+        }
+    }
+
+    /// Writes the head as a part and cuts the log behind it. Called with `sealing` held.
+    func sealHead(evenIfEmpty: Bool = false) throws {
+        guard let frozen = state.withLock({ $0.freeze(evenIfEmpty: evenIfEmpty) }) else {
+            return try cutLog()
+        }
+        let writer = frozen.part(createdNanoseconds: wallClock.nowNanoseconds)
+        do throws(StorageError) {
+            let (reader, name) = try withReserve { () throws(StorageError) in try parts.write(writer) }
+            state.withLock { state in
+                state.commit(frozen, reader, name: name)
+                state.sealFailedNanoseconds = nil
+                state.sealFailure = nil
+            }
+        } catch {
+            let now = wallClock.nowNanoseconds
+            state.withLock { state in
+                state.thaw(frozen)
+                state.sealFailedNanoseconds = now
+                state.sealFailure = "\(error)"
+            }
+            throw error
+        }
+        try cutLog()
+    }
+
+    /// Removes the segments of the log whose batches all lie in parts.
+    func cutLog() throws {
+        let sealed = state.withLock { $0.sealedPosition }
+        guard log.status.firstPosition.ordinal <= sealed else { return }
+        try log.performBlocking { log in
+            if log.poison == nil, log.endPosition.ordinal == sealed + 1 { try log.rotate() }
+            try log.cut(before: LogPosition(sealed + 1))
+        }
+    }
+
+    private func withReserve<Value>(_ body: () throws(StorageError) -> Value) throws(StorageError) -> Value {
+        guard let reserve else { return try body() }
+        return try reserve.perform(body)
+    }
+
+    /// Compresses what makes full blocks, which frees most of its memory. Called with `sealing` held.
+    private func encodeFullBlocks() {
+        let full = state.withLock { state in
+            state.heads.compactMap { identifier, head -> (Int, ArraySlice<HeadChunk>)? in
+                let count = head.chunksOfFullBlock()
+                return count > 0 ? (identifier, head.chunks.prefix(count)) : nil
+            }
+        }
+        for (identifier, chunks) in full {
+            let block = HeadStream.encode(chunks)
+            let before = chunks.reduce(0) {
+                $0 + $1.columns.bytes.count + $1.columns.count * LineColumns.lineOverheadBytes
+            }
+            state.withLock { state in
+                state.heads[identifier]?.replaceFirstChunks(chunks.count, by: block)
+                state.headBytes += block.bytes.count - before
+            }
+        }
+    }
+}

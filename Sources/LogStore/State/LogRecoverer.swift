@@ -1,0 +1,94 @@
+internal import Disk
+internal import Telemetry
+
+/// Builds the state of a store up again after a start: footers of the parts first, then the log behind them.
+enum LogRecoverer {
+    static let deletionsFile = "deletions"
+
+    /// Opens the parts. Returns the last log position that any of them covers, readable or not.
+    static func restore(
+        _ state: inout StoreState, from parts: PartFile, storage: any FileStorage, folder: String
+    ) throws -> UInt64 {
+        let listing = try parts.openAll()
+        for part in listing.parts {
+            state.add(part.reader, name: part.name)
+            state.deduplication.restore(part.reader.footer)
+            state.losses.restore(part.reader.footer.losses)
+        }
+        state.quarantine = listing.quarantined
+        state.unreadable = listing.unreadable
+        state.appliedPosition = state.sealedPosition
+        do {
+            let path = StoragePath.join(folder, deletionsFile)
+            if let bytes = try AtomicFile.read(path, in: storage, maximumBytes: Deletion.listBytesMaximum) {
+                state.deletions = try bytes.withUnsafeBytes { try Deletion.decode($0) }
+            }
+        } catch let error as FormatError where !error.isNewer {
+            // Without the list, deleted lines would be answered again: that must not happen in silence.
+            throw StorageError(
+                .other, operation: "open", path: StoragePath.join(folder, deletionsFile),
+                detail: "\(error); restore the file from a snapshot, or remove it if deleted lines may be seen again")
+        }
+        let unreadable = listing.unreadable.map(\.lastPosition).max() ?? 0
+        return max(state.sealedPosition, unreadable)
+    }
+
+    /// Applies the batches behind the parts and remembers recent lines without an origin.
+    static func replay(_ log: SegmentedLog, into state: inout StoreState, wallClock: any WallClock) throws {
+        rememberRecentLines(&state, nowNanoseconds: wallClock.nowNanoseconds)
+        let replay = try log.read(from: LogPosition(state.sealedPosition + 1)) { frame in
+            guard frame.kind == LogDatabase.batchKind else { return true }
+            do {
+                let record = try BatchRecord(decoding: frame.payload)
+                _ = state.apply(record, position: frame.position.ordinal)
+                state.counters.replayedBatches += 1
+            } catch let error as FormatError where error.isNewer {
+                throw StorageError(
+                    .other, operation: "open", path: log.folder,
+                    detail: "\(error); nothing was changed, start the program that wrote it")
+            } catch {
+                state.counters.unreadableBatches += 1
+                state.quarantine.append(
+                    Quarantined(
+                        path: log.folder, reason: "log position \(frame.position): \(error); it was passed over"))
+            }
+            return true
+        }
+        for damage in replay.damage + log.recovery.damage {
+            let entry = Quarantined(path: damage.path, reason: "\(damage)")
+            if !state.quarantine.contains(entry) { state.quarantine.append(entry) }
+        }
+        for path in log.recovery.quarantined {
+            state.quarantine.append(Quarantined(path: path, reason: "the first bytes of a log segment are damaged"))
+        }
+        state.appliedPosition = max(state.appliedPosition, log.endPosition.ordinal - 1)
+    }
+
+    /// Lines without an origin that came within the window are known again, from the newest parts. Of a block only the
+    /// arrival of its last line is known, so after a restart the window can be longer than before, never shorter.
+    private static func rememberRecentLines(_ state: inout StoreState, nowNanoseconds: Int64) {
+        let window = state.options.duplicateWindowMilliseconds * 1_000_000
+        var left = state.options.duplicateLinesMaximum
+        var recent: [(stream: Int, block: StoredBlock)] = []
+        for part in state.parts.reversed() {
+            for summary in part.reader.footer.blocks
+            where summary.linesWithoutOrigin > 0 && nowNanoseconds - summary.lastArrivalNanoseconds <= window {
+                guard left > 0 else { break }
+                left -= summary.linesWithoutOrigin
+                recent.append((part.streamIdentifiers[summary.stream], StoredBlock(part.reader, summary)))
+            }
+        }
+        for (stream, block) in recent.reversed() {
+            // A damaged block is told by the queries that meet it.
+            guard let columns = try? block.columns() else { continue }
+            for index in 0..<columns.count where columns.originIndexes.isEmpty || columns.originIndexes[index] < 0 {
+                columns.bytes[columns.lineStart(index)..<columns.lineEnds[index]].withUnsafeBytes { line in
+                    _ = state.deduplication.isRepeated(
+                        stream: stream, nanoseconds: columns.timesNanoseconds[index], line: line,
+                        arrival: block.summary.lastArrivalNanoseconds, window: window,
+                        maximum: state.options.duplicateLinesMaximum)
+                }
+            }
+        }
+    }
+}
