@@ -25,6 +25,15 @@ func archive(_ name: String, _ libraries: String...) -> Target {
     .target(name: name, linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 
+/// Swift's own libraries linked statically, so that the binary needs nothing but libc and libstdc++ where it runs. Only
+/// the link differs: objects are shared with the tests, which `--static-swift-stdlib` would compile a second time.
+let portable: [LinkerSetting] = [
+    .unsafeFlags([
+        "-static-stdlib", "-lFoundationInternationalization", "-l_FoundationICU", "-l_FoundationCollections",
+        "-l_FoundationCShims", "-lCoreFoundation", "-lswiftSynchronization",
+    ])
+]
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -69,7 +78,8 @@ let package = Package(
                 "Agent", "Server", "Alerting", "Transport", "TSDB", "LogStore", "Query", "Wire", "Disk", "Telemetry",
                 argumentParser, logging, serviceLifecycle, yams, crypto,
             ],
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: portable
         ),
         // C below the rooms.
         .target(name: "CKernels"),
@@ -98,7 +108,11 @@ let package = Package(
             swiftSettings: strict),
         tests("Scenarios", "ScenarioSupport"),
         .executableTarget(
-            name: "vedette-demo", dependencies: ["ScenarioSupport"], path: "Tests/Demo", swiftSettings: strict),
+            name: "vedette-demo", dependencies: ["ScenarioSupport"], path: "Tests/Demo", swiftSettings: strict,
+            linkerSettings: portable),
+        .executableTarget(
+            name: "vedette-loader", dependencies: ["Transport", "Wire", "Telemetry"], path: "Tests/Loader",
+            swiftSettings: strict, linkerSettings: portable),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
