@@ -13,7 +13,7 @@ package final class ChildProcess: @unchecked Sendable {
         folder: String? = nil
     ) throws {
         self.logPath = logPath
-        FileManager.default.createFile(atPath: logPath, contents: nil)
+        _ = FileManager.default.createFile(atPath: logPath, contents: nil)
         guard let log = FileHandle(forWritingAtPath: logPath) else { throw ScenarioError("cannot write \(logPath)") }
         log.seekToEndOfFile()
         process.executableURL = URL(fileURLWithPath: try ChildProcess.locate(executable))
