@@ -16,7 +16,8 @@ struct Loader {
 
     static func main() async {
         let arguments = CommandLine.arguments
-        guard arguments.count == 3, let endpoint = HTTPEndpoint(parsing: arguments[1]), let run = Int(arguments[2]) else {
+        guard arguments.count == 3, let endpoint = HTTPEndpoint(parsing: arguments[1]), let run = Int(arguments[2])
+        else {
             say("usage: vedette-loader URL RUN")
             exit(2)
         }
@@ -77,7 +78,8 @@ struct Loader {
         call.replyBytesMaximum = 1 << 30
         let reply = try await client.send(call)
         guard reply.status == 200 else {
-            throw HTTPFailure(.body, "\(path): \(reply.status) \(String(decoding: reply.body.prefix(500), as: UTF8.self))")
+            throw HTTPFailure(
+                .body, "\(path): \(reply.status) \(String(decoding: reply.body.prefix(500), as: UTF8.self))")
         }
         return try JSONValue(parsing: reply.body)
     }
