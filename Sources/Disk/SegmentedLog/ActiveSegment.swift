@@ -1,12 +1,19 @@
 /// The segment that is written to: knows how far it is written, synced and preallocated.
 struct ActiveSegment {
+    /// A boundary between two frames.
+    struct Place: Equatable {
+        /// Of the next frame.
+        var offset: UInt64
+        var position: LogPosition
+    }
+
     let file: any FileHandle
     let header: SegmentHeader
-    /// The offset of the next frame.
-    private(set) var end: UInt64
-    /// What lies before this offset is durable.
-    private(set) var syncedEnd: UInt64
-    /// The size of the file; from `end` on it is preallocated zeros.
+    /// Behind the last frame.
+    private(set) var end: Place
+    /// What lies before is durable.
+    private(set) var synced: Place
+    /// The size of the file; behind `end` it is preallocated zeros.
     private(set) var fileBytes: UInt64
     /// Why a sync failed; nothing may be written after that.
     private(set) var syncFailure: StorageError?
@@ -19,9 +26,9 @@ struct ActiveSegment {
     init(creating file: any FileHandle, header: SegmentHeader) throws(StorageError) {
         self.file = file
         self.header = header
-        end = UInt64(SegmentHeader.byteCount)
-        syncedEnd = end
-        fileBytes = end
+        end = Place(offset: UInt64(SegmentHeader.byteCount), position: header.first)
+        synced = end
+        fileBytes = end.offset
         let buffer = RawBuffer(capacity: SegmentHeader.byteCount)
         header.encode(into: buffer.bytes)
         try file.write(buffer[0..<SegmentHeader.byteCount], at: 0)
@@ -29,28 +36,31 @@ struct ActiveSegment {
     }
 
     /// Goes on with a segment that ends at `end`. What lies behind is cut off.
-    init(continuing file: any FileHandle, header: SegmentHeader, end: UInt64) throws(StorageError) {
+    init(continuing file: any FileHandle, header: SegmentHeader, end: Place) throws(StorageError) {
         self.file = file
         self.header = header
         self.end = end
-        syncedEnd = end
-        fileBytes = end
-        try file.truncate(to: end)
+        synced = end
+        fileBytes = end.offset
+        try file.truncate(to: end.offset)
     }
 
     /// Whether it holds no frame.
-    var isEmpty: Bool { end == UInt64(SegmentHeader.byteCount) }
+    var isEmpty: Bool { end.offset == UInt64(SegmentHeader.byteCount) }
     /// Whether all of it is durable.
-    var isSynced: Bool { end == syncedEnd && !cutIsUnsynced }
+    var isSynced: Bool { end == synced && !cutIsUnsynced }
 
-    /// Writes whole frames behind the last one, preallocating in steps of `growthBytes`. When that fails (a full disk)
+    /// Writes `count` whole frames behind the last one, preallocating in steps of `growthBytes`. When that fails (a full disk)
     /// nothing of them stays.
-    mutating func append(_ frames: UnsafeRawBufferPointer, growthBytes: UInt64) throws(StorageError) {
+    mutating func append(
+        _ frames: UnsafeRawBufferPointer, count: Int, growthBytes: UInt64
+    ) throws(StorageError) {
         try removeLeftover()
-        let newEnd = end + UInt64(frames.count)
-        if newEnd > fileBytes { reserve(newEnd, growthBytes: growthBytes) }
+        let newEnd = Place(
+            offset: end.offset + UInt64(frames.count), position: end.position.advanced(by: UInt64(count)))
+        if newEnd.offset > fileBytes { reserve(newEnd.offset, growthBytes: growthBytes) }
         do {
-            try file.write(frames, at: end)
+            try file.write(frames, at: end.offset)
         } catch {
             hasLeftover = true
             // If it fails now, it is tried again before the next write.
@@ -58,7 +68,7 @@ struct ActiveSegment {
             throw error
         }
         end = newEnd
-        fileBytes = max(fileBytes, newEnd)
+        fileBytes = max(fileBytes, newEnd.offset)
     }
 
     /// Makes everything written durable. When that fails, everything that was not synced is given up and the segment must
@@ -71,23 +81,23 @@ struct ActiveSegment {
     mutating func syncAll() throws(StorageError) {
         do {
             try file.dataSync()
-            syncedEnd = end
+            synced = end
             cutIsUnsynced = false
         } catch {
             syncFailure = error
             // A later start must not find frames in the page cache that the disk does not have. The truncation may fail
             // too; then the log's memory is all there is.
-            end = syncedEnd
-            fileBytes = end
-            try? file.truncate(to: end)
+            end = synced
+            fileBytes = end.offset
+            try? file.truncate(to: end.offset)
             throw error
         }
     }
 
     /// Gives back the preallocated room of a segment that will not be written to any more.
     mutating func seal() {
-        guard fileBytes > end, (try? file.truncate(to: end)) != nil else { return }
-        fileBytes = end
+        guard fileBytes > end.offset, (try? file.truncate(to: end.offset)) != nil else { return }
+        fileBytes = end.offset
     }
 
     /// Preallocation is a convenience: without room for a whole step the write itself decides.
@@ -100,8 +110,8 @@ struct ActiveSegment {
 
     private mutating func removeLeftover() throws(StorageError) {
         guard hasLeftover else { return }
-        try file.truncate(to: end)
-        fileBytes = end
+        try file.truncate(to: end.offset)
+        fileBytes = end.offset
         hasLeftover = false
         // Without the sync a power cut could bring whole frames of the failed write back, behind newer ones.
         cutIsUnsynced = true

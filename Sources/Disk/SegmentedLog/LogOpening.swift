@@ -97,7 +97,7 @@ struct LogOpening {
         let file = try storage.open(segment.path, .readWrite)
         let size = try file.size()
         var scanner = SegmentScanner(file, header: segment.header, end: size, window: window)
-        unconfirmed = (scanner.offset, scanner.expected)
+        unconfirmed = (0, scanner.expected)
         var missing: [(position: LogPosition, damage: LogDamage)] = []
         walk: while true {
             let expected = scanner.expected
@@ -114,14 +114,16 @@ struct LogOpening {
         recovery.tornBytes = try scanner.tornBytes()
         recovery.unreadableBytes = scanner.unreadableBytes
         count(missing)
-        var active = try ActiveSegment(continuing: file, header: segment.header, end: scanner.offset)
+        var active = try ActiveSegment(
+            continuing: file, header: segment.header, end: .init(offset: scanner.offset, position: end))
         do {
             try rewriteUnconfirmed(in: file, upTo: scanner.offset)
             try active.syncAll()
         } catch {
             syncFailure = error
         }
-        self.active = active
+        // Nothing more is written to a segment with damage in it: the next append begins a new one.
+        if missing.isEmpty { self.active = active } else { active.seal() }
     }
 
     /// Frames missing before the last batch had been synced; those of the last batch as a rule had not.

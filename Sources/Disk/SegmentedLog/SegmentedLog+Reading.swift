@@ -33,7 +33,7 @@ extension SegmentedLog {
         let isActive = index == segments.count - 1 && active != nil
         let file: any ObjectReader
         if isActive, let active { file = active.file } else { file = try storage.open(segment.path, .read) }
-        let end = isActive ? active?.end ?? segment.bytes : try file.size()
+        let end = isActive ? active?.end.offset ?? segment.bytes : try file.size()
         var scanner = SegmentScanner(
             file, header: segment.header, end: end, window: window, resumingAt: place(of: replay.next, in: segment))
         while true {

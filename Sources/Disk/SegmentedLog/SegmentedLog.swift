@@ -56,10 +56,8 @@ package final class SegmentedLog {
     /// Ordered by position; the last one is active when `active` is not nil.
     private(set) var segments: [Segment]
     private(set) var active: ActiveSegment?
-    /// The position of the next frame.
-    package private(set) var endPosition: LogPosition
-    /// The position behind the last frame that is known to be durable.
-    package private(set) var syncedPosition: LogPosition
+    /// The first position of the next segment, while none is active.
+    private var nextFirst: LogPosition
     private var preamble: [LogRecord]?
     /// Where the last reading pass stopped, so that the next one need not search for its place.
     var readingPlace: ReadingPlace?
@@ -82,17 +80,21 @@ package final class SegmentedLog {
         poison = opening.syncFailure
         segments = opening.segments
         active = opening.active
-        endPosition = opening.end
-        syncedPosition = opening.end
+        nextFirst = opening.end
         let floor = max(atLeast, opening.quarantinedEnd)
-        if floor > endPosition {
+        if floor > nextFirst {
             // The next append begins a segment at the new position.
             active?.seal()
             active = nil
-            endPosition = floor
-            syncedPosition = floor
+            nextFirst = floor
         }
     }
+
+    /// The position of the next frame.
+    package var endPosition: LogPosition { active?.end.position ?? nextFirst }
+
+    /// The position behind the last frame that is known to be durable.
+    package var syncedPosition: LogPosition { active?.synced.position ?? nextFirst }
 
     /// The position of the first frame that is still there; equal to `endPosition` when there is none.
     package var firstPosition: LogPosition { segments.first?.header.first ?? endPosition }
@@ -123,12 +125,12 @@ package final class SegmentedLog {
         }
         guard var segment = active else { throw refusal("no segment is open") }
         let preamble = segment.isEmpty ? self.preamble ?? [] : []
+        let first = segment.end.position.advanced(by: UInt64(preamble.count))
         let bytes = encode(preamble + records, into: segment)
-        defer { adopt(segment) }
-        try segment.append(bytes, growthBytes: options.growthBytes)
+        // Asked for anew when this fails: by then the caller may have more to say.
         self.preamble = nil
-        let first = endPosition.advanced(by: UInt64(preamble.count))
-        endPosition = first.advanced(by: UInt64(records.count))
+        defer { adopt(segment) }
+        try segment.append(bytes, count: preamble.count + records.count, growthBytes: options.growthBytes)
         return first
     }
 
@@ -136,7 +138,7 @@ package final class SegmentedLog {
     /// an empty one. `append` does it by itself; a caller whose records depend on what the segment holds calls it first.
     package func begin() throws(StorageError) {
         if let poison { throw refusal(poison) }
-        if let segment = active, segment.end >= options.segmentBytes, !segment.isEmpty { try rotate() }
+        if let segment = active, segment.end.offset >= options.segmentBytes, !segment.isEmpty { try rotate() }
         if active == nil { try beginSegment() }
         if preamble == nil, active?.isEmpty == true { preamble = segmentPreamble?() ?? [] }
     }
@@ -148,17 +150,17 @@ package final class SegmentedLog {
         guard var segment = active else { return }
         defer { adopt(segment) }
         try segment.sync()
-        syncedPosition = endPosition
     }
 
     /// Closes the active segment, after a sync, and begins the next one, so that `cut` may remove it. Does nothing while
     /// the active segment is empty.
     package func rotate() throws(StorageError) {
-        if let segment = active, segment.isEmpty { return }
         try sync()
+        if let segment = active, segment.isEmpty { return }
         if var segment = active {
             segment.seal()
             segments[segments.count - 1].bytes = segment.fileBytes
+            nextFirst = segment.end.position
             active = nil
         }
         try beginSegment()
@@ -182,7 +184,6 @@ extension SegmentedLog {
         active = segment
         guard poison == nil, let failure = segment.syncFailure else { return }
         poison = failure
-        endPosition = syncedPosition
         preamble = nil
         readingPlace = nil
     }
@@ -214,7 +215,7 @@ extension SegmentedLog {
         var place = 0
         for (index, record) in records.enumerated() {
             let header = FrameHeader(
-                payloadBytes: record.payload.count, position: endPosition.advanced(by: UInt64(index)),
+                payloadBytes: record.payload.count, position: segment.end.position.advanced(by: UInt64(index)),
                 kind: record.kind,
                 followsSync: index == 0 && segment.isSynced)
             let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch.bytes[place..<place + header.frameBytes])
