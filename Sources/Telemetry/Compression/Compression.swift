@@ -1,7 +1,7 @@
 /// The compressed formats of this house, over liblz4, libzstd and zlib. Thread-safe; contexts are reused.
 ///
-/// Restoring always has a maximum, so that a few hostile bytes cannot ask for much memory: memory is touched only as far
-/// as bytes really arrive, and one byte over the maximum is an error.
+/// Restoring always has a maximum, so that a few hostile bytes cannot ask for much memory: memory is touched only as
+/// far as bytes really arrive, and one byte over the maximum is an error.
 package enum Compression: String, Sendable, CaseIterable {
     /// A bare LZ4 block: no length and no checksum, the caller keeps both.
     case lz4Block = "lz4 block"
@@ -61,7 +61,8 @@ package enum Compression: String, Sendable, CaseIterable {
     }
 }
 
-/// A buffer that doubles as restored bytes arrive and never passes its maximum by more than the one byte that proves it.
+/// A buffer that doubles as restored bytes arrive and never passes its maximum by more than the one byte that proves
+/// it.
 struct RestoredBytes {
     private(set) var bytes: [UInt8]
     private(set) var count = 0

@@ -50,7 +50,8 @@ package enum Durations {
         return text
     }
 
-    /// Nanoseconds of a Go duration: "1.5h", "-2h45m", "300ms", "1µs", "0". Throws in the words of `time.ParseDuration`.
+    /// Nanoseconds of a Go duration: "1.5h", "-2h45m", "300ms", "1µs", "0". Throws in the words of
+    /// `time.ParseDuration`.
     package static func nanoseconds(go text: String) throws(DurationError) -> Int64 {
         let quoted = QuotedText.quoted(text)
         let invalid = DurationError(description: "time: invalid duration \(quoted)")

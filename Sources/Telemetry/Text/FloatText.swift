@@ -10,7 +10,8 @@ package enum FloatText {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The shortest digits, with an exponent where it is below -4 or at least 6 (`'g', -1`): the text format of `/metrics`.
+    /// The shortest digits, with an exponent where it is below -4 or at least 6 (`'g', -1`): the text format of
+    /// `/metrics`.
     package static func general(_ value: Double) -> String {
         var bytes: [UInt8] = []
         appendGeneral(value, to: &bytes)

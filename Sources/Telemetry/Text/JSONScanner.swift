@@ -1,7 +1,7 @@
 /// Reads JSON (RFC 8259) value by value from a buffer it does not own, without copying and without building a tree.
 ///
-/// The caller says what it expects: `enterObject`, `nextKey` until nil, `string`, `skipValue`, … and `finish` at the end.
-/// Everything passed over is checked for form; strings may hold bytes that are not UTF-8, because log lines do.
+/// The caller says what it expects: `enterObject`, `nextKey` until nil, `string`, `skipValue`, … and `finish` at the
+/// end. Everything passed over is checked for form; strings may hold bytes that are not UTF-8, because log lines do.
 /// Every error is a `ByteError` with the offset of the offending byte.
 package struct JSONScanner {
     /// What kind of value comes next.

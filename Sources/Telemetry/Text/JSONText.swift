@@ -30,7 +30,8 @@ package struct JSONText {
         return text.raw.count == other.utf8CodeUnitCount && text.raw.elementsEqual(UnsafeBufferPointer(other))
     }
 
-    /// Appends the bytes of the text with its escapes resolved. As in Go, a surrogate without its partner becomes U+FFFD.
+    /// Appends the bytes of the text with its escapes resolved. As in Go, a surrogate without its partner becomes
+    /// U+FFFD.
     package func append(to target: inout [UInt8]) {
         guard hasEscapes else {
             target.append(contentsOf: raw)

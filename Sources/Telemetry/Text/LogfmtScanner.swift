@@ -24,8 +24,8 @@ package struct LogfmtScanner {
         self.bytes = bytes
     }
 
-    /// The next pair; nil at the end. A key without "=" has an empty value. After an error the scanner stands behind the
-    /// broken pair, so that a lenient caller goes on.
+    /// The next pair; nil at the end. A key without "=" has an empty value. After an error the scanner stands behind
+    /// the broken pair, so that a lenient caller goes on.
     package mutating func next() throws(ByteError) -> (key: UnsafeRawBufferPointer, value: Value)? {
         while offset < bytes.count, bytes[offset] <= 0x20 { offset += 1 }
         guard offset < bytes.count else { return nil }

@@ -1,7 +1,7 @@
 /// Finds the severity of a log line: a level field of JSON or logfmt, else a level word in its first bytes.
 ///
-/// Differs from Loki's detector on purpose in one point: a word counts only as a whole word and the first one in the line
-/// wins, so "0 errors, info: done" is not an error and "information" in the middle of prose is not a level.
+/// Differs from Loki's detector on purpose in one point: a word counts only as a whole word and the first one in the
+/// line wins, so "0 errors, info: done" is not an error and "information" in the middle of prose is not a level.
 package enum SeverityDetector {
     /// How much of a line is looked at.
     package static let bytesMaximum = 512
@@ -78,8 +78,8 @@ package enum SeverityDetector {
         }
     }
 
-    /// The value of the first level key, or the first whole level word. A lower-case word counts only where it stands as
-    /// a label: in brackets, before a colon or bar, as the value of a key, or at the line's start.
+    /// The value of the first level key, or the first whole level word. A lower-case word counts only where it stands
+    /// as a label: in brackets, before a colon or bar, as the value of a key, or at the line's start.
     private static func words(_ head: UnsafeRawBufferPointer) -> Severity {
         var index = 0
         var found = Severity.unknown

@@ -1,7 +1,7 @@
 package import Telemetry
 
-/// Reads the body of one request: first who sends it, so that the caller can check that against the connection, then the
-/// batch.
+/// Reads the body of one request: first who sends it, so that the caller can check that against the connection, then
+/// the batch.
 package struct AgentBatchDecoder {
     /// Who sends, as the header says. `delivery.sender.agent` is the same as `information.agent`.
     package let information: AgentInformation

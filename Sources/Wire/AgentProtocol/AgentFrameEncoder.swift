@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// The bytes of one batch: what has to be declared for it first, and its data. Both go into the spool as they are; a body
-/// is a header, then such byte strings one behind the other (`AgentBatchEncoder`).
+/// The bytes of one batch: what has to be declared for it first, and its data. Both go into the spool as they are; a
+/// body is a header, then such byte strings one behind the other (`AgentBatchEncoder`).
 package struct AgentFrames: Sendable, Equatable {
     /// One declaration frame, or empty when everything was declared in this segment.
     package var declarations: [UInt8]
@@ -31,8 +31,8 @@ package struct AgentFrameEncoder: Sendable {
     private var segment: UInt64 = 1
     private var pending: [(id: UInt64, labels: Labels)] = []
 
-    /// An encoder that has declared nothing. `firstID` is above every id used before within the same epoch, for an agent
-    /// that goes on with the epoch of its spool.
+    /// An encoder that has declared nothing. `firstID` is above every id used before within the same epoch, for an
+    /// agent that goes on with the epoch of its spool.
     package init(firstID: UInt64 = 1) {
         nextID = max(firstID, 1)
     }
@@ -43,8 +43,8 @@ package struct AgentFrameEncoder: Sendable {
     /// The number of label sets known.
     package var labelSetCount: Int { entries.count }
 
-    /// Says that what is encoded from now on goes into a new spool segment: everything is declared again where it is used,
-    /// and label sets that the last segment did not use are forgotten.
+    /// Says that what is encoded from now on goes into a new spool segment: everything is declared again where it is
+    /// used, and label sets that the last segment did not use are forgotten.
     package mutating func beginSegment() {
         entries = entries.filter { $0.value.segment == segment }
         segment += 1

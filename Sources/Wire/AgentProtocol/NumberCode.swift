@@ -2,8 +2,8 @@ internal import Telemetry
 
 /// One double in 1 to 9 bytes, bit for bit: whole numbers as a varint, all others as they are.
 ///
-/// Shape: a varint whose lowest bit is 0 holds a whole number, zigzag-coded and shifted left by one; the byte 1 stands in
-/// front of the eight bytes of any other double (also of -0, infinities, every NaN and the stale marker).
+/// Shape: a varint whose lowest bit is 0 holds a whole number, zigzag-coded and shifted left by one; the byte 1
+/// stands in front of the eight bytes of any other double (also of -0, infinities, every NaN and the stale marker).
 enum NumberCode {
     /// Beyond, the varint would be as long as the double.
     private static let wholeMaximum = 0x1p53

@@ -13,7 +13,8 @@ internal import Testing
 
     @Test func readsADockerLogLine() throws {
         let line =
-            #"{"log":"caf\u00e9 \ud83d\ude00 \"q\"\n","stream":"stdout","attrs":{"a":[1,{}]},"time":"2024-01-02T03:04:05.6Z"}"#
+            #"{"log":"caf\u00e9 \ud83d\ude00 \"q\"\n","stream":"stdout","attrs":{"a":[1,{}]},"#
+            + #""time":"2024-01-02T03:04:05.6Z"}"#
         try scan(line) { scanner in
             var log = "", stream = "", time = ""
             try scanner.enterObject()
@@ -159,7 +160,8 @@ internal import Testing
         writer.endObject()
         #expect(
             String(decoding: writer.bytes, as: UTF8.self)
-                == #"{"values":[1435781430.781,1435781430,"+Inf","1e-07","NaN",1.5],"labels":{"a":"1","b":"\"\u0001\u007fé"},"n":5}"#
+                == #"{"values":[1435781430.781,1435781430,"+Inf","1e-07","NaN",1.5],"#
+                + #""labels":{"a":"1","b":"\"\u0001\u007fé"},"n":5}"#
         )
     }
 

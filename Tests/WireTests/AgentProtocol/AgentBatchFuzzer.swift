@@ -4,7 +4,8 @@ internal import Testing
 
 @testable import Wire
 
-/// Mangles batches on every level, behind the LZ4 frame too: the decoder must refuse or give a batch whose columns agree.
+/// Mangles batches on every level, behind the LZ4 frame too: the decoder must refuse or give a batch whose columns
+/// agree.
 struct AgentBatchFuzzer: Fuzzer {
     static let name = "agent-batch"
 

@@ -175,15 +175,18 @@ internal import Testing
 }
 
 @Suite struct SeriesDictionariesTests {
-    @Test func keepsOneDictionaryPerAgentAndDropsOldEpochs() {
+    @Test func keepsTwoEpochsPerAgent() {
         let dictionaries = SeriesDictionaries()
         let first = dictionaries.dictionary(agent: "a", epoch: 1)
         #expect(dictionaries.dictionary(agent: "a", epoch: 1) === first)
         #expect(dictionaries.dictionary(agent: "b", epoch: 1) !== first)
         let second = dictionaries.dictionary(agent: "a", epoch: 2)
         #expect(second !== first)
-        #expect(dictionaries.dictionary(agent: "a", epoch: 1) !== first)
-        #expect(dictionaries.dictionary(agent: "a", epoch: 2) === second)
+        #expect(dictionaries.dictionary(agent: "a", epoch: 1) === first, "an old backlog and live batches take turns")
+        let third = dictionaries.dictionary(agent: "a", epoch: 3)
+        #expect(dictionaries.dictionary(agent: "a", epoch: 3) === third)
+        #expect(dictionaries.dictionary(agent: "a", epoch: 1) === first)
+        #expect(dictionaries.dictionary(agent: "a", epoch: 2) !== second, "the one used longest ago went")
     }
 
     @Test func staysWithinItsMemory() {

@@ -1,0 +1,191 @@
+package import Telemetry
+
+/// Why a push was not taken, in Loki's words where it has some. The status is 400.
+package struct LokiPushError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+}
+
+/// The body of `POST /loki/api/v1/push` in JSON, as Promtail, Fluent Bit, Vector and `curl` send it:
+/// `{"streams": [{"stream": {labels}, "values": [["nanoseconds", "line", {metadata}], …]}, …]}`.
+package enum LokiPushJSON {
+    /// What one push may hold.
+    package struct Limits: Sendable {
+        package var streams = 100_000
+        package var lines = 1 << 20
+        /// Loki's `max_line_size`.
+        package var lineBytes = 256 << 10
+        /// Loki's `max_label_names_per_series`, raised: container labels are many.
+        package var labelNames = 64
+        package var labelNameBytes = 1024
+        package var labelValueBytes = 2048
+
+        /// Loki's defaults, except where noted.
+        package init() {}
+    }
+
+    /// A push: what can be stored, and which streams or lines cannot, with Loki's reason. The rest is stored all the
+    /// same.
+    package struct Push: Sendable {
+        package var batch: LogBatch
+        package var rejections: [LogRejection]
+    }
+
+    /// Reads a body, its coding undone. Bytes of lines that are not UTF-8 are kept.
+    package static func parse(
+        _ body: UnsafeRawBufferPointer, limits: Limits = Limits()
+    ) throws(LokiPushError) -> Push {
+        var reader = Reader(scanner: JSONScanner(body), limits: limits)
+        do throws(ByteError) {
+            try reader.read()
+        } catch {
+            throw LokiPushError(description: "couldn't parse push request: \(error)")
+        }
+        return reader.push
+    }
+
+    /// Reads a body, its coding undone.
+    package static func parse(_ body: [UInt8], limits: Limits = Limits()) throws(LokiPushError) -> Push {
+        let result = body.withUnsafeBytes { raw in
+            Result { () throws(LokiPushError) in try parse(raw, limits: limits) }
+        }
+        return try result.get()
+    }
+}
+
+extension LokiPushJSON {
+    /// Walks one body.
+    private struct Reader {
+        var scanner: JSONScanner
+        let limits: Limits
+        var push = Push(batch: LogBatch(streams: []), rejections: [])
+        private var lines = 0
+
+        init(scanner: JSONScanner, limits: Limits) {
+            self.scanner = scanner
+            self.limits = limits
+        }
+
+        mutating func read() throws(ByteError) {
+            try scanner.enterObject()
+            while let key = try scanner.nextKey() {
+                guard key == "streams", try scanner.peek() != .null else {
+                    try scanner.skipValue()
+                    continue
+                }
+                try scanner.enterArray()
+                while try scanner.nextElement() {
+                    guard push.batch.streams.count < limits.streams else {
+                        throw error("more than \(limits.streams) streams")
+                    }
+                    try readStream()
+                }
+            }
+            try scanner.finish()
+        }
+
+        /// A stream's labels may stand before or behind its values.
+        private mutating func readStream() throws(ByteError) {
+            var stream = LogLines(labels: .empty)
+            var refused: [String: Int] = [:]
+            try scanner.enterObject()
+            while let key = try scanner.nextKey() {
+                if key == "stream" {
+                    stream.labels = try readLabels()
+                } else if key == "values", try scanner.peek() != .null {
+                    try scanner.enterArray()
+                    while try scanner.nextElement() { try readEntry(into: &stream, &refused) }
+                } else if key == "labels" || key == "entries" {
+                    throw error("the push format of Loki before 0.4 is not supported; send \"stream\" and \"values\"")
+                } else {
+                    try scanner.skipValue()
+                }
+            }
+            if let reason = refusal(of: stream.labels) {
+                push.rejections.append(LogRejection(labels: stream.labels, lines: stream.count, reason: reason))
+            } else if stream.count > 0 {
+                push.batch.streams.append(stream)
+            }
+            for (reason, lines) in refused.sorted(by: { $0.key < $1.key }) {
+                push.rejections.append(LogRejection(labels: stream.labels, lines: lines, reason: reason))
+            }
+        }
+
+        private mutating func readEntry(
+            into stream: inout LogLines, _ refused: inout [String: Int]
+        ) throws(ByteError) {
+            lines += 1
+            guard lines <= limits.lines else { throw error("more than \(limits.lines) lines") }
+            try scanner.enterArray()
+            guard try scanner.nextElement() else { throw error("an entry without a timestamp") }
+            let nanoseconds = try readTime()
+            guard try scanner.nextElement() else { throw error("an entry without a line") }
+            let text = try scanner.string()
+            var metadata = Labels.empty
+            var goesOn = try scanner.nextElement()
+            if goesOn {
+                if try !scanner.skipNull() { metadata = try readLabels() }
+                goesOn = try scanner.nextElement()
+            }
+            if goesOn { throw error("an entry of more than three elements") }
+            if text.raw.count > limits.lineBytes, text.unescaped.count > limits.lineBytes {
+                let reason =
+                    "max entry size '\(limits.lineBytes)' bytes exceeded for stream '\(stream.labels)' "
+                    + "while adding an entry with length '\(text.unescaped.count)' bytes"
+                refused[reason, default: 0] += 1
+            } else if text.hasEscapes {
+                stream.append(nanoseconds: nanoseconds, line: text.unescaped, metadata: metadata)
+            } else {
+                stream.append(nanoseconds: nanoseconds, line: text.raw, metadata: metadata)
+            }
+        }
+
+        /// Whole nanoseconds since 1970, in quotes as Loki wants them or without.
+        private mutating func readTime() throws(ByteError) -> Int64 {
+            if try scanner.peek() == .number { return try scanner.integer() }
+            let place = scanner.offset
+            guard let nanoseconds = IntegerText.parse(try scanner.string().raw) else {
+                throw ByteError(offset: place, reason: "a timestamp that is not whole nanoseconds since 1970")
+            }
+            return nanoseconds
+        }
+
+        /// An object of strings; numbers and booleans are taken as they are written, as careless senders send them.
+        private mutating func readLabels() throws(ByteError) -> Labels {
+            var pairs: [(name: String, value: String)] = []
+            try scanner.enterObject()
+            while let key = try scanner.nextKey() {
+                switch try scanner.peek() {
+                case .string: pairs.append((key.string, try scanner.string().string))
+                case .null: _ = try scanner.skipNull()
+                case .number, .boolean:
+                    pairs.append((key.string, String(decoding: try scanner.skipValue(), as: UTF8.self)))
+                case .object, .array: throw error("label \(QuotedText.quoted(key.string)) is no string")
+                }
+            }
+            return Labels(pairs)
+        }
+
+        /// Why a stream of these labels is refused, in the words of Loki's validation; nil when it is not.
+        private func refusal(of labels: Labels) -> String? {
+            let pairs = labels.pairs
+            if pairs.isEmpty { return "error at least one label pair is required per stream" }
+            if pairs.count > limits.labelNames {
+                return "entry for stream '\(labels)' has \(pairs.count) label names; limit \(limits.labelNames)"
+            }
+            for (name, value) in pairs {
+                if !LabelName.isValid(name) {
+                    return "error parsing labels '\(labels)': invalid label name \(QuotedText.quoted(name))"
+                }
+                if name.utf8.count > limits.labelNameBytes {
+                    return "stream '\(labels)' has label name too long: '\(name)'"
+                }
+                if value.utf8.count > limits.labelValueBytes {
+                    return "stream '\(labels)' has label value too long: '\(value)'"
+                }
+            }
+            return nil
+        }
+
+        private func error(_ reason: String) -> ByteError { ByteError(offset: scanner.offset, reason: reason) }
+    }
+}
