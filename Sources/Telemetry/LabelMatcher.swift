@@ -24,9 +24,15 @@ public struct LabelMatcher: Hashable, Sendable {
         self.value = value
         switch operation {
         case .equal, .notEqual: expression = nil
-        // A dot matches line ends in label values, as in Prometheus since 3.0.
-        case .matchesRegex, .notMatchesRegex: expression = try RegularExpression("(?s:\(value))")
+        case .matchesRegex, .notMatchesRegex: expression = try LabelMatcher.compiled(value)
         }
+    }
+
+    /// A dot matches line ends in label values, as in Prometheus since 3.0. The value is compiled by itself too: it
+    /// must be an expression without the group around it, and errors must name what was written.
+    private static func compiled(_ value: String) throws(RegularExpressionError) -> RegularExpression {
+        let plain = try RegularExpression(value)
+        return plain.isLiteral ? plain : try RegularExpression("(?s:\(value))")
     }
 
     /// A matcher for one exact value.
@@ -44,11 +50,16 @@ public struct LabelMatcher: Hashable, Sendable {
     /// Whether a label of this value satisfies the matcher. An absent label has the empty value.
     public func matches(_ candidate: String) -> Bool {
         switch operation {
-        case .equal: candidate == value
-        case .notEqual: candidate != value
+        case .equal: isSame(candidate)
+        case .notEqual: !isSame(candidate)
         case .matchesRegex: expression?.matchesWhole(candidate) ?? false
         case .notMatchesRegex: !(expression?.matchesWhole(candidate) ?? false)
         }
+    }
+
+    /// Whether the bytes are the same: two spellings of "é" are equal strings and two values.
+    private func isSame(_ candidate: String) -> Bool {
+        candidate.utf8.count == value.utf8.count && candidate == value && candidate.utf8.elementsEqual(value.utf8)
     }
 
     /// Whether a series without the label satisfies the matcher.
@@ -58,7 +69,7 @@ public struct LabelMatcher: Hashable, Sendable {
     public func matches(_ labels: Labels) -> Bool { matches(labels[name] ?? "") }
 
     public static func == (left: LabelMatcher, right: LabelMatcher) -> Bool {
-        left.name == right.name && left.operation == right.operation && left.value == right.value
+        left.operation == right.operation && left.name == right.name && left.isSame(right.value)
     }
 
     public func hash(into hasher: inout Hasher) {

@@ -37,7 +37,9 @@ public struct Labels: Hashable, Sendable {
         var writer = ByteWriter()
         for (position, index) in order.enumerated() {
             let pair = sorted[index]
-            let isLast = position + 1 == order.count || sorted[order[position + 1]].name != pair.name
+            // By bytes again: two spellings of "é" are equal strings and two names.
+            let isLast =
+                position + 1 == order.count || !sorted[order[position + 1]].name.utf8.elementsEqual(pair.name.utf8)
             guard isLast, !pair.value.isEmpty, !pair.name.isEmpty else { continue }
             writer.putString(pair.name)
             writer.putString(pair.value)
@@ -98,9 +100,27 @@ public struct Labels: Hashable, Sendable {
 
     /// These labels with `name` set to `value`, or without it where `value` is nil or empty.
     public func setting(_ name: String, to value: String?) -> Labels {
-        var changed = pairs.filter { $0.name != name }
-        if let value { changed.append((name, value)) }
-        return Labels(changed)
+        var name = name
+        var value = value ?? ""
+        var writer = ByteWriter(capacity: encoded.count + name.utf8.count + value.utf8.count + 4)
+        name.withUTF8 { wanted in
+            var isWritten = value.isEmpty || wanted.isEmpty
+            forEachPair { key, text in
+                if !isWritten, !key.lexicographicallyPrecedes(wanted) {
+                    isWritten = true
+                    writer.putPrefixed(UnsafeRawBufferPointer(wanted))
+                    value.withUTF8 { writer.putPrefixed(UnsafeRawBufferPointer($0)) }
+                }
+                if key.elementsEqual(wanted) { return }
+                writer.putPrefixed(key)
+                writer.putPrefixed(text)
+            }
+            if !isWritten {
+                writer.putPrefixed(UnsafeRawBufferPointer(wanted))
+                value.withUTF8 { writer.putPrefixed(UnsafeRawBufferPointer($0)) }
+            }
+        }
+        return Labels(canonical: writer.bytes)
     }
 
     /// Only the labels whose names are in `names`.
@@ -182,6 +202,8 @@ extension Labels {
                 offset += 1
                 length |= Int(byte & 0x7f) << shift
                 if byte < 0x80 {
+                    // A longer form of the same length would be other bytes for the same labels.
+                    if byte == 0 && shift > 0 { return nil }
                     guard length >= 0, length <= bytes.count - offset else { return nil }
                     defer { offset += length }
                     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length])

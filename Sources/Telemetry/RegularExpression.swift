@@ -13,7 +13,8 @@ public struct RegularExpressionError: Error, Equatable, CustomStringConvertible 
 
 /// RE2: linear time whatever the pattern and the text, and the same syntax as Prometheus and Loki.
 ///
-/// Patterns without special characters never reach RE2. Thread-safe and cheap to copy: copies share one program.
+/// Whole matches of patterns without special characters never reach RE2. Thread-safe and cheap to copy: copies share
+/// one program.
 public struct RegularExpression: Sendable {
     /// The program and its caches may not use more, whatever the pattern.
     public static let programBytesMaximum: Int64 = 8 << 20
@@ -21,21 +22,31 @@ public struct RegularExpression: Sendable {
     /// The pattern as it was given.
     public let pattern: String
     private let program: Program
+    /// The bytes of a pattern that stands for itself.
+    private let literal: [UInt8]?
 
     /// Compiles `pattern`; `(?<name>…)` is taken as `(?P<name>…)`.
     public init(_ pattern: String, foldCase: Bool = false) throws(RegularExpressionError) {
         self.pattern = pattern
         program = try Program(pattern, foldCase: foldCase)
+        let special = Set(#"\.+*?()|[]{}^$"#.utf8)
+        literal = foldCase || pattern.utf8.contains(where: special.contains) ? nil : Array(pattern.utf8)
     }
+
+    /// Whether the pattern has no special character, so that it matches itself alone.
+    public var isLiteral: Bool { literal != nil }
 
     /// Whether all of `text` matches.
     public func matchesWhole(_ text: String) -> Bool {
         var text = text
-        return text.withUTF8 { program.matches(UnsafeRawBufferPointer($0), anchored: true) }
+        return text.withUTF8 { matchesWhole(UnsafeRawBufferPointer($0)) }
     }
 
     /// Whether all of `bytes` match.
-    public func matchesWhole(_ bytes: UnsafeRawBufferPointer) -> Bool { program.matches(bytes, anchored: true) }
+    public func matchesWhole(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let literal else { return program.matches(bytes, anchored: true) }
+        return literal.count == bytes.count && literal.elementsEqual(bytes)
+    }
 
     /// Whether some part of `bytes` matches.
     public func matches(_ bytes: UnsafeRawBufferPointer) -> Bool { program.matches(bytes, anchored: false) }
@@ -73,7 +84,8 @@ extension RegularExpression {
                 throw RegularExpressionError(pattern: pattern, reason: "pattern is not contiguous UTF-8")
             }
             if vedette_re2_error(handle) != nil {
-                let reason = Program.goReason(handle)
+                // What the user wrote, not what it was rewritten to.
+                let reason = Program.goReason(handle) { pattern.contains("(?P<") ? $0 : Program.original($0) }
                 vedette_re2_free(handle)
                 throw RegularExpressionError(pattern: pattern, reason: reason)
             }
@@ -111,31 +123,70 @@ extension RegularExpression {
             guard pattern.contains("(?<") else { return pattern }
             let source = Array(pattern.utf8)
             var result: [UInt8] = []
-            var inClass = false
             var index = 0
             while index < source.count {
-                let byte = source[index]
-                if byte == UInt8(ascii: "\\"), index + 1 < source.count {
-                    result += source[index...index + 1]
+                let start = index
+                switch source[index] {
+                case UInt8(ascii: "\\"): index = endOfEscape(source, index)
+                case UInt8(ascii: "["): index = endOfClass(source, index)
+                case UInt8(ascii: "(") where source[index...].starts(with: "(?<".utf8):
+                    result += "(?P".utf8
                     index += 2
                     continue
+                default: index += 1
                 }
-                if byte == UInt8(ascii: "[") { inClass = true }
-                if byte == UInt8(ascii: "]") { inClass = false }
-                let isGroup = !inClass && source[index...].starts(with: "(?<".utf8)
-                result += isGroup ? Array("(?P<".utf8) : [byte]
-                index += isGroup ? 3 : 1
+                result += source[start..<index]
             }
             return String(decoding: result, as: UTF8.self)
         }
 
+        /// Behind a backslash and what it escapes; `\Q` escapes up to `\E`.
+        private static func endOfEscape(_ source: [UInt8], _ start: Int) -> Int {
+            guard start + 1 < source.count, source[start + 1] == UInt8(ascii: "Q") else {
+                return min(start + 2, source.count)
+            }
+            var index = start + 2
+            while index < source.count, !source[index...].starts(with: "\\E".utf8) { index += 1 }
+            return min(index + 2, source.count)
+        }
+
+        /// Behind a character class. A bracket right at its start, and those of `[:alpha:]`, do not end it.
+        private static func endOfClass(_ source: [UInt8], _ start: Int) -> Int {
+            var index = start + 1
+            if index < source.count, source[index] == UInt8(ascii: "^") { index += 1 }
+            if index < source.count, source[index] == UInt8(ascii: "]") { index += 1 }
+            while index < source.count, source[index] != UInt8(ascii: "]") {
+                if source[index] == UInt8(ascii: "\\") {
+                    index += 2
+                } else if source[index...].starts(with: "[:".utf8) {
+                    index += 2
+                    while index < source.count, !source[index...].starts(with: ":]".utf8) { index += 1 }
+                    index += 2
+                } else {
+                    index += 1
+                }
+            }
+            return min(index + 1, source.count)
+        }
+
+        /// A piece of a rewritten pattern as it was before.
+        private static func original(_ piece: String) -> String {
+            var bytes = Array(piece.utf8)
+            var index = 0
+            while index < bytes.count {
+                if bytes[index...].starts(with: "(?P<".utf8) { bytes.remove(at: index + 2) }
+                index += 1
+            }
+            return String(decoding: bytes, as: UTF8.self)
+        }
+
         /// RE2's code and argument in Go's words.
-        private static func goReason(_ handle: OpaquePointer) -> String {
+        private static func goReason(_ handle: OpaquePointer, _ restore: (String) -> String) -> String {
             var argument: UnsafePointer<CChar>?
             var length = 0
             let code = vedette_re2_error_code(handle, &argument, &length)
-            let piece = String(
-                decoding: UnsafeRawBufferPointer(start: argument, count: length), as: UTF8.self)
+            let argumentBytes = UnsafeRawBufferPointer(start: argument, count: length)
+            let piece = restore(String(decoding: argumentBytes, as: UTF8.self))
             let words =
                 switch code {
                 case 2: "invalid escape sequence"

@@ -19,8 +19,10 @@ public struct ByteError: Error, Equatable, CustomStringConvertible {
 public struct ByteReader {
     /// The whole buffer.
     public let bytes: UnsafeRawBufferPointer
+    @usableFromInline var position: Int
+
     /// The offset of the next byte.
-    public private(set) var offset: Int
+    @inlinable public var offset: Int { position }
 
     /// Reads `bytes` from the start.
     @inlinable
@@ -28,44 +30,49 @@ public struct ByteReader {
         self.init(bytes, at: 0)
     }
 
-    /// Reads `bytes` from `offset`.
+    /// Reads `bytes` from `offset`; behind their end every read throws.
+    @inlinable
     public init(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
         self.bytes = bytes
-        self.offset = offset
+        position = offset
     }
 
     /// The number of bytes not read yet.
-    public var remaining: Int { bytes.count - offset }
+    @inlinable public var remaining: Int { bytes.count - position }
 
     /// Whether everything was read.
-    public var isAtEnd: Bool { offset >= bytes.count }
+    @inlinable public var isAtEnd: Bool { position >= bytes.count }
 
     /// The next byte.
+    @inlinable
     public mutating func byte() throws(ByteError) -> UInt8 {
-        try need(1, "byte")
-        defer { offset += 1 }
-        return bytes[offset]
+        try need(1, "a byte")
+        defer { position += 1 }
+        return bytes[position]
     }
 
     /// A little-endian integer.
+    @inlinable
     public mutating func fixed<Value: FixedWidthInteger>(_ type: Value.Type = Value.self) throws(ByteError) -> Value {
         let width = MemoryLayout<Value>.size
-        try need(width, "\(width)-byte integer")
-        defer { offset += width }
-        return Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self))
+        try need(width, "an integer")
+        defer { position += width }
+        return Value(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: Value.self))
     }
 
     /// A double from its bit pattern.
+    @inlinable
     public mutating func double() throws(ByteError) -> Double { Double(bitPattern: try fixed(UInt64.self)) }
 
     /// An unsigned LEB128 integer.
+    @inlinable
     public mutating func varint() throws(ByteError) -> UInt64 {
-        let start = offset
+        let start = position
         var value: UInt64 = 0
         var shift: UInt64 = 0
-        while offset < bytes.count {
-            let byte = bytes[offset]
-            offset += 1
+        while position < bytes.count {
+            let byte = bytes[position]
+            position += 1
             if shift == 63 && byte > 1 { throw ByteError(offset: start, reason: "varint longer than 64 bits") }
             value |= UInt64(byte & 0x7f) << shift
             if byte < 0x80 { return value }
@@ -76,14 +83,16 @@ public struct ByteReader {
     }
 
     /// A zigzag-coded signed integer.
+    @inlinable
     public mutating func signed() throws(ByteError) -> Int64 {
         let value = try varint()
         return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
     }
 
     /// A count or length that must not exceed `maximum`, so that hostile input cannot ask for much memory.
+    @inlinable
     public mutating func count(upTo maximum: Int, _ what: String = "count") throws(ByteError) -> Int {
-        let start = offset
+        let start = position
         let value = try varint()
         guard value <= UInt64(maximum) else {
             throw ByteError(offset: start, reason: "\(what) \(value) is over \(maximum)")
@@ -92,13 +101,15 @@ public struct ByteReader {
     }
 
     /// The next `length` bytes, without copying. They live as long as the reader's buffer.
+    @inlinable
     public mutating func slice(_ length: Int) throws(ByteError) -> UnsafeRawBufferPointer {
-        try need(length, "\(length) bytes")
-        defer { offset += length }
-        return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length])
+        try need(length, "a run of bytes")
+        defer { position += length }
+        return UnsafeRawBufferPointer(rebasing: bytes[position..<position + length])
     }
 
     /// Bytes behind a varint length, without copying.
+    @inlinable
     public mutating func prefixed() throws(ByteError) -> UnsafeRawBufferPointer {
         let length = try count(upTo: remaining, "length")
         return try slice(length)
@@ -123,9 +134,14 @@ public struct ByteReader {
         return labels
     }
 
-    private func need(_ length: Int, _ what: String) throws(ByteError) {
-        guard length >= 0, length <= remaining else {
-            throw ByteError(offset: offset, reason: "\(what) wanted, \(remaining) bytes are left")
-        }
+    @inlinable
+    func need(_ length: Int, _ what: StaticString) throws(ByteError) {
+        if length < 0 || length > bytes.count - position { throw missing(length, what) }
+    }
+
+    @usableFromInline
+    func missing(_ length: Int, _ what: StaticString) -> ByteError {
+        let wanted = length == 1 ? "one more byte" : "\(length) more bytes"
+        return ByteError(offset: position, reason: "\(wanted) wanted for \(what), \(remaining) are left")
     }
 }

@@ -81,7 +81,7 @@ struct RestoredBytes {
     ) throws(Failure) {
         if count == bytes.count {
             let wanted = Swift.min(bytes.count * 2, bytesMaximum &+ 1)
-            bytes.append(contentsOf: repeatElement(0, count: Swift.max(wanted - bytes.count, 1)))
+            bytes += [UInt8](repeating: 0, count: Swift.max(wanted - bytes.count, 1))
         }
         let start = count
         let result = bytes.withUnsafeMutableBytes { raw in

@@ -31,14 +31,14 @@ internal import Testing
 
     @Test(arguments: Compression.allCases)
     func refusesABomb(format: Compression) {
-        let bomb = format.compress([UInt8](repeating: 0, count: 8 << 20))
+        let bomb = format.compress([UInt8](repeating: 0, count: 2 << 20))
         #expect(bomb.count < 100_000)
-        #expect(throws: CompressionError.self) { try format.decompress(bomb, bytesMaximum: 8 << 20 - 1) }
+        #expect(throws: CompressionError.self) { try format.decompress(bomb, bytesMaximum: (2 << 20) - 1) }
     }
 
     @Test(arguments: [Compression.lz4Frame, .zstd, .gzip, .zlib])
     func saysThatABombIsTooLarge(format: Compression) {
-        let bomb = format.compress([UInt8](repeating: 0, count: 8 << 20))
+        let bomb = format.compress([UInt8](repeating: 0, count: 2 << 20))
         #expect(throws: CompressionError(.tooLarge, format: format, reason: "restored size is over 1000 bytes")) {
             try format.decompress(bomb, bytesMaximum: 1000)
         }
