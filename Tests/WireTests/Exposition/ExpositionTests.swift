@@ -18,7 +18,7 @@ internal import Testing
             http_requests_total{method="post",code="200"} 1027 1395066363000
 
             # Escaping in label values:
-            msdos_file_access_time_seconds{path="C:\\DIR\\FILE.TXT",error="Cannot find file:\n\"FILE.TXT\""} 1.458255915e9
+            file_access_time_seconds{path="C:\\DIR\\FILE.TXT",error="Cannot find file:\n\"FILE.TXT\""} 1.458255915e9
             metric_without_timestamp_and_labels 12.47
             something_weird{problem="division by zero"} +Inf -3982045
             rpc_duration_seconds { quantile = "0.01" , } 3102
@@ -29,7 +29,7 @@ internal import Testing
                 .type(name: "http_requests_total", kind: .counter),
                 sample("http_requests_total", ["method": "post", "code": "200"], 1027, 1_395_066_363_000),
                 sample(
-                    "msdos_file_access_time_seconds",
+                    "file_access_time_seconds",
                     ["path": "C:\\DIR\\FILE.TXT", "error": "Cannot find file:\n\"FILE.TXT\""], 1.458255915e9),
                 sample("metric_without_timestamp_and_labels", [:], 12.47),
                 sample("something_weird", ["problem": "division by zero"], .infinity, -3_982_045),

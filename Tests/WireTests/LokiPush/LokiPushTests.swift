@@ -14,7 +14,10 @@ internal import Testing
             #"""
             {"streams": [
               {"stream": {"job": "a", "n": 5},
-               "values": [["1700000000000000001", "one \"q\""], ["1700000000000000002", "two", {"trace_id": "0f", "x": null}]]},
+               "values": [
+                 ["1700000000000000001", "one \"q\""],
+                 ["1700000000000000002", "two", {"trace_id": "0f", "x": null}]
+               ]},
               {"values": [["3", "before its labels"], ["4", ""]], "stream": {"job": "b"}}
             ], "more": [1]}
             """#)
