@@ -1,0 +1,67 @@
+package import Telemetry
+
+/// LogQL over the log store. Blocking, and with the errors of the PromQL side.
+extension Engine {
+    /// Reads LogQL without evaluating it; `description` is the canonical text.
+    package static func parseLogs(_ query: String) throws(QueryError) -> LogQLExpression {
+        try LogQLParser.expression(query)
+    }
+
+    /// Reads a stream selector such as the API's `match[]`.
+    package static func logMatchers(_ selector: String) throws(QueryError) -> [LabelMatcher] {
+        try LogQLParser.selector(selector)
+    }
+
+    /// Evaluates a metric query at one time. Log queries have no value at one time and are refused, as Loki does.
+    package func logInstant(
+        _ query: String, atNanoseconds time: Int64, limit: Int, direction: LogDirection, in context: QueryContext
+    ) throws -> QueryValue {
+        let expression = try LogQLParser.expression(query)
+        guard expression.isMetric else {
+            throw QueryError(
+                .parameters,
+                "log queries are not supported as an instant query type, please change your query to a range query type")
+        }
+        let milliseconds = time / 1_000_000
+        let evaluator = try logEvaluator(query, StepTimes(at: milliseconds), context)
+        switch try evaluator.evaluate(expression) {
+        case .scalar(let values): return .scalar(Sample(milliseconds: milliseconds, value: values[0]))
+        case .string(let text): return .string(text, milliseconds: milliseconds)
+        case .vector(let columns):
+            return .vector(
+                columns.compactMap { column in
+                    guard column.hasNumber(at: 0) else { return nil }
+                    return SeriesPoint(labels: column.labels, milliseconds: milliseconds, value: column.values[0])
+                })
+        }
+    }
+
+    /// Lines of a log query, at most `limit` of them (0: all); or a metric query at `start`, `start + step`, ….
+    package func logRange(
+        _ query: String, range: LogTimeRange, stepMilliseconds: Int64, limit: Int, direction: LogDirection,
+        in context: QueryContext
+    ) throws -> QueryValue {
+        let expression = try LogQLParser.expression(query)
+        let start = range.startNanoseconds / 1_000_000
+        if case .lines(let pipeline) = expression {
+            let evaluator = try logEvaluator(query, StepTimes(at: start), context)
+            return .streams(try evaluator.lines(pipeline, range: range, limit: limit, direction: direction))
+        }
+        let times = try checkedTimes(start: start, end: range.endNanoseconds / 1_000_000, step: stepMilliseconds)
+        switch try logEvaluator(query, times, context).evaluate(expression) {
+        case .scalar(let values):
+            let milliseconds = (0..<times.count).map { times[$0] }
+            return .matrix([SeriesPoints(labels: .empty, timesMilliseconds: milliseconds, values: values)])
+        case .string(let text): return .string(text, milliseconds: start)
+        case .vector(let columns):
+            return .matrix(columns.sorted { $0.labels < $1.labels }.map { $0.points(at: times) }.filter { !$0.isEmpty })
+        }
+    }
+
+    private func logEvaluator(
+        _ query: String, _ times: StepTimes, _ context: QueryContext
+    ) throws(QueryError) -> LogEvaluator {
+        guard let logs else { throw QueryError(.execution, "there is no log store here") }
+        return LogEvaluator(source: logs, context: context, text: Array(query.utf8), times: times)
+    }
+}

@@ -1,0 +1,101 @@
+internal import Telemetry
+
+/// Cuts LogQL into words.
+struct LogQLLexer {
+    /// Longest first, so that `|=` is not read as `|` and `=`.
+    private static let symbols: [StaticString] = [
+        "|=", "|~", "|>", "!=", "!~", "!>", "=~", "==", ">=", "<=", "|", "{", "}", "(", ")", "[", "]", ",", "=", ">", "<",
+        "+", "-", "*", "/", "%", "^",
+    ]
+
+    private var scanner: TextScanner
+
+    private init(_ text: String) {
+        scanner = TextScanner(text)
+    }
+
+    /// All words of `text`, the last of them `.end`.
+    static func tokens(_ text: String) throws(QueryError) -> [LogQLToken] {
+        var lexer = LogQLLexer(text)
+        var tokens: [LogQLToken] = []
+        while true {
+            let token = try lexer.next()
+            tokens.append(token)
+            if token.kind == .end { return tokens }
+        }
+    }
+
+    private mutating func next() throws(QueryError) -> LogQLToken {
+        skipBlanks()
+        scanner.start = scanner.position
+        guard let byte = scanner.peek() else { return token(.end) }
+        if byte.isAlpha {
+            scanner.acceptRun { $0.isAlphaNumeric }
+            return token(.identifier(scanner.word))
+        }
+        if byte.isDigit || (byte == UInt8(ascii: ".") && scanner.peek(1)?.isDigit == true) { return try number() }
+        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "`") || byte == UInt8(ascii: "'") { return try string(byte) }
+        if scanner.isAt("--"), scanner.peek(2)?.isAlpha == true {
+            scanner.position += 2
+            scanner.acceptRun { $0.isAlphaNumeric || $0 == UInt8(ascii: "-") }
+            return token(.flag(String(scanner.word.dropFirst(2))))
+        }
+        for symbol in LogQLLexer.symbols where scanner.isAt(symbol) {
+            scanner.position += symbol.utf8CodeUnitCount
+            return token(.symbol(symbol.description))
+        }
+        let found = Unicode.Scalar.quoted(scanner.character(at: scanner.position))
+        throw failure("syntax error: unexpected character \(found)")
+    }
+
+    private mutating func skipBlanks() {
+        while true {
+            scanner.acceptRun { $0.isSpace }
+            guard scanner.peek() == UInt8(ascii: "#") else { return }
+            scanner.acceptRun { $0 != UInt8(ascii: "\n") }
+        }
+    }
+
+    /// `5`, `1.5e3`, `5m`, `1h30m`, `20MB`: digits, and what directly follows them decides.
+    private mutating func number() throws(QueryError) -> LogQLToken {
+        while let byte = scanner.peek() {
+            let previous = scanner.position > scanner.start ? scanner.bytes[scanner.position - 1] : 0
+            let isExponentSign =
+                (byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-")) && (previous | 0x20) == UInt8(ascii: "e")
+                && scanner.peek(1)?.isDigit == true
+            // µs is written in two bytes above ASCII.
+            guard byte.isAlphaNumeric || byte == UInt8(ascii: ".") || byte >= 0x80 || isExponentSign else { break }
+            scanner.position += 1
+        }
+        let word = scanner.word
+        if let value = Double(word) { return token(.number(value)) }
+        if let value = try? GoText.number(word) { return token(.number(value)) }
+        if let nanoseconds = try? Durations.nanoseconds(either: word) { return token(.duration(nanoseconds)) }
+        if let bytes = ByteSizes.bytes(word) { return token(.bytes(bytes)) }
+        throw failure("syntax error: \(QuotedText.quoted(word)) is no number, duration or size")
+    }
+
+    private mutating func string(_ quote: UInt8) throws(QueryError) -> LogQLToken {
+        scanner.position += 1
+        while let byte = scanner.peek() {
+            scanner.position += 1
+            if byte == quote {
+                guard let text = StringLiteralText.unquoted(scanner.word) else {
+                    throw failure("syntax error: malformed string")
+                }
+                return token(.string(text))
+            }
+            if byte == UInt8(ascii: "\\"), quote != UInt8(ascii: "`") { scanner.position += 1 }
+        }
+        throw failure("syntax error: literal not terminated")
+    }
+
+    private func token(_ kind: LogQLToken.Kind) -> LogQLToken {
+        LogQLToken(kind: kind, text: scanner.word, span: scanner.span)
+    }
+
+    private func failure(_ message: String) -> QueryError {
+        let place = SourceSpan.place(of: scanner.start, in: scanner.bytes)
+        return QueryError(.parse, message, line: place.line, column: place.column)
+    }
+}

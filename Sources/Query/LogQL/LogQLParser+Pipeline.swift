@@ -1,0 +1,254 @@
+internal import Telemetry
+
+/// Stream selectors, stages and ranges.
+extension LogQLParser {
+    /// `{app="a"} |= "b" | json`.
+    mutating func pipeline() throws(QueryError) -> LogPipeline {
+        let span = token.span
+        let matchers = try selector()
+        var pipeline = LogPipeline(matchers: matchers, span: span)
+        while let stage = try stage() { pipeline.stages.append(stage) }
+        return pipeline
+    }
+
+    private mutating func selector() throws(QueryError) -> [LabelMatcher] {
+        let span = token.span
+        try expect("{")
+        var matchers: [LabelMatcher] = []
+        while token.kind != .symbol("}") {
+            let label = try identifier()
+            guard let matcher = try matcherTail(of: label) else { throw unexpected(wanted: "= or != or =~ or !~") }
+            matchers.append(matcher)
+            guard accept(",") else { break }
+        }
+        try expect("}")
+        guard matchers.contains(where: { !$0.matchesAbsence }) else {
+            throw failure(
+                "queries require at least one regexp or equality matcher that does not have an empty-compatible value. "
+                    + "For instance, app=~\".*\" does not meet this requirement, but app=~\".+\" will", at: span)
+        }
+        return matchers
+    }
+
+    /// What follows a label's name in a matcher; nil when it is no matcher.
+    mutating func matcherTail(of label: String) throws(QueryError) -> LabelMatcher? {
+        guard case .symbol(let symbol) = token.kind, let operation = LabelMatcher.Operation(rawValue: symbol) else {
+            return nil
+        }
+        advance()
+        let place = token.span
+        let value = try string()
+        do {
+            return try LabelMatcher(label, operation, value)
+        } catch {
+            throw failure("\(error)", at: place)
+        }
+    }
+
+    // MARK: Stages
+
+    /// The next stage; nil where the pipeline ends.
+    private mutating func stage() throws(QueryError) -> (any LogStage)? {
+        guard case .symbol(let symbol) = token.kind else { return nil }
+        if let operation = LineFilterStage.Operation(rawValue: symbol) { return try lineFilter(operation) }
+        guard symbol == "|" else { return nil }
+        // `unwrap` ends the pipeline and belongs to the range function around it.
+        if isAtUnwrap { return nil }
+        advance()
+        let span = token.span
+        if case .identifier(let word) = token.kind, !isFilterOperatorNext,
+            let stage = LogStages.all.first(where: { $0.keyword == word })
+        {
+            advance()
+            return try stage.parse(&self, span: span)
+        }
+        return LabelFilterStage(filter: try labelFilter(minimumPrecedence: 1), span: span)
+    }
+
+    private mutating func lineFilter(_ operation: LineFilterStage.Operation) throws(QueryError) -> LineFilterStage {
+        let span = token.span
+        advance()
+        var alternatives: [LineFilterStage.Alternative] = []
+        repeat {
+            let place = token.span
+            if accept(keyword: "ip") {
+                try expect("(")
+                alternatives.append(LineFilterStage.Alternative(text: try string(), isAddress: true))
+                try expect(")")
+            } else {
+                let text = try string()
+                if operation == .matchesRegex || operation == .notMatchesRegex { try checkRegex(text, at: place) }
+                alternatives.append(LineFilterStage.Alternative(text: text, isAddress: false))
+            }
+        } while accept(keyword: "or")
+        let isText = operation == .contains || operation == .notContains
+        if alternatives.contains(where: \.isAddress), !isText {
+            throw failure("ip: only |= and != are allowed before ip()", at: span)
+        }
+        return LineFilterStage(operation: operation, alternatives: alternatives, span: span)
+    }
+
+    private func checkRegex(_ pattern: String, at span: SourceSpan) throws(QueryError) {
+        do {
+            _ = try RegularExpression(pattern)
+        } catch {
+            throw failure("\(error)", at: span)
+        }
+    }
+
+    // MARK: Label filters
+
+    /// `or` binds weaker than `and` and the comma, which mean the same.
+    private mutating func labelFilter(minimumPrecedence: Int) throws(QueryError) -> LabelFilter {
+        var left = try labelFilterOperand()
+        while true {
+            if minimumPrecedence <= 2, token.kind == .symbol(",") || token.kind == .identifier("and") {
+                advance()
+                left = .and(left, try labelFilter(minimumPrecedence: 3))
+            } else if minimumPrecedence <= 1, token.kind == .identifier("or") {
+                advance()
+                left = .or(left, try labelFilter(minimumPrecedence: 2))
+            } else {
+                return left
+            }
+        }
+    }
+
+    private mutating func labelFilterOperand() throws(QueryError) -> LabelFilter {
+        if accept("(") {
+            let inner = try labelFilter(minimumPrecedence: 1)
+            try expect(")")
+            return inner
+        }
+        let label = try identifier()
+        guard case .symbol(let symbol) = token.kind else { throw unexpected() }
+        if let matcher = try addressOrText(label, symbol) { return matcher }
+        let comparison = symbol == "=" ? .equal : LabelFilter.Comparison(rawValue: symbol)
+        guard let comparison else { throw unexpected() }
+        advance()
+        let sign: Double = accept("-") ? -1 : 1
+        let number: LabelFilter.Number
+        switch token.kind {
+        case .number(let value): number = .plain(sign * value)
+        case .duration(let nanoseconds): number = .duration(nanoseconds: Int64(sign) * nanoseconds)
+        case .bytes(let bytes) where sign > 0: number = .bytes(bytes)
+        default: throw unexpected(wanted: "BYTES or DURATION or NUMBER")
+        }
+        advance()
+        return .number(label: label, comparison, number)
+    }
+
+    private mutating func addressOrText(_ label: String, _ symbol: String) throws(QueryError) -> LabelFilter? {
+        let next = tokenBehind
+        if next == .identifier("ip"), symbol == "=" || symbol == "!=" {
+            advance()
+            advance()
+            try expect("(")
+            let pattern = try string()
+            try expect(")")
+            return .address(label: label, isNegated: symbol == "!=", pattern: pattern)
+        }
+        guard case .string = next else { return nil }
+        return try matcherTail(of: label).map { .text($0) }
+    }
+
+    // MARK: Ranges
+
+    /// `(…)` of a range function: pipeline, range, offset and unwrap, in any order that Loki takes.
+    mutating func rangeAggregation(
+        _ function: LogRangeFunction, _ span: SourceSpan
+    ) throws(QueryError) -> LogRangeAggregation {
+        try expect("(")
+        var parameter: Double?
+        if function == .quantile {
+            parameter = try number()
+            try expect(",")
+        }
+        var range = LogRange()
+        try logRange(&range)
+        try expect(")")
+        let grouping = try self.grouping()
+        guard let pipeline = range.pipeline, let window = range.windowNanoseconds else {
+            throw failure("\(function.rawValue) needs a range such as [5m]", at: span)
+        }
+        if function.needsUnwrap, range.unwrap == nil {
+            throw failure("invalid aggregation \(function.rawValue) without unwrap", at: span)
+        }
+        if !function.takesUnwrap, range.unwrap != nil {
+            throw failure("invalid aggregation \(function.rawValue) with unwrap", at: span)
+        }
+        if let grouping, !function.takesGrouping {
+            throw failure("grouping not allowed for \(function.rawValue) aggregation: \(grouping.labels)", at: span)
+        }
+        return LogRangeAggregation(
+            function: function, parameter: parameter, pipeline: pipeline, unwrap: range.unwrap,
+            windowNanoseconds: window, offsetNanoseconds: range.offsetNanoseconds ?? 0, grouping: grouping, span: span)
+    }
+
+    /// The parts of a range while they are read.
+    private struct LogRange {
+        var pipeline: LogPipeline?
+        var windowNanoseconds: Int64?
+        var offsetNanoseconds: Int64?
+        var unwrap: LogUnwrap?
+    }
+
+    private mutating func logRange(_ range: inout LogRange) throws(QueryError) {
+        if accept("(") {
+            try logRange(&range)
+            try expect(")")
+        } else {
+            range.pipeline = try pipeline()
+        }
+        while true {
+            if token.kind == .symbol("["), range.windowNanoseconds == nil {
+                range.windowNanoseconds = try window()
+            } else if token.kind == .identifier("offset"), range.offsetNanoseconds == nil {
+                advance()
+                range.offsetNanoseconds = try duration()
+            } else if isAtUnwrap, range.unwrap == nil {
+                range.unwrap = try unwrap()
+            } else if let stage = try stage() {
+                range.pipeline?.stages.append(stage)
+            } else {
+                return
+            }
+        }
+    }
+
+    private mutating func window() throws(QueryError) -> Int64 {
+        let span = token.span
+        try expect("[")
+        let nanoseconds = try duration()
+        try expect("]")
+        guard nanoseconds > 0 else { throw failure("a range must be longer than nothing", at: span) }
+        return nanoseconds
+    }
+
+    private mutating func duration() throws(QueryError) -> Int64 {
+        let isNegative = accept("-")
+        guard case .duration(let nanoseconds) = token.kind else { throw unexpected(wanted: "DURATION") }
+        advance()
+        return isNegative ? -nanoseconds : nanoseconds
+    }
+
+    private mutating func unwrap() throws(QueryError) -> LogUnwrap {
+        try expect("|")
+        advance()
+        var unwrap = LogUnwrap(label: try identifier(), conversion: "", filters: [])
+        if accept("(") {
+            let place = token.span
+            unwrap.conversion = unwrap.label
+            guard ["duration", "duration_seconds", "bytes"].contains(unwrap.conversion) else {
+                throw failure("unknown conversion \(unwrap.conversion); known are bytes, duration, duration_seconds", at: place)
+            }
+            unwrap.label = try identifier()
+            try expect(")")
+        }
+        while token.kind == .symbol("|"), !isAtUnwrap {
+            advance()
+            unwrap.filters.append(try labelFilter(minimumPrecedence: 1))
+        }
+        return unwrap
+    }
+}

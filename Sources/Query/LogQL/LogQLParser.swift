@@ -1,0 +1,289 @@
+internal import Telemetry
+
+/// Reads LogQL: the whole grammar of Loki 3.x. Errors name line and column.
+///
+/// Source: `pkg/logql/syntax` of Loki as described by its documentation; operators bind as in PromQL.
+struct LogQLParser {
+    /// Deeper nesting is refused, so that hostile text cannot exhaust the stack.
+    static let depthMaximum = 200
+
+    private let text: [UInt8]
+    private let tokens: [LogQLToken]
+    private var position = 0
+    private var depth = 0
+
+    private init(_ query: String) throws(QueryError) {
+        text = Array(query.utf8)
+        tokens = try LogQLLexer.tokens(query)
+    }
+
+    /// The expression that is all of `query`.
+    static func expression(_ query: String) throws(QueryError) -> LogQLExpression {
+        var parser = try LogQLParser(query)
+        let expression = try parser.expression(minimumPrecedence: 1)
+        guard parser.token.kind == .end else { throw parser.unexpected() }
+        return expression
+    }
+
+    /// The matchers of a stream selector that is all of `query`.
+    static func selector(_ query: String) throws(QueryError) -> [LabelMatcher] {
+        guard case .lines(let pipeline) = try expression(query), pipeline.stages.isEmpty else {
+            throw QueryError(.parse, "only a stream selector is allowed here, like {app=\"web\"}", line: 1, column: 1)
+        }
+        return pipeline.matchers
+    }
+
+    // MARK: Words
+
+    /// The next word.
+    var token: LogQLToken { tokens[position] }
+
+    private var following: LogQLToken { tokens[min(position + 1, tokens.count - 1)] }
+
+    /// What stands behind the next word.
+    var tokenBehind: LogQLToken.Kind { following.kind }
+
+    /// Whether `| unwrap` is next.
+    var isAtUnwrap: Bool { token.kind == .symbol("|") && following.kind == .identifier("unwrap") }
+
+    /// Whether the next word is compared with something, and so is a label rather than a keyword.
+    var isFilterOperatorNext: Bool {
+        guard case .symbol(let symbol) = following.kind else { return false }
+        return ["=", "!=", "=~", "!~", "==", ">", ">=", "<", "<="].contains(symbol) && !isLineFilterBehind
+    }
+
+    /// `| json != "x"`: a keyword followed by a line filter, unless the label `json` is meant; Loki reads the filter.
+    private var isLineFilterBehind: Bool {
+        guard case .identifier(let word) = token.kind, following.kind == .symbol("!=") || following.kind == .symbol("!~")
+        else { return false }
+        return LogStages.all.contains { $0.keyword == word }
+    }
+
+    mutating func advance() { position = min(position + 1, tokens.count - 1) }
+
+    /// Takes `symbol` if it is next.
+    mutating func accept(_ symbol: String) -> Bool {
+        guard token.kind == .symbol(symbol) else { return false }
+        advance()
+        return true
+    }
+
+    /// Takes the keyword if it is next.
+    mutating func accept(keyword: String) -> Bool {
+        guard token.kind == .identifier(keyword) else { return false }
+        advance()
+        return true
+    }
+
+    mutating func expect(_ symbol: String) throws(QueryError) {
+        guard accept(symbol) else { throw unexpected(wanted: symbol) }
+    }
+
+    var isAtIdentifier: Bool {
+        if case .identifier = token.kind { return true }
+        return false
+    }
+
+    mutating func identifier() throws(QueryError) -> String {
+        guard case .identifier(let name) = token.kind else { throw unexpected(wanted: "IDENTIFIER") }
+        advance()
+        return name
+    }
+
+    mutating func string() throws(QueryError) -> String {
+        guard case .string(let text) = token.kind else { throw unexpected(wanted: "STRING") }
+        advance()
+        return text
+    }
+
+    /// A number with an optional sign.
+    mutating func number() throws(QueryError) -> Double {
+        let sign: Double = accept("-") ? -1 : 1
+        if sign > 0 { _ = accept("+") }
+        guard case .number(let value) = token.kind else { throw unexpected(wanted: "NUMBER") }
+        advance()
+        return sign * value
+    }
+
+    func unexpected(wanted: String? = nil) -> QueryError {
+        let expecting = wanted.map { ", expecting \($0)" } ?? ""
+        return failure("syntax error: unexpected \(token.described)\(expecting)", at: token.span)
+    }
+
+    func failure(_ message: String, at span: SourceSpan) -> QueryError {
+        let place = SourceSpan.place(of: span.start, in: text)
+        return QueryError(.parse, message, line: place.line, column: place.column)
+    }
+
+    // MARK: Expressions
+
+    /// Operators of at least this precedence and what they join.
+    mutating func expression(minimumPrecedence: Int) throws(QueryError) -> LogQLExpression {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth < LogQLParser.depthMaximum else {
+            throw failure("syntax error: expression is nested too deeply", at: token.span)
+        }
+        var left = try operand()
+        while let operation = nextOperator, operation.precedence >= minimumPrecedence {
+            let span = token.span
+            advance()
+            let returnsBool = accept(keyword: "bool")
+            let matching = try vectorMatching(operation)
+            let next = operation.isRightAssociative ? operation.precedence : operation.precedence + 1
+            let right = try expression(minimumPrecedence: next)
+            let node = LogBinary(
+                operation: operation, left: left, right: right, returnsBool: returnsBool, matching: matching, span: span)
+            try check(node)
+            left = .binary(node)
+        }
+        return left
+    }
+
+    private var nextOperator: BinaryOperator? {
+        switch token.kind {
+        case .symbol(let symbol):
+            guard let operation = BinaryOperator(rawValue: symbol), operation != .trimLower, operation != .trimUpper else {
+                return nil
+            }
+            return operation
+        case .identifier(let word) where ["and", "or", "unless"].contains(word): return BinaryOperator(rawValue: word)
+        default: return nil
+        }
+    }
+
+    private func check(_ node: LogBinary) throws(QueryError) {
+        for side in [node.left, node.right] where !side.isMetric {
+            throw failure("unexpected type for leg of binary operation (\(node.operation.rawValue)): log query", at: node.span)
+        }
+        let isNumber = [node.left, node.right].contains {
+            if case .number = $0 { return true }
+            return false
+        }
+        if isNumber, node.operation.isSetOperation {
+            throw failure(
+                "unexpected literal for leg of logical/set binary operation (\(node.operation.rawValue))", at: node.span)
+        }
+        if node.returnsBool, !node.operation.isComparison {
+            throw failure("bool modifier can only be used on comparison operators", at: node.span)
+        }
+    }
+
+    private mutating func vectorMatching(_ operation: BinaryOperator) throws(QueryError) -> VectorMatching? {
+        var matching = VectorMatching()
+        if operation.isSetOperation { matching.cardinality = .manyToMany }
+        let isOn = accept(keyword: "on")
+        guard isOn || accept(keyword: "ignoring") else { return nil }
+        matching.isOn = isOn
+        matching.labels = try labelList()
+        for (keyword, cardinality) in [("group_left", VectorMatching.Cardinality.manyToOne), ("group_right", .oneToMany)] {
+            guard accept(keyword: keyword) else { continue }
+            guard !operation.isSetOperation else {
+                throw failure("no grouping allowed for \(operation.rawValue) operation", at: token.span)
+            }
+            matching.cardinality = cardinality
+            if token.kind == .symbol("(") { matching.included = try labelList() }
+        }
+        return matching
+    }
+
+    private mutating func labelList() throws(QueryError) -> [String] {
+        try expect("(")
+        var labels: [String] = []
+        while token.kind != .symbol(")") {
+            labels.append(try identifier())
+            guard accept(",") else { break }
+        }
+        try expect(")")
+        return labels
+    }
+
+    mutating func grouping() throws(QueryError) -> LogGrouping? {
+        let isWithout = token.kind == .identifier("without")
+        guard isWithout || token.kind == .identifier("by") else { return nil }
+        advance()
+        return LogGrouping(labels: try labelList(), isWithout: isWithout)
+    }
+
+    private mutating func operand() throws(QueryError) -> LogQLExpression {
+        switch token.kind {
+        case .symbol("{"): return .lines(try pipeline())
+        case .symbol("("):
+            advance()
+            let inner = try expression(minimumPrecedence: 1)
+            try expect(")")
+            return inner
+        case .symbol("-"), .symbol("+"), .number: return .number(try number())
+        case .identifier(let name): return try call(name)
+        default: throw unexpected()
+        }
+    }
+
+    private mutating func call(_ name: String) throws(QueryError) -> LogQLExpression {
+        let span = token.span
+        if let function = LogRangeFunction(rawValue: name) {
+            advance()
+            return .rangeAggregation(try rangeAggregation(function, span))
+        }
+        if let function = LogVectorFunction(rawValue: name) {
+            advance()
+            return .vectorAggregation(try vectorAggregation(function, span))
+        }
+        switch name {
+        case "vector":
+            advance()
+            try expect("(")
+            let value = try number()
+            try expect(")")
+            return .vector(value)
+        case "label_replace":
+            advance()
+            return .labelReplace(try labelReplace(span))
+        default: throw unexpected()
+        }
+    }
+
+    private mutating func vectorAggregation(
+        _ function: LogVectorFunction, _ span: SourceSpan
+    ) throws(QueryError) -> LogVectorAggregation {
+        var grouping = try grouping()
+        try expect("(")
+        var parameter: Double?
+        if function.takesParameter {
+            parameter = try number()
+            try expect(",")
+        }
+        let operand = try expression(minimumPrecedence: 1)
+        try expect(")")
+        if grouping == nil { grouping = try self.grouping() }
+        guard operand.isMetric else {
+            throw failure("\(function.rawValue) needs numbers, this is a log query; wrap it in a range function", at: span)
+        }
+        if let parameter, parameter < 1 || parameter != parameter.rounded() {
+            throw failure("invalid parameter \(function.rawValue)(\(GoText.plain(parameter)),", at: span)
+        }
+        if grouping != nil, function == .sort || function == .sortDescending {
+            throw failure("sort and sort_desc doesn't allow grouping by", at: span)
+        }
+        return LogVectorAggregation(
+            function: function, parameter: parameter, operand: operand, grouping: grouping, span: span)
+    }
+
+    private mutating func labelReplace(_ span: SourceSpan) throws(QueryError) -> LogLabelReplace {
+        try expect("(")
+        let operand = try expression(minimumPrecedence: 1)
+        var texts: [String] = []
+        for _ in 0..<4 {
+            try expect(",")
+            texts.append(try string())
+        }
+        try expect(")")
+        do {
+            _ = try RegularExpression(texts[3])
+        } catch {
+            throw failure("invalid regex in label_replace: \(error)", at: span)
+        }
+        return LogLabelReplace(
+            operand: operand, destination: texts[0], replacement: texts[1], source: texts[2], pattern: texts[3], span: span)
+    }
+}
