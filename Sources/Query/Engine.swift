@@ -29,7 +29,7 @@ package struct Engine: Sendable {
     }
 
     private let series: any SeriesSource
-    private let logs: (any LogSource)?
+    let logs: (any LogSource)?
     private let options: Options
 
     /// An engine over a metric store and, for LogQL, a log store.
@@ -107,7 +107,7 @@ package struct Engine: Sendable {
         }
     }
 
-    private func checkedTimes(start: Int64, end: Int64, step: Int64) throws(QueryError) -> StepTimes {
+    func checkedTimes(start: Int64, end: Int64, step: Int64) throws(QueryError) -> StepTimes {
         guard step > 0 else {
             throw QueryError(
                 .parameters,

@@ -20,7 +20,8 @@ extension Engine {
         guard expression.isMetric else {
             throw QueryError(
                 .parameters,
-                "log queries are not supported as an instant query type, please change your query to a range query type")
+                "log queries are not supported as an instant query type, please change your query to a range query type"
+            )
         }
         let milliseconds = time / 1_000_000
         let evaluator = try logEvaluator(query, StepTimes(at: milliseconds), context)

@@ -81,7 +81,9 @@ struct LogEvaluator {
     /// Labels of the stream win over metadata of the same name, which is kept as NAME_extracted.
     private static func merged(_ stream: Labels, _ metadata: Labels) -> Labels {
         let taken = Set(stream.pairs.map(\.name))
-        let added = metadata.pairs.map { (name: taken.contains($0.name) ? "\($0.name)_extracted" : $0.name, value: $0.value) }
+        let added = metadata.pairs.map {
+            (name: taken.contains($0.name) ? "\($0.name)_extracted" : $0.name, value: $0.value)
+        }
         return Labels(stream.pairs + added)
     }
 
@@ -174,7 +176,7 @@ private struct LineRun {
         weights.append(weight)
     }
 
-    /// Sums the weights of each step's window, which includes its end and not its start; nothing where there is no line.
+    /// Sums the weights of each step's window, which includes its end and not its start; nothing without a line.
     func fill(_ column: inout SeriesColumn, _ times: StepTimes, _ node: LogRangeAggregation, divisor: Double) {
         var low = 0
         var high = 0

@@ -4,7 +4,8 @@ internal import Telemetry
 struct LogQLLexer {
     /// Longest first, so that `|=` is not read as `|` and `=`.
     private static let symbols: [StaticString] = [
-        "|=", "|~", "|>", "!=", "!~", "!>", "=~", "==", ">=", "<=", "|", "{", "}", "(", ")", "[", "]", ",", "=", ">", "<",
+        "|=", "|~", "|>", "!=", "!~", "!>", "=~", "==", ">=", "<=", "|", "{", "}", "(", ")", "[", "]", ",", "=", ">",
+        "<",
         "+", "-", "*", "/", "%", "^",
     ]
 
@@ -34,7 +35,9 @@ struct LogQLLexer {
             return token(.identifier(scanner.word))
         }
         if byte.isDigit || (byte == UInt8(ascii: ".") && scanner.peek(1)?.isDigit == true) { return try number() }
-        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "`") || byte == UInt8(ascii: "'") { return try string(byte) }
+        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "`") || byte == UInt8(ascii: "'") {
+            return try string(byte)
+        }
         if scanner.isAt("--"), scanner.peek(2)?.isAlpha == true {
             scanner.position += 2
             scanner.acceptRun { $0.isAlphaNumeric || $0 == UInt8(ascii: "-") }

@@ -240,7 +240,8 @@ extension LogQLParser {
             let place = token.span
             unwrap.conversion = unwrap.label
             guard ["duration", "duration_seconds", "bytes"].contains(unwrap.conversion) else {
-                throw failure("unknown conversion \(unwrap.conversion); known are bytes, duration, duration_seconds", at: place)
+                throw failure(
+                    "unknown conversion \(unwrap.conversion); known are bytes, duration, duration_seconds", at: place)
             }
             unwrap.label = try identifier()
             try expect(")")

@@ -54,7 +54,8 @@ struct LogQLParser {
 
     /// `| json != "x"`: a keyword followed by a line filter, unless the label `json` is meant; Loki reads the filter.
     private var isLineFilterBehind: Bool {
-        guard case .identifier(let word) = token.kind, following.kind == .symbol("!=") || following.kind == .symbol("!~")
+        guard case .identifier(let word) = token.kind,
+            following.kind == .symbol("!=") || following.kind == .symbol("!~")
         else { return false }
         return LogStages.all.contains { $0.keyword == word }
     }
@@ -133,7 +134,8 @@ struct LogQLParser {
             let next = operation.isRightAssociative ? operation.precedence : operation.precedence + 1
             let right = try expression(minimumPrecedence: next)
             let node = LogBinary(
-                operation: operation, left: left, right: right, returnsBool: returnsBool, matching: matching, span: span)
+                operation: operation, left: left, right: right, returnsBool: returnsBool, matching: matching, span: span
+            )
             try check(node)
             left = .binary(node)
         }
@@ -143,7 +145,8 @@ struct LogQLParser {
     private var nextOperator: BinaryOperator? {
         switch token.kind {
         case .symbol(let symbol):
-            guard let operation = BinaryOperator(rawValue: symbol), operation != .trimLower, operation != .trimUpper else {
+            guard let operation = BinaryOperator(rawValue: symbol), operation != .trimLower, operation != .trimUpper
+            else {
                 return nil
             }
             return operation
@@ -154,7 +157,8 @@ struct LogQLParser {
 
     private func check(_ node: LogBinary) throws(QueryError) {
         for side in [node.left, node.right] where !side.isMetric {
-            throw failure("unexpected type for leg of binary operation (\(node.operation.rawValue)): log query", at: node.span)
+            throw failure(
+                "unexpected type for leg of binary operation (\(node.operation.rawValue)): log query", at: node.span)
         }
         let isNumber = [node.left, node.right].contains {
             if case .number = $0 { return true }
@@ -162,7 +166,8 @@ struct LogQLParser {
         }
         if isNumber, node.operation.isSetOperation {
             throw failure(
-                "unexpected literal for leg of logical/set binary operation (\(node.operation.rawValue))", at: node.span)
+                "unexpected literal for leg of logical/set binary operation (\(node.operation.rawValue))", at: node.span
+            )
         }
         if node.returnsBool, !node.operation.isComparison {
             throw failure("bool modifier can only be used on comparison operators", at: node.span)
@@ -176,7 +181,9 @@ struct LogQLParser {
         guard isOn || accept(keyword: "ignoring") else { return nil }
         matching.isOn = isOn
         matching.labels = try labelList()
-        for (keyword, cardinality) in [("group_left", VectorMatching.Cardinality.manyToOne), ("group_right", .oneToMany)] {
+        for (keyword, cardinality) in [
+            ("group_left", VectorMatching.Cardinality.manyToOne), ("group_right", .oneToMany),
+        ] {
             guard accept(keyword: keyword) else { continue }
             guard !operation.isSetOperation else {
                 throw failure("no grouping allowed for \(operation.rawValue) operation", at: token.span)
@@ -257,7 +264,8 @@ struct LogQLParser {
         try expect(")")
         if grouping == nil { grouping = try self.grouping() }
         guard operand.isMetric else {
-            throw failure("\(function.rawValue) needs numbers, this is a log query; wrap it in a range function", at: span)
+            throw failure(
+                "\(function.rawValue) needs numbers, this is a log query; wrap it in a range function", at: span)
         }
         if let parameter, parameter < 1 || parameter != parameter.rounded() {
             throw failure("invalid parameter \(function.rawValue)(\(GoText.plain(parameter)),", at: span)
@@ -284,6 +292,7 @@ struct LogQLParser {
             throw failure("invalid regex in label_replace: \(error)", at: span)
         }
         return LogLabelReplace(
-            operand: operand, destination: texts[0], replacement: texts[1], source: texts[2], pattern: texts[3], span: span)
+            operand: operand, destination: texts[0], replacement: texts[1], source: texts[2], pattern: texts[3],
+            span: span)
     }
 }

@@ -37,7 +37,8 @@ package struct LabelFormatStage: KeywordStage {
             let place = parser.token.span
             let label = try parser.identifier()
             guard !assignments.contains(where: { $0.label == label }) else {
-                throw parser.failure("multiple label name '\(label)' not allowed in a single format operation", at: place)
+                throw parser.failure(
+                    "multiple label name '\(label)' not allowed in a single format operation", at: place)
             }
             try parser.expect("=")
             if case .string(let template) = parser.token.kind {

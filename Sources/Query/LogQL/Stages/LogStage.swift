@@ -1,4 +1,4 @@
-/// One stage of a pipeline: a filter, a parser, a formatter. Its `description` is its canonical text, "| json" and so on.
+/// One stage of a pipeline: a filter, a parser, a formatter. Its `description` is its canonical text.
 package protocol LogStage: Sendable, CustomStringConvertible {
     /// The name for "not yet supported: NAME at 1:5".
     var name: String { get }
