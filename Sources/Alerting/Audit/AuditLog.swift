@@ -50,6 +50,13 @@ package final class AuditLog: Sendable {
                 recovery = "\(path): the last record is damaged; run `vedette audit verify`. New records follow it"
             }
         }
+        if let anchor, head.sequence < anchor.sequence || (head.sequence == anchor.sequence && head != anchor) {
+            // Going on behind the anchor leaves a gap in the chain that every check finds from now on.
+            recovery =
+                "\(path): it ends at record \(head.sequence), record \(anchor.sequence) is known: it was cut or changed; "
+                + "keep it and run `vedette audit verify`"
+            head = anchor
+        }
         self.recovery = recovery
         state = Mutex(State(head: head, end: end))
     }
@@ -64,22 +71,32 @@ package final class AuditLog: Sendable {
 
     /// Appends a record and makes it durable.
     @discardableResult
-    package func append(_ entry: AuditEntry) throws(StorageError) -> AuditHead {
+    package func append(_ entry: AuditEntry) throws(StorageError) -> AuditHead { try append([entry]) }
+
+    /// Appends records and makes them durable with one sync: all of them, or none.
+    @discardableResult
+    package func append(_ entries: [AuditEntry]) throws(StorageError) -> AuditHead {
         let result = state.withLock { state in
-            Result { () throws(StorageError) in try write(entry, &state) }
+            Result { () throws(StorageError) in try write(entries, &state) }
         }
         return try result.get()
     }
 
-    private func write(_ entry: AuditEntry, _ state: inout State) throws(StorageError) -> AuditHead {
+    private func write(_ entries: [AuditEntry], _ state: inout State) throws(StorageError) -> AuditHead {
         if let failure = state.failure { throw failure }
-        let record = AuditRecord(entry, behind: state.head)
+        var head = state.head
+        var lines: [UInt8] = []
+        for entry in entries {
+            let record = AuditRecord(entry, behind: head)
+            lines += record.line
+            head = AuditHead(sequence: record.sequence, hash: record.hash)
+        }
         do {
-            try record.line.withUnsafeBufferPointer { buffer throws(StorageError) in
+            try lines.withUnsafeBufferPointer { buffer throws(StorageError) in
                 try file.write(UnsafeRawBufferPointer(buffer), at: state.end)
             }
         } catch {
-            // Part of the line may be there; the next one is written over it, and a shorter one must not leave a rest.
+            // Part of a line may be there; the next one is written over it, and a shorter one must not leave a rest.
             try? file.truncate(to: state.end)
             throw error
         }
@@ -89,9 +106,9 @@ package final class AuditLog: Sendable {
             state.failure = error
             throw error
         }
-        state.end += UInt64(record.line.count)
-        state.head = AuditHead(sequence: record.sequence, hash: record.hash)
-        return state.head
+        state.end += UInt64(lines.count)
+        state.head = head
+        return head
     }
 
     private static func read(

@@ -1,0 +1,118 @@
+package import Disk
+internal import Query
+
+/// Reads a folder of rule and remedy files: `*.remedy.yml` are remedies, other `*.yml` and `*.yaml` Prometheus rule files.
+package enum AlertingFiles {
+    /// A larger file is refused.
+    package static let fileBytesMaximum = 16 << 20
+
+    /// A file's path and text.
+    package struct Source: Sendable, Hashable {
+        package var path: String
+        package var text: String
+
+        /// A file.
+        package init(path: String, text: String) {
+            self.path = path
+            self.text = text
+        }
+    }
+
+    /// What files hold.
+    package struct Content: Sendable {
+        package var groups: [RuleGroup] = []
+        package var remedies: [Remedy] = []
+        /// In the order of files and lines. With an error among them, keep what was in force before.
+        package var findings: [RuleFinding] = []
+        /// The number of files read.
+        package var files = 0
+
+        /// Whether nothing among the findings forbids using it.
+        package var isUsable: Bool { !findings.contains { $0.severity == .error } }
+        /// The number of rules.
+        package var ruleCount: Int { groups.reduce(0) { $0 + $1.rules.count } }
+    }
+
+    /// Reads texts: what `rules check` tells.
+    package static func read(_ sources: [Source]) -> Content {
+        var content = Content()
+        var remedyNames: [String: String] = [:]
+        for source in sources {
+            content.files += 1
+            if isRemedyFile(source.path) {
+                let (remedies, findings) = RemedyFileReader.read(source.text, file: source.path)
+                content.findings += findings
+                for remedy in remedies {
+                    // What a remedy did is kept under its name, so a name stands for one remedy in all files.
+                    if let other = remedyNames.updateValue(source.path, forKey: remedy.name), other != source.path {
+                        content.findings.append(
+                            finding(.error, remedy, "the remedy is in \(other) too: rename one of them"))
+                    }
+                }
+                content.remedies += remedies
+            } else if source.path.hasSuffix(".vedette.yml") || source.path.hasSuffix(".vedette.yaml") {
+                content.findings.append(
+                    RuleFinding(
+                        severity: .error, file: source.path, line: 0, column: 0, group: "", rule: "",
+                        message: "rules over logs are not understood by this version: move the file away"))
+            } else {
+                let (groups, findings) = RuleFileReader.read(source.text, file: source.path)
+                content.findings += findings + duplicates(in: groups)
+                content.groups += groups
+            }
+        }
+        return content
+    }
+
+    /// Reads the files of a folder, and of the folders within, in the order of their names. Blocking.
+    package static func load(folder: String, storage: any FileStorage) throws(StorageError) -> Content {
+        var sources: [Source] = []
+        try gather(folder, storage, depth: 0, &sources)
+        return read(sources)
+    }
+
+    private static func gather(
+        _ folder: String, _ storage: any FileStorage, depth: Int, _ sources: inout [Source]
+    ) throws(StorageError) {
+        guard depth < 8 else { return }
+        for entry in try storage.list(folder) where !entry.name.hasPrefix(".") {
+            let path = StoragePath.join(folder, entry.name)
+            if entry.isFolder {
+                try gather(path, storage, depth: depth + 1, &sources)
+            } else if entry.name.hasSuffix(".yml") || entry.name.hasSuffix(".yaml") {
+                let bytes = try AtomicFile.read(path, in: storage, maximumBytes: fileBytesMaximum) ?? []
+                sources.append(Source(path: path, text: String(decoding: bytes, as: UTF8.self)))
+            }
+        }
+    }
+
+    private static func isRemedyFile(_ path: String) -> Bool {
+        path.hasSuffix(".remedy.yml") || path.hasSuffix(".remedy.yaml")
+    }
+
+    /// promtool's lint: two rules that would write the same series or raise the same alerts.
+    private static func duplicates(in groups: [RuleGroup]) -> [RuleFinding] {
+        var seen: Set<String> = []
+        var findings: [RuleFinding] = []
+        for group in groups {
+            for rule in group.rules {
+                let labels = rule.labels.map { "\($0.name)=\($0.template.text)" }.sorted().joined(separator: "\u{0}")
+                guard !seen.insert("\(rule.name)\u{0}\(labels)").inserted else { continue }
+                findings.append(
+                    RuleFinding(
+                        severity: .warning, file: group.file, line: rule.line, column: 0, group: group.name,
+                        rule: rule.name,
+                        message: "another rule has the same name and labels: they may write the same series"))
+            }
+        }
+        return findings
+    }
+
+    private static func finding(
+        _ severity: RuleFinding.Severity, _ remedy: Remedy, _ message: String
+    ) -> RuleFinding {
+        RuleFinding(
+            severity: severity, file: remedy.file, line: remedy.line, column: 0, group: "", rule: remedy.name,
+            message: message)
+    }
+}
