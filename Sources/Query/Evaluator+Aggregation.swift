@@ -61,12 +61,8 @@ extension Evaluator {
         switch node.operation {
         case .count: ColumnFold.count(columns, into: &result)
         case .group: ColumnFold.group(columns, into: &result)
-        case .sum:
-            try refuseHistograms(columns, node)
-            ColumnFold.sum(columns, into: &result)
-        case .avg:
-            try refuseHistograms(columns, node)
-            ColumnFold.mean(columns, into: &result)
+        case .sum: try foldWithHistograms(columns, node, into: &result) { ColumnFold.sum($0, into: &$1) }
+        case .avg: try foldWithHistograms(columns, node, into: &result) { ColumnFold.mean($0, into: &$1) }
         case .min:
             informOfIgnoredHistograms(columns, node)
             ColumnFold.extreme(columns, into: &result) { $0 > $1 }
@@ -80,12 +76,6 @@ extension Evaluator {
             informOfIgnoredHistograms(columns, node)
             ColumnFold.quantile(columns, ranks, into: &result)
         case .topk, .bottomk, .countValues, .limitk, .limitRatio: break
-        }
-    }
-
-    private func refuseHistograms(_ columns: [SeriesColumn], _ node: Aggregation) throws(QueryError) {
-        guard columns.allSatisfy({ $0.histograms.isEmpty }) else {
-            throw notSupported("native histograms in \(node.operation.rawValue)", at: node.span)
         }
     }
 
@@ -106,17 +96,15 @@ extension Evaluator {
         var places: [Labels: Int] = [:]
         var result: [SeriesColumn] = []
         for column in columns {
-            guard column.histograms.isEmpty else {
-                throw notSupported("native histograms in count_values", at: node.span)
-            }
             var cached: [UInt64: Labels] = [:]
-            for step in column.values.indices where column.hasNumber(at: step) {
-                let value = column.values[step]
+            for step in column.values.indices where column.isPresent(at: step) {
+                let bits = column.hasNumber(at: step) ? column.values[step].bitPattern : nil
                 let labels =
-                    cached[value.bitPattern]
+                    bits.flatMap { cached[$0] }
                     ?? LabelSets.group(
-                        column.labels.setting(label, to: GoText.plain(value)), by: kept, isWithout: node.isWithout)
-                cached[value.bitPattern] = labels
+                        column.labels.setting(label, to: valueText(column, step)), by: kept,
+                        isWithout: node.isWithout)
+                if let bits { cached[bits] = labels }
                 let place = places[labels] ?? result.count
                 if place == result.count {
                     places[labels] = place
@@ -129,5 +117,9 @@ extension Evaluator {
             }
         }
         return result
+    }
+
+    private func valueText(_ column: SeriesColumn, _ step: Int) -> String {
+        column.histogram(at: step)?.goText ?? FloatText.plain(column.values[step])
     }
 }

@@ -14,7 +14,7 @@ extension Evaluator {
     }
 
     private func points(of matrix: MatrixSelector) throws -> [SeriesPoints] {
-        if let extent = matrix.selector.extent { throw notSupported(extent.rawValue, at: matrix.span) }
+        if let extent = matrix.selector.extent { return try extendedPoints(of: matrix, extent) }
         let end = StepTimes(matrix.selector.modifiers, times).startMilliseconds
         let length = matrix.range.preparedMilliseconds
         let hints = SelectHints(windowMilliseconds: length)

@@ -39,10 +39,10 @@ extension Evaluator {
             throw QueryError(.execution, "Parameter value is NaN")
         }
         if lowest <= Double(Int64.min) {
-            throw QueryError(.execution, "Scalar value \(GoText.general(lowest)) underflows int64")
+            throw QueryError(.execution, "Scalar value \(GoText.value(lowest)) underflows int64")
         }
         if highest >= Double(Int64.max) {
-            throw QueryError(.execution, "Scalar value \(GoText.general(highest)) overflows int64")
+            throw QueryError(.execution, "Scalar value \(GoText.value(highest)) overflows int64")
         }
         return true
     }
@@ -90,7 +90,7 @@ extension Evaluator {
 
     private func warnOfRatio(_ ratio: Double, _ limit: Double, _ parameter: Expression) {
         warn(
-            "ratio value should be between -1 and 1, got \(GoText.general(ratio)), capping to \(GoText.general(limit))",
+            "ratio value should be between -1 and 1, got \(FloatText.general(ratio)), capping to \(FloatText.general(limit))",
             at: parameter.span)
     }
 }

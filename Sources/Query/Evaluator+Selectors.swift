@@ -15,12 +15,7 @@ extension Evaluator {
 
     /// The last sample of each series at or before each step, unless it is older than the lookback or stale.
     func instantVector(_ selector: VectorSelector) throws -> [SeriesColumn] {
-        if let extent = selector.extent, extent == .anchored {
-            throw QueryError(
-                .execution, "anchored modifier can only be used with range vectors, not with an instant vector")
-        }
-        if selector.extent == .smoothed { throw notSupported("smoothed", at: selector.span) }
-        return try latest(selector) { $0 }
+        selector.extent == .smoothed ? try smoothed(selector) : try latest(selector) { $0 }
     }
 
     /// As `instantVector`, with what `value` makes of each sample in place of its value.

@@ -66,9 +66,7 @@ struct Evaluator {
                 for step in columns[index].values.indices where columns[index].hasNumber(at: step) {
                     columns[index].values[step] = -columns[index].values[step]
                 }
-                if !columns[index].histograms.isEmpty {
-                    throw notSupported("native histograms in unary minus", at: node.span)
-                }
+                columns[index].histograms = columns[index].histograms.map { $0?.multiplied(by: -1) }
             }
             return .vector(columns)
         }

@@ -25,21 +25,28 @@ final class MemorySeriesSource: SampleAppender, SeriesSource {
                 for index in group.values.indices {
                     let labels = group.series[Int(group.seriesIndexes[index])].labels
                     let start = group.startTimesMilliseconds.isEmpty ? 0 : group.startTimesMilliseconds[index]
-                    series[labels, default: []].append(
+                    MemorySeriesSource.insert(
                         Stored(
                             milliseconds: group.timesMilliseconds[index], startMilliseconds: start,
-                            value: group.values[index]))
+                            value: group.values[index]), into: &series[labels, default: []])
                 }
                 for sample in group.histograms {
-                    series[group.series[Int(sample.seriesIndex)].labels, default: []].append(
+                    MemorySeriesSource.insert(
                         Stored(
                             milliseconds: sample.milliseconds, startMilliseconds: sample.startMilliseconds, value: 0,
-                            histogram: sample.histogram))
+                            histogram: sample.histogram),
+                        into: &series[group.series[Int(sample.seriesIndex)].labels, default: []])
                 }
             }
-            for labels in series.keys { series[labels]?.sort { $0.milliseconds < $1.milliseconds } }
         }
         return AppendReceipt(accepted: batch.sampleCount)
+    }
+
+    /// Keeps the samples in order; a second one at the same time is dropped.
+    private static func insert(_ sample: Stored, into samples: inout [Stored]) {
+        let place = samples.lastIndex { $0.milliseconds <= sample.milliseconds }
+        if let place, samples[place].milliseconds == sample.milliseconds { return }
+        samples.insert(sample, at: place.map { $0 + 1 } ?? 0)
     }
 
     func select(_ request: SeriesRequest, in context: QueryContext) throws -> [any SeriesCursor] {

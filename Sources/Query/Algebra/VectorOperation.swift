@@ -8,6 +8,8 @@ struct VectorOperation {
     let matching: VectorMatching
     let returnsBool: Bool
     let steps: Int
+    /// Is told what the operator meets, for instance types it has no answer for.
+    let tell: (BinaryOutcome.Remark) -> Void
 
     private var isSwapped: Bool { matching.cardinality == .oneToMany }
 
@@ -33,25 +35,20 @@ struct VectorOperation {
         let fill = isSwapped ? matching.fillLeft : matching.fillRight
         if group == nil, fill == nil { return }
         var target = Target()
-        for step in 0..<steps where column.hasNumber(at: step) {
+        for step in 0..<steps {
+            guard let element = column.element(at: step) else { continue }
             var partner: Int?
             if let group {
                 sides.groups[group].isMatched[step] = true
                 partner = sides.groups[group].partner(at: step, sides.columns)
             }
-            let other: Double
-            if let partner {
-                other = sides.columns[partner].values[step]
-            } else if let fill {
-                other = fill
-            } else {
-                continue
-            }
+            guard let other = partner.flatMap({ sides.columns[$0].element(at: step) }) ?? fill.map({ .number($0) })
+            else { continue }
             if target.partner != partner || !target.isKnown {
                 let labels = partner.map { sides.columns[$0].labels } ?? signature
                 target = Target(partner: partner, place: results.place(resultLabels(column.labels, labels)))
             }
-            try put(column.values[step], other, at: step, target.place, signature, &results)
+            try put(element, other, at: step, target.place, signature, &results)
         }
     }
 
@@ -76,30 +73,30 @@ struct VectorOperation {
         for (signature, place) in sides.places {
             let group = sides.groups[place]
             for step in 0..<steps where !group.isMatched[step] {
-                guard let partner = group.partner(at: step, sides.columns) else { continue }
+                guard let partner = group.partner(at: step, sides.columns),
+                    let element = sides.columns[partner].element(at: step)
+                else { continue }
                 let place = results.place(resultLabels(signature, sides.columns[partner].labels))
-                try put(fill, sides.columns[partner].values[step], at: step, place, signature, &results)
+                try put(.number(fill), element, at: step, place, signature, &results)
             }
         }
     }
 
     private func put(
-        _ many: Double, _ one: Double, at step: Int, _ place: Int, _ signature: Labels, _ results: inout Results
+        _ many: ElementValue, _ one: ElementValue, at step: Int, _ place: Int, _ signature: Labels,
+        _ results: inout Results
     ) throws(QueryError) {
-        let (left, right) = isSwapped ? (one, many) : (many, one)
+        let outcome =
+            isSwapped ? BinaryOutcome(operation, one, many) : BinaryOutcome(operation, many, one)
+        for remark in outcome.remarks { tell(remark) }
+        guard let value = outcome.value else { return }
         try results.claim(place, signature, at: step)
-        if operation.isComparison {
-            let holds = Arithmetic.holds(operation, left, right)
-            if returnsBool {
-                results.columns[place].values[step] = holds ? 1 : 0
-                results.columns[place].dropsName = true
-            } else if holds {
-                results.columns[place].values[step] = left
-            }
-            return
+        if returnsBool {
+            results.columns[place].values[step] = outcome.holds ? 1 : 0
+            results.columns[place].dropsName = true
+        } else if outcome.holds {
+            results.columns[place].set(value, at: step)
         }
-        guard operation != .trimUpper, operation != .trimLower else { return }
-        results.columns[place].values[step] = Arithmetic.apply(operation, left, right)
     }
 
     /// The labels of a result: those of the "many" side, less what matching leaves out, plus what it copies.
@@ -125,8 +122,8 @@ private struct OneSide {
         /// The member with a value at the step.
         func partner(at step: Int, _ columns: [SeriesColumn]) -> Int? {
             members.count == 1
-                ? (columns[members[0]].hasNumber(at: step) ? members[0] : nil)
-                : members.first { columns[$0].hasNumber(at: step) }
+                ? (columns[members[0]].isPresent(at: step) ? members[0] : nil)
+                : members.first { columns[$0].isPresent(at: step) }
         }
     }
 

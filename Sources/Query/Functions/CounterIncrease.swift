@@ -8,24 +8,41 @@ struct CounterIncrease {
     let isRate: Bool
 
     func evaluate(_ input: WindowInput, _ column: inout SeriesColumn) throws {
-        try input.refuseHistograms()
-        if input.extent != nil { throw input.notSupportedExtent }
+        if let extent = input.extent {
+            try ExtendedIncrease(input: input, isCounter: isCounter, isRate: isRate, isSmoothed: extent == .smoothed)
+                .evaluate(&column)
+        } else {
+            numbers(input, &column)
+            try histograms(input, &column)
+        }
+        informOfDoubtfulName(input, column)
+    }
+
+    // MARK: Numbers
+
+    private func numbers(_ input: WindowInput, _ column: inout SeriesColumn) {
         let resets = isCounter ? resetIndexes(input) : []
         var firstReset = 0
         for step in 0..<input.stepCount {
             let window = input.windows[step]
-            guard !window.isEmpty else { continue }
+            guard let first = window.first, let last = window.last, input.histogramWindows[step].isEmpty else {
+                continue
+            }
             // Resets are rare, so each window adds up its own.
-            while firstReset < resets.count, resets[firstReset] <= window.lowerBound { firstReset += 1 }
-            var change = input.run.values[window.upperBound - 1] - input.run.values[window.lowerBound]
+            while firstReset < resets.count, resets[firstReset] <= first { firstReset += 1 }
+            var change = input.run.values[last] - input.run.values[first]
             var index = firstReset
-            while index < resets.count, resets[index] < window.upperBound {
+            while index < resets.count, resets[index] <= last {
                 change += input.run.values[resets[index] - 1]
                 index += 1
             }
-            if let value = extrapolated(change, input, window, step) { column.values[step] = value }
+            let began = beginning(input, input.run.startTimes.isEmpty ? 0 : input.run.startTimes[first], first, step)
+            if began != nil { change += input.run.values[first] }
+            let span = SampledSpan(
+                first: input.run.times[first], last: input.run.times[last], count: window.count, began: began,
+                firstValue: input.run.values[first], change: change)
+            if let factor = factor(span, input, step) { column.values[step] = change * factor }
         }
-        informOfDoubtfulName(input, column)
     }
 
     /// The samples that are lower than the one before, or whose counter began anew.
@@ -37,54 +54,88 @@ struct CounterIncrease {
             if values[index] < values[index - 1] || input.startedAnew(at: index) { indexes.append(index) }
             if input.overlapsBefore(at: index) { overlaps += 1 }
         }
-        if overlaps > 0 {
-            let times = overlaps > 1 ? " (\(overlaps) occurrences)" : ""
-            input.evaluator.warn(
-                "sample has start time that overlaps with previous sample timestamp for metric "
-                    + GoText.quoted(input.metricName) + times, at: input.rangeArgument.span)
-        }
+        input.warnOfOverlap(overlaps)
         return indexes
     }
 
-    private func extrapolated(
-        _ sampledChange: Double, _ input: WindowInput, _ window: Range<Int>, _ step: Int
-    ) -> Double? {
-        let run = input.run
+    // MARK: Histograms
+
+    private func histograms(_ input: WindowInput, _ column: inout SeriesColumn) throws {
+        guard !input.run.histograms.isEmpty else { return }
+        let windows = HistogramWindows(input: input)
+        let increase = HistogramIncrease(windows: windows, isCounter: isCounter)
+        try windows.forEach(&column) { step, histograms in
+            let window = input.histogramWindows[step]
+            guard let firstIndex = window.first, let lastIndex = window.last else { return nil }
+            let first = histograms[firstIndex]
+            var change = window.count > 1 ? try increase.change(over: window) : nil
+            if window.count > 1, change == nil { return nil }
+            let began = beginning(input, input.run.histogramStartTimes[firstIndex], firstIndex, step, isHistogram: true)
+            let sampled = change
+            if began != nil {
+                if change == nil {
+                    change = first
+                } else if try change?.add(first).hasReconciledBounds == true {
+                    windows.inform(ofReconciledBoundsIn: "addition")
+                }
+            }
+            let span = SampledSpan(
+                first: input.run.histogramTimes[firstIndex], last: input.run.histogramTimes[lastIndex],
+                count: window.count, began: began, firstValue: first.count, change: sampled?.count ?? 0)
+            guard let change, let factor = factor(span, input, step) else { return nil }
+            return change.multiplied(by: factor)
+        }
+    }
+
+    // MARK: Extrapolation
+
+    /// What is known of the samples within a window.
+    private struct SampledSpan {
+        var first: Int64
+        var last: Int64
+        var count: Int
+        /// When the counter began, where that lies within the window.
+        var began: Int64?
+        var firstValue: Double
+        var change: Double
+    }
+
+    /// What the sampled change is multiplied with to cover the whole window; nil where one sample says nothing.
+    private func factor(_ span: SampledSpan, _ input: WindowInput, _ step: Int) -> Double? {
         let end = input.windowEnds[step]
         let start = end - input.lengthMilliseconds
-        let firstTime = run.times[window.lowerBound]
-        let lastTime = run.times[window.upperBound - 1]
-        var change = sampledChange
-        var toStart = Double(firstTime - start) / 1000
-        var toEnd = Double(end - lastTime) / 1000
-        var sampled = Double(lastTime - firstTime) / 1000
-        let spacing = window.count > 1 ? sampled / Double(window.count - 1) : 0
+        var toStart = Double(span.first - start) / 1000
+        var toEnd = Double(end - span.last) / 1000
+        var sampled = Double(span.last - span.first) / 1000
+        let spacing = span.count > 1 ? sampled / Double(span.count - 1) : 0
         let threshold = spacing * 1.1
-        if let began = beginning(input, window.lowerBound, after: start) {
-            // The counter was zero when it began, and that lies within the window: nothing to guess on the left.
+        if let began = span.began {
+            // The counter was zero when it began: nothing to guess on the left.
             toStart = 0
-            sampled = Double(lastTime - began) / 1000
-            change += run.values[window.lowerBound]
-        } else if window.count == 1 {
+            sampled = Double(span.last - began) / 1000
+        } else if span.count == 1 {
             return nil
         } else {
             // A sample would be expected nearer to the edge: the series began about half a spacing before its first.
             if toStart >= threshold { toStart = spacing / 2 }
-            let first = run.values[window.lowerBound]
             // A counter is never below zero: do not extrapolate beyond the point where it would have been zero.
-            if isCounter, change > 0, first >= 0 { toStart = min(toStart, sampled * (first / change)) }
+            if isCounter, span.change > 0, span.firstValue >= 0 {
+                toStart = min(toStart, sampled * (span.firstValue / span.change))
+            }
         }
         if toEnd >= threshold { toEnd = spacing / 2 }
-        var factor = sampled == 0 ? 1 : (sampled + toStart + toEnd) / sampled
-        if isRate { factor /= Double(input.lengthMilliseconds) / 1000 }
-        return change * factor
+        let factor = sampled == 0 ? 1 : (sampled + toStart + toEnd) / sampled
+        return isRate ? factor / (Double(input.lengthMilliseconds) / 1000) : factor
     }
 
-    /// When the counter of sample `index` began, if that is known, before the sample, and within the window.
-    private func beginning(_ input: WindowInput, _ index: Int, after start: Int64) -> Int64? {
-        guard isCounter, input.evaluator.options.usesStartTimestamps, !input.run.startTimes.isEmpty else { return nil }
-        let began = input.run.startTimes[index]
-        return began != 0 && began > start && began < input.run.times[index] ? began : nil
+    /// When the counter of a window's first sample began, if that is known, before the sample, and within the window.
+    private func beginning(
+        _ input: WindowInput, _ began: Int64, _ index: Int, _ step: Int, isHistogram: Bool = false
+    ) -> Int64? {
+        guard isCounter, input.evaluator.options.usesStartTimestamps, began != 0 else { return nil }
+        let time = isHistogram ? input.run.histogramTimes[index] : input.run.times[index]
+        let start = input.windowEnds[step] - input.lengthMilliseconds
+        return began > start && began < time ? began : nil
     }
 
     private func informOfDoubtfulName(_ input: WindowInput, _ column: SeriesColumn) {

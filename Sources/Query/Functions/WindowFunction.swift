@@ -53,13 +53,6 @@ struct WindowInput {
     /// Whether a step's window holds both numbers and histograms.
     func isMixed(_ step: Int) -> Bool { !windows[step].isEmpty && !histogramWindows[step].isEmpty }
 
-    /// For functions that do not yet know how to treat native histograms.
-    func refuseHistograms() throws(QueryError) {
-        guard run.histograms.isEmpty else {
-            throw evaluator.notSupported("native histograms in \(call.function.name)", at: call.span)
-        }
-    }
-
     /// Where histograms would be ignored, the reader is told.
     func informOfIgnoredHistograms() {
         guard !run.histograms.isEmpty else { return }
@@ -223,7 +216,7 @@ extension SampleRun {
                 values.append(column.values[step])
             } else if let histogram = column.histogram(at: step) {
                 histogramTimes.append(grid[step])
-                histograms.append(histogram)
+                histograms.append(histogram.forgettingResets)
                 histogramStartTimes.append(0)
             }
         }

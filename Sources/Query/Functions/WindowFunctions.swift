@@ -32,7 +32,7 @@ extension Functions {
     // MARK: Sums
 
     @Sendable private static func sum(_ input: WindowInput, _ column: inout SeriesColumn) throws {
-        try input.refuseHistograms()
+        try HistogramWindows(input: input).sum(into: &column)
         if input.windowsOverlapMuch {
             var sliding = SlidingFold<KahanSum>(
                 make: { KahanSum($0) },
@@ -56,7 +56,7 @@ extension Functions {
     }
 
     @Sendable private static func mean(_ input: WindowInput, _ column: inout SeriesColumn) throws {
-        try input.refuseHistograms()
+        try HistogramWindows(input: input).mean(into: &column)
         input.forEachWindow(&column) { step, values in
             if input.isMixed(step) { return nil }
             var mean = RunningMean(values[0])
@@ -215,6 +215,6 @@ enum Quantile {
     }
 
     static func warn(_ rank: Double, at span: SourceSpan, _ evaluator: Evaluator) {
-        evaluator.warn("quantile value should be between 0 and 1, got \(GoText.general(rank))", at: span)
+        evaluator.warn("quantile value should be between 0 and 1, got \(FloatText.general(rank))", at: span)
     }
 }

@@ -5,63 +5,17 @@ package enum GoText {
     /// `text` as `%q` prints it.
     static func quoted(_ text: String) -> String { QuotedText.quoted(text) }
 
-    /// A number as `strconv.FormatFloat(x, 'f', -1, 64)` prints it: the shortest digits, never an exponent.
-    package static func plain(_ value: Double) -> String {
-        if value.isNaN { return "NaN" }
-        if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
-        let (sign, digits, point) = decimal(value)
-        if point <= 0 { return sign + "0." + String(repeating: "0", count: -point) + digits }
-        if digits.count <= point { return sign + digits + String(repeating: "0", count: point - digits.count) }
-        let split = digits.index(digits.startIndex, offsetBy: point)
-        return sign + digits[..<split] + "." + digits[split...]
-    }
-
     /// A number as `%v` prints it: an exponent below 1e-4 and from 1e21 on.
-    package static func general(_ value: Double) -> String {
-        guard value.isFinite, value != 0 else { return plain(value) }
-        let point = decimal(value).point
-        return point - 1 >= -4 && point - 1 < 21 ? plain(value) : scientific(value)
-    }
-
-    /// A number as `%f` prints it, for magnitudes that have few digits.
-    static func sixDecimals(_ value: Double) -> String {
-        guard value.isFinite, abs(value) < 1e12 else { return plain(value) }
-        let scaled = (abs(value) * 1e6).rounded(.toNearestOrEven)
-        let digits = String(Int64(scaled))
-        let padded = String(repeating: "0", count: max(0, 7 - digits.count)) + digits
-        return (value < 0 ? "-" : "") + padded.dropLast(6) + "." + padded.suffix(6)
+    static func value(_ value: Double) -> String {
+        let magnitude = value.magnitude
+        guard value.isFinite, magnitude != 0, magnitude < 1e-4 || magnitude >= 1e21 else { return FloatText.plain(value) }
+        return FloatText.general(value)
     }
 
     /// A number as OpenMetrics writes it: with a point or an exponent, always.
     static func openMetrics(_ value: Double) -> String {
-        let text = general(value)
+        let text = FloatText.general(value)
         return value.isFinite && !text.contains(".") && !text.contains("e") ? text + ".0" : text
-    }
-
-    /// A number as `%.2g` prints it: two significant digits.
-    static func twoDigits(_ value: Double) -> String {
-        guard value.isFinite, value != 0 else { return plain(value) }
-        var (_, digits, point) = decimal(value)
-        if digits.utf8.count > 2 {
-            // Through an integer of two digits, so that 9.96 becomes 10.
-            let scaled = Double(digits.prefix(3)).map { ($0 / 10).rounded(.toNearestOrEven) } ?? 0
-            digits = String(Int(scaled))
-            if digits.utf8.count > 2 {
-                point += 1
-                digits = "10"
-            }
-        }
-        let rounded = Double("\(value < 0 ? "-" : "")0.\(digits)e\(point)") ?? value
-        let exponent = point - 1
-        return exponent < -4 || exponent >= 2 ? scientific(rounded) : plain(rounded)
-    }
-
-    private static func scientific(_ value: Double) -> String {
-        let (sign, digits, point) = decimal(value)
-        let exponent = point - 1
-        let fraction = digits.count > 1 ? "." + digits.dropFirst() : ""
-        let magnitude = exponent.magnitude < 10 ? "0\(exponent.magnitude)" : "\(exponent.magnitude)"
-        return sign + digits.prefix(1) + fraction + "e" + (exponent < 0 ? "-" : "+") + magnitude
     }
 
     /// A count with commas: `11,000`.
@@ -73,26 +27,6 @@ package enum GoText {
             digits = digits.dropLast(3)
         }
         return ([digits] + groups).joined(separator: ",")
-    }
-
-    /// Shortest digits of a finite number and where the decimal point stands in them.
-    private static func decimal(_ value: Double) -> (sign: String, digits: String, point: Int) {
-        let sign = value.sign == .minus ? "-" : ""
-        if value == 0 { return (sign, "0", 1) }
-        let text = value.magnitude.description
-        let parts = text.split(separator: "e", maxSplits: 1)
-        let exponent = parts.count > 1 ? Int(parts[1]) ?? 0 : 0
-        let mantissa = parts[0].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        let whole = mantissa[0]
-        let fraction = mantissa.count > 1 && mantissa[1] != "0" ? mantissa[1] : ""
-        var digits = (whole + fraction)[...]
-        var point = whole.count + exponent
-        while digits.first == "0", digits.count > 1 {
-            digits = digits.dropFirst()
-            point -= 1
-        }
-        while digits.last == "0", digits.count > 1 { digits = digits.dropLast() }
-        return (sign, String(digits), point)
     }
 
     /// Why a text is not a number.

@@ -41,8 +41,8 @@ extension PromQLParser {
             }
         case .duration:
             let token = take()
-            do throws(DurationText.Failure) {
-                let milliseconds = try DurationText.milliseconds(token.text)
+            do throws(DurationError) {
+                let milliseconds = try Durations.milliseconds(prometheus: token.text)
                 return NumberLiteral(Double(milliseconds) / 1000, isDuration: true, span: token.span)
             } catch {
                 throw failure(error.description, at: token.span)

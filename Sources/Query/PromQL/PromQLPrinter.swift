@@ -23,15 +23,15 @@ extension Expression: CustomStringConvertible {
 
 extension NumberLiteral: CustomStringConvertible {
     package var description: String {
-        guard isDuration else { return GoText.plain(value) }
-        return DurationText.text(milliseconds: Int64(exactly: (value * 1000).rounded(.towardZero)) ?? .max)
+        guard isDuration else { return FloatText.plain(value) }
+        return Durations.prometheus(milliseconds: Int64(exactly: (value * 1000).rounded(.towardZero)) ?? .max)
     }
 }
 
 extension DurationValue: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .milliseconds(let milliseconds): DurationText.text(milliseconds: milliseconds)
+        case .milliseconds(let milliseconds): Durations.prometheus(milliseconds: milliseconds)
         case .expression(let expression, _): expression.description
         }
     }
@@ -121,10 +121,10 @@ extension BinaryExpression {
             text += " group_\(side) (\(PromQLNames.list(matching.included)))"
         }
         switch (matching.fillLeft, matching.fillRight) {
-        case (let left?, let right?) where left == right: text += " fill (\(GoText.general(left)))"
+        case (let left?, let right?) where left == right: text += " fill (\(GoText.value(left)))"
         case (let left, let right):
-            if let left { text += " fill_left (\(GoText.general(left)))" }
-            if let right { text += " fill_right (\(GoText.general(right)))" }
+            if let left { text += " fill_left (\(GoText.value(left)))" }
+            if let right { text += " fill_right (\(GoText.value(right)))" }
         }
         return text
     }

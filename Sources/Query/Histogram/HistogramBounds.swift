@@ -1,0 +1,108 @@
+internal import Glibc
+internal import Telemetry
+
+/// A bucket of a native histogram with its bounds.
+struct HistogramBucket {
+    var lower: Double
+    var upper: Double
+    var includesLower: Bool
+    var includesUpper: Bool
+    var count: Double
+
+    /// The share of the bucket at or below `value`, which lies within it; exponential buckets are divided on a
+    /// logarithmic scale.
+    func share(below value: Double, isLinear: Bool) -> Double {
+        if isLinear { return (value - lower) / (upper - lower) }
+        let logLower = log2(abs(lower))
+        let logUpper = log2(abs(upper))
+        let logValue = log2(abs(value))
+        if value > 0 { return (logValue - logLower) / (logUpper - logLower) }
+        return 1 - (logValue - logUpper) / (logLower - logUpper)
+    }
+
+    /// As Go prints it: `(1,2]:3`.
+    var text: String {
+        "\(includesLower ? "[" : "(")\(FloatText.general(lower)),\(FloatText.general(upper))\(includesUpper ? "]" : ")")"
+            + ":\(GoText.value(count))"
+    }
+}
+
+/// Where the buckets of a native histogram begin and end.
+extension NativeHistogram {
+    var usesCustomBuckets: Bool { schema == NativeHistogram.customBucketsSchema }
+
+    /// The upper bound of bucket `index` of an exponential schema: 2^(index * 2^-schema).
+    static func exponentialBound(_ index: Int32, schema: Int32) -> Double {
+        // The last bucket of finite numbers ends at the largest of them, so that infinity has one of its own.
+        if schema < 0 {
+            let exponent = Int(index) << Int(-schema)
+            return exponent == 1024 ? .greatestFiniteMagnitude : scalbn(1, Int32(clamping: exponent))
+        }
+        let steps = Int32(1) << schema
+        let fraction = index & (steps - 1)
+        let exponent = index >> schema
+        if fraction == 0, exponent == 1024 { return .greatestFiniteMagnitude }
+        return scalbn(exp2(Double(fraction) / Double(steps)), exponent)
+    }
+
+    /// The upper bound of bucket `index` on the positive side.
+    func upperBound(_ index: Int32) -> Double {
+        guard usesCustomBuckets else { return NativeHistogram.exponentialBound(index, schema: schema) }
+        if index < 0 { return -.infinity }
+        return Int(index) < customBounds.count ? customBounds[Int(index)] : .infinity
+    }
+
+    func bucket(_ index: Int32, count: Double, isPositive: Bool) -> HistogramBucket {
+        let outer = upperBound(index)
+        let inner = upperBound(index - 1)
+        let lower = isPositive ? inner : -outer
+        let upper = isPositive ? outer : -inner
+        return HistogramBucket(
+            lower: lower, upper: upper, includesLower: usesCustomBuckets ? index == 0 : lower < 0,
+            includesUpper: usesCustomBuckets ? true : upper > 0, count: count)
+    }
+
+    var positiveRun: BucketRun<Double> { BucketRun(positiveSpans, positiveCounts) }
+    var negativeRun: BucketRun<Double> { BucketRun(negativeSpans, negativeCounts) }
+
+    mutating func setPositive(_ run: BucketRun<Double>) {
+        positiveSpans = run.spans
+        positiveCounts = run.counts
+    }
+
+    mutating func setNegative(_ run: BucketRun<Double>) {
+        negativeSpans = run.spans
+        negativeCounts = run.counts
+    }
+
+    var zeroBucket: HistogramBucket {
+        HistogramBucket(
+            lower: -zeroThreshold, upper: zeroThreshold, includesLower: true, includesUpper: true, count: zeroCount)
+    }
+
+    /// All buckets from the lowest to the highest; those beside the zero bucket end where it begins.
+    var buckets: [HistogramBucket] {
+        var all: [HistogramBucket] = []
+        let negative = negativeRun
+        for (index, count) in zip(negative.indexes, negative.counts).reversed() {
+            var bucket = bucket(index, count: count, isPositive: false)
+            if bucket.upper < 0, bucket.upper > -zeroThreshold { bucket.upper = -zeroThreshold }
+            all.append(bucket)
+        }
+        if zeroCount > 0 { all.append(zeroBucket) }
+        let positive = positiveRun
+        for (index, count) in zip(positive.indexes, positive.counts) {
+            var bucket = bucket(index, count: count, isPositive: true)
+            if bucket.lower > 0, bucket.lower < zeroThreshold { bucket.lower = zeroThreshold }
+            all.append(bucket)
+        }
+        return all
+    }
+
+    /// As Go's `String` prints it: `{count:3, sum:5, (1,2]:3}`.
+    var goText: String {
+        let parts = buckets.filter { $0.count != 0 }.map(\.text)
+        let head = ["count:\(FloatText.general(count))", "sum:\(FloatText.general(sum))"]
+        return "{\((head + parts).joined(separator: ", "))}"
+    }
+}

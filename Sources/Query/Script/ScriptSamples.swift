@@ -1,0 +1,110 @@
+internal import Telemetry
+
+/// The samples of a `load` as batches, in the order of time.
+struct ScriptSamples {
+    private let load: ScriptLoad
+
+    init(_ load: ScriptLoad) {
+        self.load = load
+    }
+
+    /// One batch per step, so that a store that groups by target sees rows as a scrape would bring them.
+    var batches: [SampleBatch] {
+        get throws(ScriptError) {
+            var series = load.series
+            if load.addsNativeHistograms { series += try nativeHistograms }
+            let steps = series.map(\.values.count).max() ?? 0
+            var batches: [SampleBatch] = []
+            for step in 0..<steps {
+                var group = SampleGroup()
+                let time = Int64(step) * load.stepMilliseconds
+                for one in series where step < one.values.count {
+                    append(one, step, time, to: &group)
+                }
+                if !group.series.isEmpty { batches.append(SampleBatch(groups: [group])) }
+            }
+            return batches
+        }
+    }
+
+    private func append(_ series: ScriptLoad.Series, _ step: Int, _ time: Int64, to group: inout SampleGroup) {
+        let offset = series.startOffsets.isEmpty ? nil : series.startOffsets[step]
+        let start = offset.map { time + $0 } ?? 0
+        switch series.values[step] {
+        case .omitted: return
+        case .number(let value):
+            group.append(series.labels, milliseconds: time, value: value)
+            group.startTimesMilliseconds.append(start)
+        case .histogram(let histogram, _):
+            group.series.append(.labels(series.labels))
+            let place = UInt32(group.series.count - 1)
+            group.histograms.append(
+                HistogramSample(seriesIndex: place, milliseconds: time, startMilliseconds: start, histogram: histogram))
+        }
+    }
+
+    // MARK: load_with_nhcb
+
+    /// What classic series say of one histogram at one step.
+    private struct Parts {
+        var buckets: [Double: Double] = [:]
+        var count: Double?
+        var sum: Double = 0
+    }
+
+    /// Classic histograms as native ones with custom buckets.
+    private var nativeHistograms: [ScriptLoad.Series] {
+        get throws(ScriptError) {
+            var parts: [Labels: [Int: Parts]] = [:]
+            for series in load.series {
+                guard let name = series.labels.metricName else { continue }
+                let endings = ["_bucket", "_count", "_sum"]
+                guard let ending = endings.first(where: { name.hasSuffix($0) }) else { continue }
+                let bound = series.labels["le"].flatMap { try? GoText.number($0) }
+                if ending == "_bucket", bound == nil { continue }
+                let base = series.labels.setting("le", to: nil)
+                    .setting(Labels.metricNameLabel, to: String(name.dropLast(ending.count)))
+                for (step, value) in series.values.enumerated() {
+                    guard case .number(let number) = value else { continue }
+                    var found = parts[base, default: [:]][step] ?? Parts()
+                    switch ending {
+                    case "_bucket": bound.map { found.buckets[$0] = number }
+                    case "_count": found.count = number
+                    default: found.sum = number
+                    }
+                    parts[base, default: [:]][step] = found
+                }
+            }
+            return parts.sorted { $0.key < $1.key }.map { labels, steps in
+                let length = (steps.keys.max() ?? -1) + 1
+                let values = (0..<length).map { step in
+                    steps[step].map { .histogram(ScriptSamples.histogram($0), checksHint: false) } ?? ScriptValue.omitted
+                }
+                return ScriptLoad.Series(labels: labels, values: values)
+            }
+        }
+    }
+
+    private static func histogram(_ parts: Parts) -> NativeHistogram {
+        var bounds = parts.buckets.keys.sorted()
+        let count = parts.count ?? bounds.last.flatMap { parts.buckets[$0] } ?? 0
+        var cumulative = bounds.map { parts.buckets[$0] ?? 0 }
+        if bounds.last != .infinity {
+            bounds.append(.infinity)
+            cumulative.append(count)
+        }
+        var histogram = NativeHistogram()
+        histogram.schema = NativeHistogram.customBucketsSchema
+        histogram.count = count
+        histogram.sum = parts.sum
+        histogram.customBounds = bounds.dropLast()
+        var run = BucketRun<Double>()
+        var previous: Double = 0
+        for (index, total) in cumulative.enumerated() {
+            if total != previous { run.append(Int32(index), total - previous) }
+            previous = total
+        }
+        histogram.setPositive(run)
+        return histogram
+    }
+}
