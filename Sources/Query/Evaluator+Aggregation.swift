@@ -89,7 +89,7 @@ extension Evaluator {
     private func countValues(_ node: Aggregation, _ names: Set<String>) throws -> [SeriesColumn] {
         let label = node.parameter.map { string($0) } ?? ""
         guard LabelSets.isValidName(label) else {
-            throw QueryError(.execution, "invalid label name \(GoText.quoted(label))")
+            throw QueryError(.execution, "invalid label name \(node.parameter?.description ?? "")")
         }
         let columns = try vector(node.operand)
         let kept = node.isWithout ? names : names.union([label])

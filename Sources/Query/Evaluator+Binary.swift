@@ -3,8 +3,10 @@ internal import Telemetry
 /// Operators between two expressions.
 extension Evaluator {
     func binary(_ node: BinaryExpression) throws -> Evaluated {
-        let left = try evaluate(node.left)
-        let right = try evaluate(node.right)
+        var operands = self
+        if node.operation == .trimUpper || node.operation == .trimLower { operands.detectsResets = false }
+        let left = try operands.evaluate(node.left)
+        let right = try operands.evaluate(node.right)
         switch (left, right) {
         case (.scalar(let left), .scalar(let right)):
             return .scalar(zip(left, right).map { Arithmetic.apply(node.operation, $0, $1) })

@@ -22,12 +22,7 @@ extension Evaluator {
         var buffer = SampleBuffer()
         var result: [SeriesPoints] = []
         for cursor in try cursors(matrix.selector, from: end &- length &+ 1, through: end, hints: hints) {
-            try context.check()
-            run.removeAll()
-            while try cursor.next(into: &buffer) {
-                try countDecoded(buffer)
-                run.append(buffer)
-            }
+            try fill(run, from: cursor, &buffer)
             guard !run.isEmpty else { continue }
             try context.reserve(run.times.count * 16 + run.histograms.count * 400)
             result.append(

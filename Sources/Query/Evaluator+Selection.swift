@@ -89,8 +89,7 @@ extension Evaluator {
     }
 
     private func warnOfRatio(_ ratio: Double, _ limit: Double, _ parameter: Expression) {
-        warn(
-            "ratio value should be between -1 and 1, got \(FloatText.general(ratio)), capping to \(FloatText.general(limit))",
-            at: parameter.span)
+        let (given, capped) = (FloatText.general(ratio), FloatText.general(limit))
+        warn("ratio value should be between -1 and 1, got \(given), capping to \(capped)", at: parameter.span)
     }
 }

@@ -35,8 +35,10 @@ extension Evaluator {
             try context.check()
             var column = SeriesColumn(labels: cursor.labels, count: times.count)
             var filler = LatestFiller(lookups: lookups, lookback: lookback)
+            var detection = ResetDetection()
             while try cursor.next(into: &buffer) {
                 try countDecoded(buffer)
+                if detectsResets { detection.apply(to: &buffer) }
                 filler.take(buffer, into: &column, value)
             }
             filler.finish(into: &column, value)
@@ -45,6 +47,18 @@ extension Evaluator {
             columns.append(column)
         }
         return columns
+    }
+
+    /// Reads all samples of a series.
+    func fill(_ run: SampleRun, from cursor: any SeriesCursor, _ buffer: inout SampleBuffer) throws {
+        try context.check()
+        run.removeAll()
+        var detection = ResetDetection()
+        while try cursor.next(into: &buffer) {
+            try countDecoded(buffer)
+            if detectsResets { detection.apply(to: &buffer) }
+            run.append(buffer)
+        }
     }
 
     func countDecoded(_ buffer: SampleBuffer) throws {

@@ -24,15 +24,6 @@ extension Evaluator {
         return columns
     }
 
-    func fill(_ run: SampleRun, from cursor: any SeriesCursor, _ buffer: inout SampleBuffer) throws {
-        try context.check()
-        run.removeAll()
-        while try cursor.next(into: &buffer) {
-            try countDecoded(buffer)
-            run.append(buffer)
-        }
-    }
-
     private func smoothed(
         _ run: SampleRun, _ labels: Labels, _ lookups: StepTimes, at span: SourceSpan
     ) -> SeriesColumn {
@@ -61,8 +52,8 @@ extension Evaluator {
                     column.set(histogram, at: step)
                 } catch {
                     warn(
-                        "vector contains a mix of histograms with exponential and custom buckets schemas for metric name "
-                            + name, at: span)
+                        "vector contains a mix of histograms with exponential and custom buckets schemas "
+                            + "for metric name \(name)", at: span)
                 }
             }
         }

@@ -8,6 +8,10 @@ struct Evaluator {
     /// The query's text, for the places that warnings name.
     let text: [UInt8]
     var times: StepTimes
+    /// Whether histograms without a word about resets are compared with their predecessors as they are read.
+    var detectsResets = false
+    /// Within a sub-query samples are left out and repeated, so that a predecessor says nothing.
+    var isInSubquery = false
 
     /// Whether the order of the answer is the caller's to choose: only at a single time.
     var isInstant: Bool { times.count == 1 }

@@ -20,6 +20,12 @@ enum LabelSets {
         return matching.isOn ? labels.keeping(names) : labels.dropping(names.union(["__name__"]))
     }
 
-    /// Whether a label may have this name: anything but nothing.
-    static func isValidName(_ name: String) -> Bool { !name.isEmpty }
+    /// Whether a label may have this name: anything but nothing and what was not UTF-8.
+    static func isValidName(_ name: String) -> Bool { !name.isEmpty && !name.contains("\u{fffd}") }
+
+    /// The labels as Prometheus' errors print them: all in braces, the name too.
+    static func text(_ labels: Labels) -> String {
+        let parts = labels.pairs.map { "\(PromQLNames.quotedIfNeeded($0.name))=\(GoText.quoted($0.value))" }
+        return "{\(parts.joined(separator: ", "))}"
+    }
 }

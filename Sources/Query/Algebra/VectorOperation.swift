@@ -154,10 +154,10 @@ private struct OneSide {
     private static func duplicate(
         _ first: Labels, _ second: Labels, _ matching: VectorMatching, isSwapped: Bool
     ) -> QueryError {
-        let texts = [first.description, second.description].sorted()
+        let texts = [LabelSets.text(first), LabelSets.text(second)].sorted()
         return QueryError(
             .execution,
-            "found duplicate series for the match group \(LabelSets.signature(first, matching).bracedDescription) on the "
+            "found duplicate series for the match group \(LabelSets.text(LabelSets.signature(first, matching))) on the "
                 + "\(isSwapped ? "left" : "right") hand-side of the operation: [\(texts[0]), \(texts[1])]"
                 + ";many-to-many matching not allowed: matching labels must be unique on one side")
     }
@@ -206,13 +206,5 @@ private struct Results {
         } else {
             claimsByPlace[place][step] = true
         }
-    }
-}
-
-extension Labels {
-    /// The notation that is in braces even where there is nothing but a name.
-    var bracedDescription: String {
-        let text = description
-        return text.contains("{") ? text : "{\(Labels.metricNameLabel)=\(GoText.quoted(text))}"
     }
 }

@@ -1,7 +1,7 @@
 internal import Telemetry
 
+/// Functions of how a series moves: increases of counters, differences of gauges, resets, changes.
 extension Functions {
-    /// Functions of how a series moves: increases of counters, differences of gauges, resets, changes.
     static let counterFunctions: [Function] = [
         Function("rate", [.matrix], counter { try CounterIncrease(isCounter: true, isRate: true).evaluate($0, &$1) }),
         Function(

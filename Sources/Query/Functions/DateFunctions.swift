@@ -1,7 +1,7 @@
 internal import Telemetry
 
+/// Functions that read numbers as seconds since 1970, in UTC; without an argument they read the time of evaluation.
 extension Functions {
-    /// Functions that read numbers as seconds since 1970, in UTC; without an argument they read the time of evaluation.
     static let dateFunctions: [Function] = [
         part("minute") { $0.secondOfDay / 60 % 60 },
         part("hour") { $0.secondOfDay / 3600 },

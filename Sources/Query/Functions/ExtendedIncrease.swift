@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// `rate`, `increase` and `delta` of `anchored` and `smoothed` ranges: nothing is extrapolated. An anchored range begins
-/// with the last sample before it; a smoothed one is interpolated at both edges.
+/// `rate`, `increase` and `delta` of `anchored` and `smoothed` ranges: nothing is extrapolated. An anchored range
+/// begins with the last sample before it; a smoothed one is interpolated at both edges.
 ///
 /// Source: `extendedRate` and `extendedHistogramRate` in Prometheus 3.14's `promql/functions.go`.
 struct ExtendedIncrease {
@@ -155,7 +155,8 @@ struct HistogramInterpolation {
         let run = windows.input.run
         return try HistogramInterpolation.value(
             (run.histogramTimes[left], run.histograms[left]), (run.histogramTimes[right], run.histograms[right]),
-            at: time, isCounter: isCounter) { windows.inform(ofReconciledBoundsIn: $0) }
+            at: time, isCounter: isCounter
+        ) { windows.inform(ofReconciledBoundsIn: $0) }
     }
 
     static func value(

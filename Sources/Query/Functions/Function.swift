@@ -3,7 +3,7 @@ package struct Function: Sendable {
     package let name: String
     /// The types of the arguments; the last one repeats for a variadic function.
     package let argumentTypes: [ValueType]
-    /// 0: every argument must be given. n: the last one may be left out, and there may be up to n of it. -1: any number.
+    /// 0: every argument must be given. n: the last one may be left out, or be there up to n times. -1: any number.
     package let variadic: Int
     package let returnType: ValueType
     /// Whether its value can differ from step to step even where its arguments do not.

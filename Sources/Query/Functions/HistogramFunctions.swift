@@ -1,7 +1,7 @@
 internal import Telemetry
 
+/// Functions of histograms: classic ones, whose buckets are series with an `le` label, and native ones.
 extension Functions {
-    /// Functions of histograms: classic ones, whose buckets are series with an `le` label, and native ones.
     static let histogramFunctions: [Function] = [
         Function("histogram_quantile", [.scalar, .vector], .general(quantile)),
         Function("histogram_quantiles", [.vector, .string, .scalar, .scalar], variadic: 9, .general(quantiles)),
@@ -58,8 +58,11 @@ extension Functions {
     private static func each(
         _ evaluator: Evaluator, _ call: Call, _ transform: (NativeHistogram) -> Double
     ) throws -> Evaluated {
+        // The answer shows no buckets, so a reset that only they would tell of must be found while reading.
+        var reader = evaluator
+        reader.detectsResets = !evaluator.isInSubquery
         var result: [SeriesColumn] = []
-        for column in try evaluator.vector(call.arguments[0]) where !column.histograms.isEmpty {
+        for column in try reader.vector(call.arguments[0]) where !column.histograms.isEmpty {
             var numbers = SeriesColumn(labels: column.labels, count: evaluator.times.count)
             numbers.dropsName = true
             for step in column.histograms.indices {

@@ -9,7 +9,7 @@ struct HistogramIncrease {
 
     private var input: WindowInput { windows.input }
 
-    /// The change over the samples `window` of the run, at least two; nil with a warning where they do not fit together.
+    /// The change over the samples `window` of the run, at least two.
     func change(over window: Range<Int>) throws(HistogramMismatch) -> NativeHistogram? {
         let histograms = input.run.histograms
         var previous = histograms[window.lowerBound]
@@ -67,8 +67,8 @@ extension WindowInput {
     func warnOfOverlap(_ overlaps: Int) {
         guard overlaps > 0 else { return }
         evaluator.warn(
-            "sample has start time that overlaps with previous sample timestamp for metric \(GoText.quoted(metricName))",
-            at: rangeArgument.span)
+            "sample has start time that overlaps with previous sample timestamp for metric "
+                + GoText.quoted(metricName), at: rangeArgument.span)
     }
 
     func histogramStartedAnew(at index: Int) -> Bool {

@@ -26,7 +26,9 @@ struct HistogramVector {
         self.evaluator = evaluator
         span = argument.span
         var places: [Labels: Int] = [:]
-        for column in try evaluator.vector(argument) {
+        var reader = evaluator
+        reader.detectsResets = false
+        for column in try reader.vector(argument) {
             if !column.histograms.isEmpty { native.append(column) }
             guard column.values.contains(where: { !SeriesColumn.isAbsent($0) }) else { continue }
             let text = column.labels["le"] ?? ""
@@ -100,7 +102,8 @@ struct HistogramVector {
                 "input to histogram_quantile has NaN observations, result is NaN\(nameText(labels))", at: span)
         case .isSkewedByNaN?:
             evaluator.inform(
-                "input to histogram_quantile has NaN observations, result is skewed higher\(nameText(labels))", at: span)
+                "input to histogram_quantile has NaN observations, result is skewed higher\(nameText(labels))", at: span
+            )
         case nil: break
         }
     }
@@ -162,11 +165,13 @@ private struct RepairReport {
 
     func inform(_ evaluator: Evaluator, _ name: String, at span: SourceSpan) {
         guard let repair else { return }
+        let difference = FloatText.formatted(repair.largestDifference, verb: "g", precision: 2)
         let bounds = "\(FloatText.general(repair.lowestBound)) to \(FloatText.general(repair.highestBound))"
         let times = "\(Timestamps.rfc3339(milliseconds: firstTime)) to \(Timestamps.rfc3339(milliseconds: lastTime))"
         evaluator.inform(
-            "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/"
-                + "latest/querying/functions/#histogram_quantile)\(name), from buckets \(bounds), with a max diff of "
-                + "\(FloatText.formatted(repair.largestDifference, verb: "g", precision: 2)), over \(count) samples from \(times)", at: span)
+            "input to histogram_quantile needed to be fixed for monotonicity "
+                + "(see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+                + "\(name), from buckets \(bounds), with a max diff of "
+                + "\(difference), over \(count) samples from \(times)", at: span)
     }
 }

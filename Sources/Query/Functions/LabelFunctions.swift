@@ -1,7 +1,7 @@
 internal import Telemetry
 
+/// Functions that change the labels of series and leave their values alone.
 extension Functions {
-    /// Functions that change the labels of series and leave their values alone.
     static let labelFunctions: [Function] = [
         Function("label_replace", [.vector, .string, .string, .string, .string], .general(labelReplace)),
         Function("label_join", [.vector, .string, .string, .string], variadic: -1, .general(labelJoin)),

@@ -1,7 +1,7 @@
 internal import Telemetry
 
+/// Functions that fit a line, or a smooth curve, to the samples of a range.
 extension Functions {
-    /// Functions that fit a line, or a smooth curve, to the samples of a range.
     static let regressionFunctions: [Function] = [
         Function("deriv", [.matrix], .window(WindowFunction(evaluate: slope))),
         Function(
@@ -62,11 +62,17 @@ extension Functions {
             let trendFactor = input.scalars[1][step]
             guard factor > 0, factor < 1 else {
                 throw QueryError(
-                    .execution, "invalid smoothing factor. Expected: 0 < sf < 1, got: \(FloatText.formatted(factor, verb: "f", precision: 6))")
+                    .execution,
+                    "invalid smoothing factor. Expected: 0 < sf < 1, got: "
+                        + FloatText.formatted(factor, verb: "f", precision: 6)
+                )
             }
             guard trendFactor > 0, trendFactor < 1 else {
                 throw QueryError(
-                    .execution, "invalid trend factor. Expected: 0 < tf < 1, got: \(FloatText.formatted(trendFactor, verb: "f", precision: 6))")
+                    .execution,
+                    "invalid trend factor. Expected: 0 < tf < 1, got: "
+                        + FloatText.formatted(trendFactor, verb: "f", precision: 6)
+                )
             }
             guard values.count >= 2 else { return nil }
             var before: Double = 0

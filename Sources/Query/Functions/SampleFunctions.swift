@@ -1,8 +1,8 @@
 internal import Glibc
 internal import Telemetry
 
+/// Functions of instant vectors that look at each number by itself.
 extension Functions {
-    /// Functions of instant vectors that look at each number by itself.
     static let sampleFunctions: [Function] = [
         Function("abs", [.vector], .perSample { abs($0) }),
         Function("ceil", [.vector], .perSample { ceil($0) }),

@@ -1,7 +1,7 @@
 internal import Telemetry
 
+/// Functions that make scalars, or vectors of them, and those that tell of missing or ordered series.
 extension Functions {
-    /// Functions that make scalars, or vectors of them, and those that tell of missing or ordered series.
     static let scalarFunctions: [Function] = [
         Function("time", [], returns: .scalar, dependsOnTime: true, .general(time)),
         Function("pi", [], returns: .scalar, .queryBounds { _ in .pi }),

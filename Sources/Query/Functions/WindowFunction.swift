@@ -111,12 +111,7 @@ extension Evaluator {
         let run = SampleRun()
         var buffer = SampleBuffer()
         for cursor in cursors {
-            try context.check()
-            run.removeAll()
-            while try cursor.next(into: &buffer) {
-                try countDecoded(buffer)
-                run.append(buffer)
-            }
+            try fill(run, from: cursor, &buffer)
             guard !run.isEmpty else { continue }
             // The run is reused, so only its growth would count; it is given back at once.
             try context.reserve(run.bytes)
@@ -183,6 +178,8 @@ extension Evaluator {
         guard grid.count > 0 else { return ([], grid) }
         var inner = self
         inner.times = grid
+        inner.isInSubquery = true
+        inner.detectsResets = false
         return (try inner.vector(subquery.inner), grid)
     }
 }

@@ -1,7 +1,7 @@
 internal import Telemetry
 
+/// Functions that fold the samples of a range into one value.
 extension Functions {
-    /// Functions that fold the samples of a range into one value.
     static let windowFunctions: [Function] = [
         overTime("sum_over_time", sum),
         overTime("avg_over_time", mean),

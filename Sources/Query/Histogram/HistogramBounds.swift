@@ -22,8 +22,8 @@ struct HistogramBucket {
 
     /// As Go prints it: `(1,2]:3`.
     var text: String {
-        "\(includesLower ? "[" : "(")\(FloatText.general(lower)),\(FloatText.general(upper))\(includesUpper ? "]" : ")")"
-            + ":\(GoText.value(count))"
+        let (open, close) = (includesLower ? "[" : "(", includesUpper ? "]" : ")")
+        return "\(open)\(FloatText.general(lower)),\(FloatText.general(upper))\(close):\(GoText.value(count))"
     }
 }
 

@@ -47,7 +47,7 @@ struct HistogramStatistics {
         return (interpolate(bucket, wanted / bucket.count), remark)
     }
 
-    /// Gives an endless or one-sided bucket the end it must have; answers the quantile where there is nothing to divide.
+    /// Gives an endless or one-sided bucket the end it must have; a number where there is nothing to divide.
     private func clamp(_ bucket: inout HistogramBucket) -> Double? {
         if !isCustom {
             narrowZero(&bucket)

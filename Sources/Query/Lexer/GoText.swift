@@ -1,6 +1,6 @@
 internal import Telemetry
 
-/// Numbers and strings as Go reads and prints them, because queries, answers and error texts follow Prometheus to the letter.
+/// Numbers and strings as Go reads and prints them: queries, answers and error texts follow Prometheus to the letter.
 package enum GoText {
     /// `text` as `%q` prints it.
     static func quoted(_ text: String) -> String { QuotedText.quoted(text) }
@@ -8,7 +8,9 @@ package enum GoText {
     /// A number as `%v` prints it: an exponent below 1e-4 and from 1e21 on.
     static func value(_ value: Double) -> String {
         let magnitude = value.magnitude
-        guard value.isFinite, magnitude != 0, magnitude < 1e-4 || magnitude >= 1e21 else { return FloatText.plain(value) }
+        guard value.isFinite, magnitude != 0, magnitude < 1e-4 || magnitude >= 1e21 else {
+            return FloatText.plain(value)
+        }
         return FloatText.general(value)
     }
 

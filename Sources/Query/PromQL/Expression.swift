@@ -114,11 +114,14 @@ package struct NumberLiteral: Hashable, Sendable {
 /// A text in quotes.
 package struct StringLiteral: Hashable, Sendable {
     package var value: String
+    /// The literal as it was written, where its bytes are not UTF-8 and `value` cannot hold them.
+    package var source: String?
     package var span: SourceSpan
 
     /// A text.
-    package init(_ value: String, span: SourceSpan = .none) {
+    package init(_ value: String, source: String? = nil, span: SourceSpan = .none) {
         self.value = value
+        self.source = source
         self.span = span
     }
 }
@@ -159,6 +162,17 @@ package struct VectorSelector: Hashable, Sendable {
         self.name = name
         self.matchers = matchers
         self.span = span
+    }
+
+    /// The order of the matchers means nothing.
+    package static func == (left: VectorSelector, right: VectorSelector) -> Bool {
+        left.name == right.name && left.modifiers == right.modifiers && left.extent == right.extent
+            && left.matchers.count == right.matchers.count && Set(left.matchers) == Set(right.matchers)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(name)
+        hasher.combine(Set(matchers))
     }
 }
 

@@ -9,7 +9,10 @@ extension PromQLParser {
             return .number(literal)
         case .string:
             let token = take()
-            return .string(StringLiteral(try unquoted(token), span: token.span))
+            let text = try unquoted(token)
+            // The lexer lets no such character through, so it stands for escaped bytes.
+            let isUTF8 = !text.unicodeScalars.contains("\u{fffd}")
+            return .string(StringLiteral(text, source: isUTF8 ? nil : token.text, span: token.span))
         case .leftParenthesis:
             let open = take()
             let inner = try expression(minimumPrecedence: 0)
@@ -98,8 +101,8 @@ extension PromQLParser {
         let wanted = operation.takesParameter ? 2 : 1
         guard arguments.count == wanted else {
             throw failure(
-                "wrong number of arguments for aggregate expression provided, expected \(wanted), got \(arguments.count)",
-                at: node.span)
+                "wrong number of arguments for aggregate expression provided, "
+                    + "expected \(wanted), got \(arguments.count)", at: node.span)
         }
         node.operand = arguments[wanted - 1]
         node.parameter = operation.takesParameter ? arguments[0] : nil

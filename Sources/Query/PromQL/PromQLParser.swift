@@ -270,7 +270,8 @@ extension PromQLParser {
         let limit = Double(Int64.max)
         guard seconds.isFinite, seconds < limit, seconds > -limit else {
             throw failure(
-                "timestamp out of bounds for @ modifier: \(FloatText.formatted(seconds, verb: "f", precision: 6))", at: expression.span)
+                "timestamp out of bounds for @ modifier: \(FloatText.formatted(seconds, verb: "f", precision: 6))",
+                at: expression.span)
         }
         let milliseconds = (seconds * 1000).rounded(.toNearestOrAwayFromZero)
         return .milliseconds(Int64(exactly: milliseconds) ?? (milliseconds < 0 ? .min : .max))

@@ -6,7 +6,7 @@ extension Expression: CustomStringConvertible {
     package var description: String {
         switch self {
         case .number(let node): node.description
-        case .string(let node): GoText.quoted(node.value)
+        case .string(let node): node.source ?? GoText.quoted(node.value)
         case .vector(let node): node.description
         case .matrix(let node): node.description
         case .subquery(let node):

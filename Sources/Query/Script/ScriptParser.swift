@@ -1,6 +1,6 @@
 internal import Telemetry
 
-/// Reads scripts in the language of Prometheus' `promqltest`: `load`, `clear`, `eval`, with what they expect below them.
+/// Reads scripts in the language of Prometheus' `promqltest`: `load`, `clear`, `eval` and what they expect.
 struct ScriptParser {
     /// Trimmed; comments are empty.
     private let lines: [String]
@@ -80,7 +80,12 @@ struct ScriptParser {
                 series.startOffsets = known.values
                 offsets = nil
             }
-            load.series.append(series)
+            // Of two lines for one series the last one counts.
+            if let place = load.series.firstIndex(where: { $0.labels == labels }) {
+                load.series[place] = series
+            } else {
+                load.series.append(series)
+            }
         }
         if offsets != nil { throw failure("@st line has no following sample line") }
         return load

@@ -11,7 +11,7 @@ struct ScriptSamples {
     /// One batch per step, so that a store that groups by target sees rows as a scrape would bring them.
     var batches: [SampleBatch] {
         get throws(ScriptError) {
-            var series = load.series
+            var series = load.series.map(ScriptSamples.hinted)
             if load.addsNativeHistograms { series += try nativeHistograms }
             let steps = series.map(\.values.count).max() ?? 0
             var batches: [SampleBatch] = []
@@ -25,6 +25,22 @@ struct ScriptSamples {
             }
             return batches
         }
+    }
+
+    /// A histogram that continues its predecessor is marked so, as Prometheus' head block does when it takes samples.
+    private static func hinted(_ series: ScriptLoad.Series) -> ScriptLoad.Series {
+        var series = series
+        var previous: NativeHistogram?
+        for index in series.values.indices {
+            guard case .histogram(let histogram, let checksHint) = series.values[index] else { continue }
+            if let previous, histogram.counterResetHint == .unknown, previous.counterResetHint != .gauge,
+                !histogram.isReset(since: previous)
+            {
+                series.values[index] = .histogram(histogram.hinting(.notReset), checksHint: checksHint)
+            }
+            previous = histogram
+        }
+        return series
     }
 
     private func append(_ series: ScriptLoad.Series, _ step: Int, _ time: Int64, to group: inout SampleGroup) {
@@ -78,7 +94,8 @@ struct ScriptSamples {
             return parts.sorted { $0.key < $1.key }.map { labels, steps in
                 let length = (steps.keys.max() ?? -1) + 1
                 let values = (0..<length).map { step in
-                    steps[step].map { .histogram(ScriptSamples.histogram($0), checksHint: false) } ?? ScriptValue.omitted
+                    steps[step].map { .histogram(ScriptSamples.histogram($0), checksHint: false) }
+                        ?? ScriptValue.omitted
                 }
                 return ScriptLoad.Series(labels: labels, values: values)
             }
