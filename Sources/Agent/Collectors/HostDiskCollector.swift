@@ -1,0 +1,57 @@
+/// The host's block devices: /proc/diskstats under node_exporter's names.
+final class HostDiskCollector: Collector {
+    /// Columns of diskstats behind the name, with what one unit is in the metric's unit.
+    private static let columns: [(column: Int, scale: Double, metric: Metric)] = [
+        (0, 1, .counter("node_disk_reads_completed_total", "The total number of reads completed successfully.")),
+        (1, 1, .counter("node_disk_reads_merged_total", "The total number of reads merged.")),
+        (2, 512, .counter("node_disk_read_bytes_total", "The total number of bytes read successfully.")),
+        (3, 1e-3, .counter("node_disk_read_time_seconds_total", "The total number of seconds spent by all reads.")),
+        (4, 1, .counter("node_disk_writes_completed_total", "The total number of writes completed successfully.")),
+        (5, 1, .counter("node_disk_writes_merged_total", "The number of writes merged.")),
+        (6, 512, .counter("node_disk_written_bytes_total", "The total number of bytes written successfully.")),
+        (7, 1e-3, .counter("node_disk_write_time_seconds_total", "The total number of seconds spent by all writes.")),
+        (8, 1, .gauge("node_disk_io_now", "The number of I/Os currently in progress.")),
+        (9, 1e-3, .counter("node_disk_io_time_seconds_total", "Total seconds spent doing I/Os.")),
+        (10, 1e-3, .counter("node_disk_io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os.")),
+    ]
+
+    private let context: CollectionContext
+    private let file: KernelFile
+    private var devices = SlotsByName<[TargetSamples.Slot]>()
+
+    init?(_ context: CollectionContext, _ samples: TargetSamples) {
+        guard let file = context.open("/proc/diskstats") else { return nil }
+        self.context = context
+        self.file = file
+    }
+
+    func collect(_ tick: Tick, into samples: TargetSamples) {
+        _ = context.readRecords(file) { bytes -> Bool? in
+            var scanner = FieldScanner(bytes)
+            repeat {
+                guard scanner.word() != nil, scanner.word() != nil, let name = scanner.word(), !Self.isIgnored(name),
+                    let slots = slots(name, samples)
+                else { continue }
+                for (slot, column) in zip(slots, Self.columns) {
+                    guard let value = scanner.unsigned() else { break }
+                    samples.set(slot, Double(value) * column.scale)
+                }
+            } while scanner.nextLine()
+            return true
+        }
+    }
+
+    private func slots(_ name: UnsafeRawBufferPointer, _ samples: TargetSamples) -> [TargetSamples.Slot]? {
+        devices.slots(for: name) { text in Self.columns.map { samples.slot($0.metric, ("device", text)) } }
+    }
+
+    /// node_exporter's default: ram, loop and floppy devices and partitions are left out.
+    private static func isIgnored(_ name: UnsafeRawBufferPointer) -> Bool {
+        for prefix in ["ram", "loop", "fd", "z"] where name.starts(with: prefix.utf8) {
+            return name.dropFirst(prefix.utf8.count).contains { $0 >= 0x30 && $0 <= 0x39 }
+        }
+        guard let last = name.last, last >= 0x30, last <= 0x39 else { return false }
+        for prefix in ["sd", "hd", "vd", "xvd"] where name.starts(with: prefix.utf8) { return true }
+        return name.starts(with: "nvme".utf8) && name.contains(UInt8(ascii: "p"))
+    }
+}

@@ -1,0 +1,51 @@
+/// Finds the cgroups that hold containers by walking the hierarchy that accounts memory.
+struct CgroupScanner {
+    let host: HostRoot
+    let layout: CgroupLayout
+
+    /// Bounds of a walk, far above what a host has.
+    private static let depthMaximum = 10
+    private static let foldersMaximum = 20_000
+
+    /// What a walk found.
+    struct Finding {
+        var groups: [String: ContainerGroup] = [:]
+        /// The folders in which groups of containers come and go: what is to be watched.
+        var parents: [String] = []
+    }
+
+    /// Walks the hierarchy; empty where no cgroup hierarchy is mounted.
+    func scan() -> Finding {
+        var finding = Finding()
+        guard let hierarchy = layout.searched else { return finding }
+        var pending: [(group: String, depth: Int)] = [(hierarchy.root, 0)]
+        var visited = 0
+        while let (group, depth) = pending.popLast() {
+            visited += 1
+            guard visited < Self.foldersMaximum, let folder = hierarchy.folder(group) else { break }
+            if let facts = ContainerPath(group) {
+                let holdsChild = group.hasSuffix("/container")
+                if finding.groups[facts.id] == nil || holdsChild {
+                    finding.groups[facts.id] = ContainerGroup(path: group, facts: facts)
+                }
+                // A container's own groups are its own business, but for the child group that crun makes.
+                if host.folderNames(folder)?.contains("container") == true, !holdsChild, facts.runtime != .docker {
+                    pending.append(("\(group)/container", depth + 1))
+                }
+                continue
+            }
+            finding.parents.append(folder)
+            guard depth < Self.depthMaximum else { continue }
+            for name in host.folderNames(folder) ?? [] where !Self.isIgnored(name) {
+                pending.append((group == "/" ? "/\(name)" : "\(group)/\(name)", depth + 1))
+            }
+        }
+        return finding
+    }
+
+    /// Groups that hold no container and come and go in great numbers.
+    private static func isIgnored(_ name: String) -> Bool {
+        name.hasSuffix(".mount") || name.hasSuffix(".swap") || name == "init.scope" || name.hasPrefix("run-")
+            || name.contains("conmon-")
+    }
+}

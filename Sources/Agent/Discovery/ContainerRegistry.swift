@@ -1,0 +1,172 @@
+internal import Synchronization
+
+/// The containers known on this host, merged from three views: what the engine says, what its files say, and which
+/// cgroups there are. Any of them may be missing; the collection thread and the tailer read whole snapshots.
+package final class ContainerRegistry: Sendable {
+    /// All containers at one moment.
+    package struct Snapshot: Sendable {
+        /// Rises with each change, so that readers see at a glance whether to look again.
+        package var generation: UInt64 = 0
+        package var containers: [String: Container] = [:]
+    }
+
+    private let state = Mutex(ContainerViews())
+    private let listeners = Mutex<[@Sendable (ContainerDifference) -> Void]>([])
+
+    /// An empty registry.
+    package init() {}
+
+    /// The containers now.
+    package var snapshot: Snapshot { state.withLock { $0.merged } }
+
+    /// The container of that id, nil when there is none.
+    package func container(_ id: String) -> Container? { state.withLock { $0.merged.containers[id] } }
+
+    /// What the engine said last.
+    var engineView: [String: Container] { state.withLock { $0.engine } }
+
+    /// Whether the engine answered lately, so that what it says about running and stopped is to be believed.
+    package func isEngineAnswering(atNanoseconds now: Int64) -> Bool {
+        state.withLock { $0.isEngineAnswering(now) }
+    }
+
+    /// Calls `listener` after each change, on the thread that changed.
+    package func onChange(_ listener: @escaping @Sendable (ContainerDifference) -> Void) {
+        listeners.withLock { $0.append(listener) }
+    }
+
+    /// The engine listed its containers at `now` (monotonic).
+    package func setEngine(_ containers: [Container], atNanoseconds now: Int64) {
+        change(now) { views in
+            views.engine = Dictionary(containers.map { ($0.id, $0) }) { _, last in last }
+            views.engineAnswered = now
+        }
+    }
+
+    /// The engine told about one container at `now` (monotonic).
+    package func setEngine(_ container: Container, atNanoseconds now: Int64) {
+        change(now) { views in
+            views.engine[container.id] = container
+            views.engineAnswered = now
+        }
+    }
+
+    /// The engine removed a container.
+    package func removeFromEngine(_ id: String, atNanoseconds now: Int64) {
+        change(now) { views in
+            views.engine[id] = nil
+            views.files[id] = nil
+        }
+    }
+
+    /// What the engine's own files say; they are asked when the engine does not answer.
+    package func setFiles(_ containers: [Container], atNanoseconds now: Int64) {
+        change(now) { $0.files = Dictionary(containers.map { ($0.id, $0) }) { _, last in last } }
+    }
+
+    /// The cgroups that hold containers, by container.
+    package func setGroups(_ groups: [String: ContainerGroup], atNanoseconds now: Int64) {
+        change(now) { $0.groups = groups }
+    }
+
+    /// Merges again where time alone changes the outcome.
+    package func refresh(atNanoseconds now: Int64) { change(now) { _ in } }
+
+    private func change(_ now: Int64, _ body: (inout ContainerViews) -> Void) {
+        let difference = state.withLock { views in
+            body(&views)
+            return views.merge(now)
+        }
+        guard !difference.isEmpty else { return }
+        for listener in listeners.withLock({ $0 }) { listener(difference) }
+    }
+}
+
+/// A cgroup that holds a container's processes.
+package struct ContainerGroup: Sendable, Equatable {
+    /// The path from the root of its hierarchy.
+    package var path: String
+    package var facts: ContainerPath
+
+    /// The group at `path`.
+    package init(path: String, facts: ContainerPath) {
+        self.path = path
+        self.facts = facts
+    }
+}
+
+/// What one look at the host changed.
+package struct ContainerDifference: Sendable {
+    package var appeared: [Container] = []
+    package var changed: [(before: Container, after: Container)] = []
+    package var vanished: [Container] = []
+
+    /// Whether nothing changed.
+    package var isEmpty: Bool { appeared.isEmpty && changed.isEmpty && vanished.isEmpty }
+}
+
+/// The three views and how they become one. Pure: time is an argument.
+struct ContainerViews: Sendable {
+    var engine: [String: Container] = [:]
+    var files: [String: Container] = [:]
+    var groups: [String: ContainerGroup] = [:]
+    /// When the engine answered last, monotonic; nil for never.
+    var engineAnswered: Int64?
+    private(set) var merged = ContainerRegistry.Snapshot()
+    /// When a group was first seen that no other view knows, monotonic.
+    private var strangers: [String: Int64] = [:]
+
+    /// An engine that was silent for longer is asked by its files and judged by the kernel.
+    static let engineSilenceNanoseconds: Int64 = 15_000_000_000
+    /// How long a group waits for its name, so that its series do not begin with the wrong one.
+    static let strangerNanoseconds: Int64 = 3_000_000_000
+
+    /// Whether the engine answered lately.
+    func isEngineAnswering(_ now: Int64) -> Bool {
+        engineAnswered.map { now - $0 < Self.engineSilenceNanoseconds } ?? false
+    }
+
+    /// Builds the merged view anew and returns what it changed.
+    mutating func merge(_ now: Int64) -> ContainerDifference {
+        let next = containers(now)
+        var difference = ContainerDifference()
+        for (id, container) in next {
+            guard let known = merged.containers[id] else {
+                difference.appeared.append(container)
+                continue
+            }
+            if known != container { difference.changed.append((known, container)) }
+        }
+        difference.vanished = merged.containers.values.filter { next[$0.id] == nil }
+        if !difference.isEmpty {
+            merged.containers = next
+            merged.generation += 1
+        }
+        return difference
+    }
+
+    private mutating func containers(_ now: Int64) -> [String: Container] {
+        let isAnswering = isEngineAnswering(now)
+        var next: [String: Container] = [:]
+        for (id, container) in engine.isEmpty ? files : engine { next[id] = container }
+        strangers = strangers.filter { groups[$0.key] != nil && next[$0.key] == nil }
+        for (id, group) in groups where next[id] == nil {
+            let isDocker = group.facts.runtime == .docker
+            if let file = files[id] {
+                next[id] = file
+                continue
+            }
+            let since = strangers[id] ?? now
+            strangers[id] = since
+            if isDocker, now - since < Self.strangerNanoseconds { continue }
+            next[id] = Container(id: id)
+        }
+        for id in next.keys {
+            next[id]?.cgroup = groups[id]?.path ?? merged.containers[id]?.cgroup
+            next[id]?.podUID = groups[id]?.facts.pod ?? merged.containers[id]?.podUID
+            // The kernel knows better than an engine that hangs; without any cgroup in sight the engine's word stands.
+            if !isAnswering || engine[id] == nil { next[id]?.isRunning = groups[id] != nil }
+        }
+        return next
+    }
+}
