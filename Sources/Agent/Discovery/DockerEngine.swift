@@ -2,13 +2,13 @@ internal import Telemetry
 internal import Wire
 
 /// What the agent asks of a Docker-compatible engine over its socket: list, inspect, events, restart.
-package struct DockerEngine: Sendable {
+struct DockerEngine: Sendable {
     private let http: any HTTPSending
     /// The engine's socket.
-    package let endpoint: HTTPEndpoint
+    let endpoint: HTTPEndpoint
 
     /// The engine behind `socket`, a path.
-    package init(socket: String, http: any HTTPSending) {
+    init(socket: String, http: any HTTPSending) {
         endpoint = HTTPEndpoint(.unix(path: socket))
         self.http = http
     }
@@ -82,7 +82,7 @@ package struct DockerEngine: Sendable {
 extension Container {
     /// Reads what the engine says about a container: the answer of `inspect`, or its own `config.v2.json`, which has
     /// the same shape but for a few names. Nil without an id.
-    package init?(engine json: JSONValue, hostConfiguration: JSONValue? = nil) {
+    init?(engine json: JSONValue, hostConfiguration: JSONValue? = nil) {
         guard let id = json["Id"]?.text ?? json["ID"]?.text, ContainerPath.identifier(in: id) == id else { return nil }
         self.init(id: id)
         if let name = json["Name"]?.text, name.count > 1 { self.name = String(name.drop { $0 == "/" }) }

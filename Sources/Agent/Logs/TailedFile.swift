@@ -5,6 +5,8 @@ internal import Telemetry
 final class TailedFile {
     /// What one pass over the file brought.
     struct Harvest {
+        /// The generation that all offsets of this harvest belong to.
+        var generation: UInt64 = 0
         var lines: [LineJoiner.Line] = []
         /// Lines that are no records of the engine; kept as they are.
         var rawLines: [(text: [UInt8], offsets: Range<UInt64>)] = []
@@ -24,6 +26,8 @@ final class TailedFile {
     /// When the pieces held back last grew, monotonic.
     private var waitingSince: Int64?
     private var text: [UInt8] = []
+    /// Whether the byte in front of the offset must be a line end; false after a record that was cut by force.
+    private var isAtLineEnd = true
 
     /// No record of an engine is longer; what is, is not a record.
     private static let recordBytesMaximum = 1 << 20
@@ -82,7 +86,7 @@ final class TailedFile {
         isNamed: Bool, isAccepting: Bool, budget: Int, buffer: UnsafeMutableRawBufferPointer,
         atNanoseconds now: Int64
     ) -> Harvest {
-        var harvest = Harvest()
+        var harvest = Harvest(generation: state.generation)
         var read = 0
         loop: while true {
             var status = stat()
@@ -94,14 +98,16 @@ final class TailedFile {
                 sizeBytes: UInt64(status.st_size), isNamed: isNamed, isDeleted: status.st_nlink == 0)
             switch state.look(sight, isAccepting: isAccepting, atNanoseconds: now) {
             case .wait: break loop
-            case .startOver: startOver(&harvest)
+            case .startOver:
+                startOver(&harvest)
+                break loop
             case .read:
                 guard read < budget else {
                     harvest.hasMore = true
                     break loop
                 }
                 let count = readPiece(buffer, isLast: !isNamed, &harvest)
-                guard count > 0 else { break loop }
+                guard count > 0, state.generation == harvest.generation else { break loop }
                 read += count
                 waitingSince = joiner.isWaiting ? now : nil
             case .close:
@@ -133,12 +139,14 @@ final class TailedFile {
     private func startOver(_ harvest: inout Harvest) {
         joiner.flush { harvest.lines.append($0) }
         waitingSince = nil
+        isAtLineEnd = true
+        harvest.hasMore = true
     }
 
     /// Reads one piece and returns how far it brought the file on. Incomplete records at its end are read again later.
     private func readPiece(_ buffer: UnsafeMutableRawBufferPointer, isLast: Bool, _ harvest: inout Harvest) -> Int {
         // The byte in front is read too: a file that was cut and grew again has another one there.
-        let before = state.offset > 0 ? 1 : 0
+        let before = state.offset > 0 && isAtLineEnd ? 1 : 0
         let count = pread(descriptor, buffer.baseAddress, buffer.count, off_t(state.offset) - off_t(before))
         guard count > before else { return 0 }
         if before == 1, buffer[0] != UInt8(ascii: "\n") {
@@ -148,6 +156,7 @@ final class TailedFile {
         }
         let bytes = UnsafeRawBufferPointer(rebasing: buffer[before..<count])
         var consumed = 0
+        isAtLineEnd = true
         while let end = bytes[consumed...].firstIndex(of: UInt8(ascii: "\n")) {
             take(UnsafeRawBufferPointer(rebasing: bytes[consumed..<end]), at: state.offset + UInt64(consumed), &harvest)
             consumed = end + 1
@@ -156,6 +165,7 @@ final class TailedFile {
             // A record that never ends: the engine died in the middle of it, or it is none.
             take(bytes, at: state.offset, &harvest)
             consumed = bytes.count
+            isAtLineEnd = false
         }
         state.advance(to: state.offset + UInt64(consumed))
         return consumed

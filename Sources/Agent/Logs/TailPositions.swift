@@ -1,0 +1,145 @@
+internal import Disk
+internal import Telemetry
+
+/// How far the server has each log file: what a restart goes on from. Moves only when lines were acknowledged, and only
+/// in the order in which they were read. The layout of the file is in docs/formats/agent-state.md.
+struct TailPositions {
+    /// A place in one container's file.
+    struct Place: Hashable {
+        var container: String
+        var file: FileIdentity
+    }
+
+    /// How far a file was read.
+    struct Reach: Equatable {
+        var generation: UInt64
+        var offset: UInt64
+    }
+
+    private struct Waiting {
+        var ticket: UInt64
+        var isSettled: Bool
+        var reaches: [(Place, Reach)]
+    }
+
+    private(set) var reaches: [Place: Reach]
+    /// Whether there was no file of positions: the first start on this host.
+    let isFirstStart: Bool
+    private var waiting: [Waiting] = []
+    private(set) var isChanged = false
+
+    private static let magic: [UInt8] = Array("vdtt".utf8)
+    private static let version: UInt8 = 1
+    private static let entriesMaximum = 1 << 20
+    /// Beyond this, batches that wait for acknowledgement share an entry, which then settles with the last of them.
+    private static let waitingMaximum = 16_384
+
+    /// Positions as `bytes` say; nil bytes mean a first start.
+    init(decoding bytes: [UInt8]?) throws(ByteError) {
+        isFirstStart = bytes == nil
+        reaches = [:]
+        guard let bytes else { return }
+        let decoded = bytes.withUnsafeBytes { raw in
+            Result { () throws(ByteError) in try Self.decode(raw) }
+        }
+        reaches = try decoded.get()
+    }
+
+    /// Nothing known, and not a first start.
+    static let empty = TailPositions()
+
+    private init() {
+        reaches = [:]
+        isFirstStart = false
+    }
+
+    /// A batch with this ticket, once acknowledged, brings files this far. Tickets rise.
+    mutating func submitted(_ ticket: UInt64, _ reaches: [(Place, Reach)]) {
+        if waiting.count >= Self.waitingMaximum, let last = waiting.popLast() {
+            waiting.append(Waiting(ticket: ticket, isSettled: false, reaches: last.reaches + reaches))
+        } else {
+            waiting.append(Waiting(ticket: ticket, isSettled: false, reaches: reaches))
+        }
+    }
+
+    /// Files were read this far without anything to send.
+    mutating func submittedNothing(_ reaches: [(Place, Reach)]) {
+        guard waiting.isEmpty else { return waiting[waiting.count - 1].reaches += reaches }
+        for (place, reach) in reaches { self.reaches[place] = reach }
+        isChanged = true
+    }
+
+    /// The batch of this ticket is stored (or its loss is).
+    mutating func settled(_ ticket: UInt64) {
+        guard let index = waiting.firstIndex(where: { $0.ticket == ticket }) else { return }
+        waiting[index].isSettled = true
+        while let first = waiting.first, first.isSettled {
+            for (place, reach) in first.reaches { reaches[place] = reach }
+            waiting.removeFirst()
+            isChanged = true
+        }
+    }
+
+    /// Forgets files that are gone, once nothing of them waits.
+    mutating func forget(_ place: Place) {
+        guard !waiting.contains(where: { $0.reaches.contains { $0.0 == place } }) else { return }
+        if reaches.removeValue(forKey: place) != nil { isChanged = true }
+    }
+
+    /// The files known of a container.
+    func files(of container: String) -> [FileIdentity] {
+        reaches.keys.filter { $0.container == container }.map(\.file)
+    }
+
+    /// The bytes to write down, if anything changed since the last time.
+    mutating func takeChanges() -> [UInt8]? {
+        guard isChanged else { return nil }
+        isChanged = false
+        return encoded
+    }
+
+    /// The positions as bytes.
+    var encoded: [UInt8] {
+        var writer = ByteWriter()
+        writer.put(Self.magic)
+        writer.put(Self.version)
+        writer.putVarint(UInt64(reaches.count))
+        let ordered = reaches.sorted { left, right in
+            (left.key.container, left.key.file.inode, left.key.file.birthNanoseconds)
+                < (right.key.container, right.key.file.inode, right.key.file.birthNanoseconds)
+        }
+        for (place, reach) in ordered {
+            writer.putString(place.container)
+            writer.putVarint(place.file.device)
+            writer.putVarint(place.file.inode)
+            writer.putSigned(place.file.birthNanoseconds)
+            writer.putVarint(reach.generation)
+            writer.putVarint(reach.offset)
+        }
+        writer.putFixed(crc32c(writer.bytes))
+        return writer.bytes
+    }
+
+    private static func decode(_ raw: UnsafeRawBufferPointer) throws(ByteError) -> [Place: Reach] {
+        guard raw.count >= magic.count + 6, raw.starts(with: magic) else {
+            throw ByteError(offset: 0, reason: "not a file of tail positions")
+        }
+        guard raw[magic.count] == version else {
+            throw ByteError(offset: magic.count, reason: "positions of version \(raw[magic.count]), this reads \(version)")
+        }
+        let body = UnsafeRawBufferPointer(rebasing: raw[..<(raw.count - 4)])
+        guard raw.loadUnaligned(fromByteOffset: body.count, as: UInt32.self) == crc32c(body).littleEndian else {
+            throw ByteError(offset: body.count, reason: "checksum does not hold")
+        }
+        var reader = ByteReader(body, at: magic.count + 1)
+        var reaches: [Place: Reach] = [:]
+        for _ in 0..<(try reader.count(upTo: entriesMaximum)) {
+            let container = try reader.string()
+            let file = FileIdentity(
+                device: try reader.varint(), inode: try reader.varint(), birthNanoseconds: try reader.signed())
+            reaches[Place(container: container, file: file)] = Reach(
+                generation: try reader.varint(), offset: try reader.varint())
+        }
+        return reaches
+    }
+}
