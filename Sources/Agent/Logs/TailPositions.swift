@@ -116,7 +116,7 @@ struct TailPositions {
             writer.putVarint(reach.generation)
             writer.putVarint(reach.offset)
         }
-        writer.putFixed(crc32c(writer.bytes))
+        writer.putFixed(writer.bytes.withUnsafeBytes { crc32c($0) })
         return writer.bytes
     }
 

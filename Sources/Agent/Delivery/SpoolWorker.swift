@@ -1,0 +1,356 @@
+internal import Disk
+internal import Glibc
+internal import Telemetry
+internal import Wire
+
+/// The disk side of the spool: appends, syncs, reads back, cuts, gives up. Belongs to one thread.
+final class SpoolWorker {
+    private let spool: Spool
+    private let setting: Spool.Setting
+    private var queues: [SpoolQueue]
+    private var ledger: SpoolLedger
+    private var writtenLedger: SpoolLedger?
+    /// Batches the disk had no room for, to be tried again.
+    private var stuck: [Spool.Work] = []
+    private var rejectedNumber = 0
+
+    /// Ids are reserved in such blocks, so that the ledger is written seldom.
+    private static let labelIDBlock: UInt64 = 65_536
+    private static let rejectedMaximum = 64
+    private static let stuckMaximum = 4_096
+
+    /// Opens the spool's queues and puts what an earlier run left into the outboxes.
+    init(_ spool: Spool) throws {
+        self.spool = spool
+        let setting = spool.setting
+        self.setting = setting
+        try setting.storage.makeFolder(setting.folder)
+        var ledger = Self.ledger(setting)
+        queues = try DeliveryQueue.allCases.map {
+            try SpoolQueue($0, folder: setting.folder, storage: setting.storage, ledger: ledger)
+        }
+        let damage = queues.compactMap(\.damage)
+        if !damage.isEmpty {
+            ledger.epoch += 1
+            for queue in queues { queue.begin(epoch: ledger.epoch) }
+            for lane in DeliveryIdentity.Lane.allCases {
+                for queue in DeliveryQueue.allCases { ledger[queue, lane] = 0 }
+            }
+            setting.notices.say(.error, about: "spool damage", damage.joined(separator: "; "))
+        }
+        self.ledger = ledger
+        try reserveLabelIDs()
+        let recovered = queues.map { $0.takeRecovered() }
+        spool.shared.withLock { shared in
+            for (index, entries) in recovered.enumerated() {
+                for entry in entries { shared.outboxes[index].add(entry) }
+            }
+        }
+        report()
+    }
+
+    private static func ledger(_ setting: Spool.Setting) -> SpoolLedger {
+        // Seconds since 1970: above the epoch of any spool that was there before, whatever became of it.
+        let fresh = SpoolLedger(epoch: UInt64(max(1, setting.wallClock.nowNanoseconds / 1_000_000_000)))
+        let path = Self.ledgerPath(setting)
+        do {
+            guard let bytes = try AtomicFile.read(path, in: setting.storage, maximumBytes: 1 << 20) else { return fresh }
+            return try SpoolLedger(decoding: bytes)
+        } catch {
+            setting.notices.say(
+                .error, about: path,
+                "the spool's ledger \(path) cannot be read (\(error)); a new epoch begins, what waits is sent again")
+            return fresh
+        }
+    }
+
+    private static func ledgerPath(_ setting: Spool.Setting) -> String { "\(setting.folder)/ledger" }
+
+    /// Works until the spool is closed.
+    func run() {
+        while true {
+            var wait = pollfd(fd: spool.waker.descriptor, events: Int16(POLLIN), revents: 0)
+            poll(&wait, 1, stuck.isEmpty ? 1_000 : 250)
+            spool.waker.drain()
+            turn()
+            if spool.shared.withLock({ $0.isClosed && $0.incoming.isEmpty }) { break }
+        }
+        writeLedger()
+        finish()
+    }
+
+    /// Does everything that waits, once.
+    func turn() {
+        let work = spool.shared.withLock { shared in
+            defer {
+                shared.incoming = []
+                shared.incomingBytes = 0
+            }
+            return shared.incoming
+        }
+        let batches = stuck + work
+        stuck = []
+        append(batches)
+        for item in work { answer(item) }
+        maintain()
+    }
+
+    /// Ends the threads that still wait.
+    private func finish() {
+        let waiters = spool.shared.withLock { shared in
+            defer { shared.waiters = [:] }
+            return shared.waiters.values.map { $0 }
+        }
+        for waiter in waiters { waiter.resume(returning: nil) }
+    }
+}
+
+extension SpoolWorker {
+    /// Appends batches, makes them durable with one sync per queue, then offers them to the forwarder.
+    private func append(_ works: [Spool.Work]) {
+        var added: [(DeliveryQueue, Outbox.Entry, AgentFrames)] = []
+        var lanes: [Int: DeliveryIdentity.Lane] = [:]
+        for work in works {
+            guard case .batch(let queue, let signal, let nanoseconds, let ticket, _) = work else { continue }
+            let lane = lanes[queue.rawValue]
+                ?? spool.shared.withLock { $0.outboxes[queue.rawValue].laneForNew }
+            lanes[queue.rawValue] = lane
+            do {
+                let (entry, frames) = try queues[queue.rawValue].append(
+                    signal, lane: lane, nanoseconds: nanoseconds, ticket: ticket)
+                added.append((queue, entry, frames))
+            } catch {
+                refuse(work, queue, error)
+            }
+        }
+        guard !added.isEmpty else { return }
+        var failed: Set<Int> = []
+        for queue in Set(added.map(\.0.rawValue)) {
+            do {
+                try queues[queue].sync()
+            } catch {
+                failed.insert(queue)
+                say(error)
+            }
+        }
+        do {
+            try reserveLabelIDs()
+        } catch {
+            say(error)
+        }
+        let ready = spool.shared.withLock { shared in
+            for (queue, entry, frames) in added where !failed.contains(queue.rawValue) {
+                shared.outboxes[queue.rawValue].add(entry)
+                shared.remember(frames, entry, queue)
+            }
+            return shared.ready()
+        }
+        for (waiter, entry) in ready { waiter.resume(returning: entry) }
+    }
+
+    /// The disk did not take a batch: lines and events wait, samples are past.
+    private func refuse(_ work: Spool.Work, _ queue: DeliveryQueue, _ error: StorageError) {
+        say(error)
+        if queue != .samples, error.kind == .noSpace, stuck.count < Self.stuckMaximum {
+            stuck.append(work)
+        } else {
+            spool.shared.withLock { $0.statistics.droppedBatches += 1 }
+        }
+    }
+
+    private func say(_ error: StorageError) {
+        setting.notices.say(
+            .error, about: "spool disk \(error.kind)",
+            """
+            the spool in \(setting.folder) cannot be written (\(error)); log lines stay in their files and events \
+            wait, samples of this time are lost; free space or check the disk
+            """)
+    }
+
+    private func answer(_ work: Spool.Work) {
+        switch work {
+        case .batch: break
+        case .frames(let queue, let entry, let continuation):
+            continuation.resume(with: Result { try queues[queue.rawValue].frames(of: entry) })
+        case .declarations(let queue, let entry, let continuation):
+            continuation.resume(with: Result { try queues[queue.rawValue].declarations(for: entry) })
+        case .keepRejected(let queue, let entry, let reason): keepRejected(queue, entry, reason)
+        }
+    }
+
+    /// Keeps a batch that the server refused for good, for a person to look at.
+    private func keepRejected(_ queue: DeliveryQueue, _ entry: Outbox.Entry, _ reason: String) {
+        let folder = "\(setting.folder)/rejected"
+        let path = "\(folder)/\(rejectedNumber % Self.rejectedMaximum).batch"
+        rejectedNumber += 1
+        do {
+            guard let frames = try queues[queue.rawValue].frames(of: entry) else { return }
+            try setting.storage.makeFolder(folder)
+            try AtomicFile.write(frames.declarations + frames.data, to: path, in: setting.storage)
+            setting.notices.say(
+                .error, about: "rejected \(reason)",
+                "the server refused a batch of \(queue.folder) for good (\(reason)); it is kept in \(path)")
+        } catch {
+            setting.notices.say(
+                .error, about: "rejected \(reason)",
+                "the server refused a batch of \(queue.folder) for good (\(reason)); it could not be kept: \(error)")
+        }
+    }
+}
+
+extension SpoolWorker {
+    /// Cuts what is not needed, gives up what does not fit, writes the ledger.
+    private func maintain() {
+        let needed = spool.shared.withLock { shared in shared.outboxes.map(\.neededFrom) }
+        for queue in DeliveryQueue.allCases { noteArchived(queue) }
+        writeLedger()
+        for (queue, position) in zip(queues, needed) {
+            do {
+                try queue.cut(before: position)
+            } catch {
+                say(error)
+            }
+        }
+        giveUp()
+        report()
+    }
+
+    /// Everything in front of the first needed sequence may be forgotten.
+    private func noteArchived(_ queue: DeliveryQueue) {
+        let marks = spool.shared.withLock { $0.outboxes[queue.rawValue].archived(epoch: ledger.epoch) }
+        for (lane, mark) in zip(DeliveryIdentity.Lane.allCases, marks) where mark > ledger[queue, lane] {
+            ledger[queue, lane] = mark
+        }
+    }
+
+    private func reserveLabelIDs() throws(StorageError) {
+        var isChanged = writtenLedger == nil
+        for (index, queue) in queues.enumerated() where queue.followingLabelID >= ledger.labelIDs[index] || isChanged {
+            ledger.labelIDs[index] = queue.followingLabelID + Self.labelIDBlock
+            isChanged = true
+        }
+        guard isChanged else { return }
+        try AtomicFile.write(ledger.encoded, to: Self.ledgerPath(setting), in: setting.storage)
+        writtenLedger = ledger
+    }
+
+    private func writeLedger() {
+        guard ledger != writtenLedger else { return }
+        do throws(StorageError) {
+            try AtomicFile.write(ledger.encoded, to: Self.ledgerPath(setting), in: setting.storage)
+            writtenLedger = ledger
+        } catch {
+            say(error)
+        }
+    }
+
+    private func giveUp() {
+        var lost: [LogLoss] = []
+        // Bounded, because on a disk that others fill giving up does not help for ever.
+        for _ in 0..<64 {
+            guard let victim = victim() else { break }
+            do {
+                lost += try giveUpOldest(victim)
+            } catch {
+                setting.notices.say(.error, about: "spool give up", "\(error)")
+                break
+            }
+        }
+        guard !lost.isEmpty else { return }
+        let now = setting.wallClock.nowNanoseconds
+        append([.batch(.lines, .lines(LogBatch(streams: [], losses: lost)), nanoseconds: now, ticket: 0, bytes: 0)])
+    }
+
+    private func victim() -> DeliveryQueue? {
+        setting.policy.victim(
+            sizes: queues.map(\.bytesOnDisk), canGiveUp: queues.map(\.canGiveUp), availableBytes: availableBytes)
+    }
+
+    private var availableBytes: UInt64 {
+        (try? setting.storage.space(at: setting.folder).availableBytes) ?? .max
+    }
+
+    private func giveUpOldest(_ queue: DeliveryQueue) throws -> [LogLoss] {
+        let (position, records) = try queues[queue.rawValue].giveUpOldest()
+        let entries = spool.shared.withLock { shared in
+            let entries = shared.outboxes[queue.rawValue].giveUp(before: position)
+            for entry in entries { shared.forget(entry, queue) }
+            shared.statistics.givenUpBatches += UInt64(entries.count)
+            return entries
+        }
+        let lost = Set(entries.map { SpoolBatchKey(epoch: $0.epoch, lane: $0.lane, sequence: $0.sequence) })
+        let losses = records.filter { lost.contains(SpoolBatchKey($0)) }.flatMap(\.summary)
+        let merged = SpoolTombstones.merge(losses)
+        spool.shared.withLock { $0.statistics.givenUpLines += merged.reduce(0) { $0 + UInt64($1.lines) } }
+        spool.settle(entries)
+        if !entries.isEmpty {
+            setting.notices.say(
+                .warning, about: "spool full \(queue.folder)",
+                """
+                the spool in \(setting.folder) is full: the oldest \(queue.folder) are given up until the server takes \
+                them again; lost lines are told to the server
+                """)
+        }
+        return merged
+    }
+
+    private func report() {
+        let sizes = queues.map(\.bytesOnDisk)
+        let isAccepting =
+            stuck.isEmpty && setting.policy.isAcceptingLines(sizes: sizes, availableBytes: availableBytes)
+        spool.shared.withLock { shared in
+            shared.statistics.bytesOnDisk = sizes
+            shared.acceptsLines = isAccepting
+        }
+    }
+}
+
+/// Names a batch within one agent.
+struct SpoolBatchKey: Hashable {
+    var epoch: UInt64
+    var lane: DeliveryIdentity.Lane
+    var sequence: UInt64
+
+    /// The batch of a sequence.
+    init(epoch: UInt64, lane: DeliveryIdentity.Lane, sequence: UInt64) {
+        self.epoch = epoch
+        self.lane = lane
+        self.sequence = sequence
+    }
+
+    /// The batch of a record.
+    init(_ record: SpoolRecord) {
+        self.init(epoch: record.epoch, lane: record.lane, sequence: record.sequence)
+    }
+}
+
+/// What stands in for lines that were given up.
+enum SpoolTombstones {
+    /// One loss per stream and origin, with the span and the counts of all of them.
+    static func merge(_ losses: [LogLoss]) -> [LogLoss] {
+        struct Key: Hashable {
+            var labels: Labels
+            var origin: LogOrigin?
+        }
+        var merged: [Key: LogLoss] = [:]
+        var order: [Key] = []
+        for loss in losses {
+            let key = Key(labels: loss.labels, origin: loss.origin)
+            guard var known = merged[key] else {
+                merged[key] = loss
+                order.append(key)
+                continue
+            }
+            known.range.startNanoseconds = min(known.range.startNanoseconds, loss.range.startNanoseconds)
+            known.range.endNanoseconds = max(known.range.endNanoseconds, loss.range.endNanoseconds)
+            known.lines += loss.lines
+            known.bytes += loss.bytes
+            merged[key] = known
+        }
+        return order.compactMap { merged[$0] }.map { loss in
+            var loss = loss
+            if loss.reason.isEmpty { loss.reason = "spool full" }
+            return loss
+        }
+    }
+}
