@@ -4,17 +4,17 @@ internal import Telemetry
 ///
 /// A collector opens its files and declares its series once, when it is made; a tick only reads, parses in place and
 /// sets values. What is not there (an older kernel, a controller that is off) is no error: its series are not set.
-package protocol Collector: AnyObject {
+protocol Collector: AnyObject {
     /// Reads the sources and sets the values found.
     func collect(_ tick: Tick, into samples: TargetSamples)
 }
 
 /// One moment of collection.
-package struct Tick: Sendable {
+struct Tick: Sendable {
     /// The wall clock, which stamps the samples.
-    package var nanoseconds: Int64
+    var nanoseconds: Int64
     /// Counts ticks from 0.
-    package var number: Int
+    var number: Int
 
     /// Whether things that hardly change (limits, file systems) are read again: at the first tick and every 15th.
     var isSlow: Bool { number % 15 == 0 }
@@ -23,14 +23,14 @@ package struct Tick: Sendable {
     var milliseconds: Int64 { nanoseconds / 1_000_000 }
 
     /// Tick `number` at a time.
-    package init(nanoseconds: Int64, number: Int) {
+    init(nanoseconds: Int64, number: Int) {
         self.nanoseconds = nanoseconds
         self.number = number
     }
 }
 
 /// A metric's name with what is said about it.
-package struct Metric: Hashable, Sendable {
+struct Metric: Hashable, Sendable {
     let name: String
     let kind: MetricKind
     let help: String
@@ -46,7 +46,7 @@ package struct Metric: Hashable, Sendable {
 }
 
 /// What all collectors of one collection thread share: the host, a buffer, and where to complain.
-package final class CollectionContext {
+final class CollectionContext {
     let host: HostRoot
     let layout: CgroupLayout
     let node: String
@@ -57,7 +57,7 @@ package final class CollectionContext {
     var buffer = ReadBuffer()
 
     /// A context for one thread.
-    package init(
+    init(
         host: HostRoot, layout: CgroupLayout, node: String, notices: Notices, counters: EventCounters,
         statistics: @escaping (String) -> FilesystemStatistics? = FilesystemStatistics.ofSystem
     ) {

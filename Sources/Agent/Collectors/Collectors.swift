@@ -1,5 +1,5 @@
 /// The registry: one file and one line here add a collector.
-package enum Collectors {
+enum Collectors {
     /// What a collector is about, and how one is made. A maker returns nil where its sources are not there.
     enum Entry {
         case host((CollectionContext, TargetSamples) -> (any Collector)?)

@@ -1,12 +1,12 @@
 /// What a container's collectors are made from: its identity and where its cgroup files are.
-package struct ContainerContext {
+struct ContainerContext {
     let container: Container
     /// The cgroup's path from the root of its hierarchy; nil when the container is not running.
     let group: String?
     let collection: CollectionContext
 
     /// A container seen through `collection`.
-    package init(container: Container, collection: CollectionContext) {
+    init(container: Container, collection: CollectionContext) {
         self.container = container
         group = container.isRunning ? container.cgroup : nil
         self.collection = collection

@@ -2,7 +2,7 @@
 final class ContainerMemoryCollector: Collector {
     private static let gauges: [Metric] = [
         .gauge("container_memory_usage_bytes", "Memory usage in bytes, including all memory."),
-        .gauge("container_memory_working_set_bytes", "Usage without inactive file cache, what the OOM killer looks at."),
+        .gauge("container_memory_working_set_bytes", "Usage without inactive file cache in bytes."),
         .gauge("container_memory_rss", "Size of RSS in bytes."),
         .gauge("container_memory_cache", "Number of bytes of page cache memory."),
         .gauge("container_memory_mapped_file", "Size of memory mapped files in bytes."),

@@ -1,15 +1,15 @@
 internal import Glibc
 
 /// The sizes of a mounted file system.
-package struct FilesystemStatistics: Sendable, Equatable {
-    package var sizeBytes: UInt64
-    package var freeBytes: UInt64
-    package var availableBytes: UInt64
-    package var files: UInt64
-    package var filesFree: UInt64
+struct FilesystemStatistics: Sendable, Equatable {
+    var sizeBytes: UInt64
+    var freeBytes: UInt64
+    var availableBytes: UInt64
+    var files: UInt64
+    var filesFree: UInt64
 
     /// Sizes.
-    package init(sizeBytes: UInt64, freeBytes: UInt64, availableBytes: UInt64, files: UInt64, filesFree: UInt64) {
+    init(sizeBytes: UInt64, freeBytes: UInt64, availableBytes: UInt64, files: UInt64, filesFree: UInt64) {
         self.sizeBytes = sizeBytes
         self.freeBytes = freeBytes
         self.availableBytes = availableBytes
@@ -18,7 +18,7 @@ package struct FilesystemStatistics: Sendable, Equatable {
     }
 
     /// What the system says (statvfs); nil when it cannot be asked.
-    package static func ofSystem(_ path: String) -> FilesystemStatistics? {
+    static func ofSystem(_ path: String) -> FilesystemStatistics? {
         var answer = statvfs()
         guard statvfs(path, &answer) == 0 else { return nil }
         let unit = UInt64(answer.f_frsize)
@@ -75,7 +75,8 @@ final class HostFilesystemCollector: Collector {
         _ samples: TargetSamples
     ) -> [(slots: [TargetSamples.Slot], statistics: FilesystemStatistics, isReadOnly: Bool)] {
         var seen: Set<String> = []
-        let text = context.host.text("/proc/1/mountinfo", limit: 8 << 20)
+        let text =
+            context.host.text("/proc/1/mountinfo", limit: 8 << 20)
             ?? context.host.text("/proc/self/mountinfo", limit: 8 << 20)
         return MountTable.parse(text ?? "").compactMap { mount in
             guard !Self.isIgnored(mount), seen.insert("\(mount.source) \(mount.point)").inserted,

@@ -24,7 +24,7 @@ final class HostIdentityCollector: Collector {
         let kilobytes = memory?.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0
         counts = [
             (samples.slot(.gauge("machine_cpu_cores", "Number of logical CPU cores.")), Double(processors)),
-            (samples.slot(.gauge("machine_memory_bytes", "Amount of memory installed on the machine.")), kilobytes * 1024),
+            (samples.slot(.gauge("machine_memory_bytes", "Memory installed on the machine.")), kilobytes * 1024),
         ]
         files = context.open("/proc/sys/fs/file-nr")
         openFiles = [

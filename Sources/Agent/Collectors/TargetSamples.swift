@@ -1,9 +1,9 @@
-package import Telemetry
+internal import Telemetry
 
 /// The series of one target (the host, one container) in stable slots, and the values of the current tick.
 ///
 /// A series is declared once; setting a value afterwards appends to columns that keep their memory.
-package final class TargetSamples {
+final class TargetSamples {
     /// The place of a declared series.
     struct Slot {
         fileprivate let index: UInt32
@@ -11,15 +11,18 @@ package final class TargetSamples {
 
     private let base: [(name: String, value: String)]
     /// What was set since `begin`.
-    package private(set) var group: SampleGroup
+    private(set) var group: SampleGroup
     private var milliseconds: Int64 = 0
     private var described: Set<String> = []
     private var undelivered: [MetricMetadata] = []
+    private var slots: [Labels: UInt32] = [:]
+    /// For each slot, the tick in which it was set last; 0 for never or ended.
+    private var lastSet: [UInt64] = []
+    private var tick: UInt64 = 0
+    private var isEvent = false
 
     /// A target whose series all carry `base`; `target` is what the database groups them by.
-    package init(
-        base: [(name: String, value: String)], target: Labels, intervalMilliseconds: Int64
-    ) {
+    init(base: [(name: String, value: String)], target: Labels, intervalMilliseconds: Int64) {
         self.base = base
         group = SampleGroup(target: target, intervalMilliseconds: intervalMilliseconds)
     }
@@ -27,35 +30,71 @@ package final class TargetSamples {
     /// Declares a series of `metric` with `labels` besides the target's own.
     func slot(_ metric: Metric, _ labels: (String, String)...) -> Slot { slot(metric, labels) }
 
-    /// Declares a series of `metric` with `labels` besides the target's own.
+    /// Declares a series of `metric` with `labels` besides the target's own; the same series has the same slot for ever.
     func slot(_ metric: Metric, _ labels: [(String, String)]) -> Slot {
         if described.insert(metric.name).inserted { undelivered.append(metric.metadata) }
         let own = labels.map { (name: $0.0, value: $0.1) }
-        let name = (name: Labels.metricNameLabel, value: metric.name)
-        group.series.append(.labels(Labels(base + own + [name])))
-        return Slot(index: UInt32(group.series.count - 1))
+        let identity = Labels(base + own + [(name: Labels.metricNameLabel, value: metric.name)])
+        if let known = slots[identity] { return Slot(index: known) }
+        let index = UInt32(group.series.count)
+        slots[identity] = index
+        group.series.append(.labels(identity))
+        lastSet.append(0)
+        return Slot(index: index)
     }
 
     /// Forgets the values of the last tick and stamps those to come.
-    package func begin(milliseconds: Int64) {
+    func begin(milliseconds: Int64) {
+        tick += 1
+        isEvent = false
+        clear(milliseconds)
+    }
+
+    /// Like `begin`, between two ticks: what is not set now does not end.
+    func beginEvent(milliseconds: Int64) {
+        isEvent = true
+        clear(milliseconds)
+    }
+
+    /// Sets the value of a series for this tick.
+    func set(_ slot: Slot, _ value: Double) {
+        if !isEvent { lastSet[Int(slot.index)] = tick }
+        append(slot.index, value)
+    }
+
+    /// Sets the value of a series for this tick.
+    func set(_ slot: Slot, _ value: UInt64) { set(slot, Double(value)) }
+
+    /// Marks the series that were set in the tick before and not in this one as ended, as a scraper does.
+    func finish() {
+        for index in lastSet.indices where lastSet[index] != 0 && lastSet[index] < tick {
+            append(UInt32(index), Sample.stale)
+            lastSet[index] = 0
+        }
+    }
+
+    /// Ends all series: the target is gone.
+    func end(milliseconds: Int64) -> SampleGroup {
+        begin(milliseconds: milliseconds)
+        finish()
+        return group
+    }
+
+    private func clear(_ milliseconds: Int64) {
         self.milliseconds = milliseconds
         group.seriesIndexes.removeAll(keepingCapacity: true)
         group.timesMilliseconds.removeAll(keepingCapacity: true)
         group.values.removeAll(keepingCapacity: true)
     }
 
-    /// Sets the value of a series for this tick.
-    func set(_ slot: Slot, _ value: Double) {
-        group.seriesIndexes.append(slot.index)
+    private func append(_ index: UInt32, _ value: Double) {
+        group.seriesIndexes.append(index)
         group.timesMilliseconds.append(milliseconds)
         group.values.append(value)
     }
 
-    /// Sets the value of a series for this tick.
-    func set(_ slot: Slot, _ value: UInt64) { set(slot, Double(value)) }
-
     /// What is to be said about metrics that were declared since the last call.
-    package func takeMetadata() -> [MetricMetadata] {
+    func takeMetadata() -> [MetricMetadata] {
         defer { undelivered = [] }
         return undelivered
     }

@@ -2,9 +2,9 @@ internal import Disk
 internal import Telemetry
 
 /// Who this agent is: 128 random bits kept in its data folder, and the host's name.
-package enum AgentIdentity {
+enum AgentIdentity {
     /// The identity in `folder`, made at the first start: 32 hexadecimal digits. Throws when it cannot be read or kept.
-    package static func load(folder: String, in storage: any FileStorage) throws -> String {
+    static func load(folder: String, in storage: any FileStorage) throws -> String {
         try storage.makeFolder(folder)
         let path = "\(folder)/agent-id"
         if let bytes = try AtomicFile.read(path, in: storage, maximumBytes: 4096) {
@@ -23,7 +23,7 @@ package enum AgentIdentity {
     }
 
     /// The host's name, "localhost" where the host does not tell.
-    package static func nodeName(of host: HostRoot) -> String {
+    static func nodeName(of host: HostRoot) -> String {
         let name = (host.text("/proc/sys/kernel/hostname") ?? "").prefix { $0 != "\n" }
         return name.isEmpty ? "localhost" : String(name)
     }

@@ -5,7 +5,7 @@ internal import Wire
 
 /// Keeps batches on disk until the server has them, and hands them to the forwarder in order. Thread-safe; one thread of
 /// its own does the disk work.
-package final class Spool: Sendable, LineSink {
+final class Spool: Sendable, LineSink {
     /// What the spool is made from.
     struct Setting: Sendable {
         var folder: String
@@ -57,12 +57,12 @@ package final class Spool: Sendable, LineSink {
         onSettled.withLock { $0 = listener }
     }
 
-    package var isAcceptingLines: Bool {
+    var isAcceptingLines: Bool {
         shared.withLock { $0.acceptsLines && !$0.isClosed && $0.incomingBytes < Self.incomingBytesMaximum / 4 }
     }
 
     /// Takes lines; the ticket is reported as settled once they are stored.
-    package func submit(_ batch: LogBatch) -> UInt64 {
+    func submit(_ batch: LogBatch) -> UInt64 {
         let bytes = batch.streams.reduce(256) { $0 + $1.bytes.count + $1.count * 24 }
         return submit(.lines, .lines(batch), bytes)
     }
@@ -100,6 +100,12 @@ package final class Spool: Sendable, LineSink {
         }
         waker.wake()
         return ticket
+    }
+
+    /// Lets the worker write what waits, then ends it.
+    func close() {
+        shared.withLock { $0.isClosed = true }
+        waker.wake()
     }
 
     /// How the spool is.
@@ -209,15 +215,15 @@ extension Spool.Shared {
 }
 
 /// The spool's own counters.
-package struct SpoolStatistics: Sendable, Equatable {
-    package var sentBatches: UInt64 = 0
-    package var droppedBatches: UInt64 = 0
-    package var refusedBatches: UInt64 = 0
-    package var givenUpBatches: UInt64 = 0
-    package var givenUpLines: UInt64 = 0
+struct SpoolStatistics: Sendable, Equatable {
+    var sentBatches: UInt64 = 0
+    var droppedBatches: UInt64 = 0
+    var refusedBatches: UInt64 = 0
+    var givenUpBatches: UInt64 = 0
+    var givenUpLines: UInt64 = 0
     /// By queue: events, samples, lines.
-    package var bytesOnDisk: [UInt64] = [0, 0, 0]
-    package var pendingBatches: [Int] = [0, 0, 0]
+    var bytesOnDisk: [UInt64] = [0, 0, 0]
+    var pendingBatches: [Int] = [0, 0, 0]
     /// When the oldest batch that waits was made.
-    package var oldestNanoseconds: [Int64?] = [nil, nil, nil]
+    var oldestNanoseconds: [Int64?] = [nil, nil, nil]
 }

@@ -54,7 +54,9 @@ struct SpoolRecord: Equatable {
 
     /// Reads the head of a record.
     static func header(_ reader: inout ByteReader) throws(ByteError) -> Header {
-        guard try reader.byte() == version else { throw ByteError(offset: 0, reason: "unknown version of spool record") }
+        guard try reader.byte() == version else {
+            throw ByteError(offset: 0, reason: "unknown version of spool record")
+        }
         guard let lane = DeliveryIdentity.Lane(rawValue: try reader.byte()) else {
             throw ByteError(offset: 1, reason: "unknown lane")
         }
@@ -98,7 +100,9 @@ struct SpoolRecord: Equatable {
     /// What would be lost with `batch`, by stream; tombstones that are themselves given up are carried on.
     static func summary(of batch: LogBatch) -> [LogLoss] {
         let streams = batch.streams.compactMap { stream -> LogLoss? in
-            guard let first = stream.timesNanoseconds.min(), let last = stream.timesNanoseconds.max() else { return nil }
+            guard let first = stream.timesNanoseconds.min(), let last = stream.timesNanoseconds.max() else {
+                return nil
+            }
             return LogLoss(
                 labels: stream.labels, origin: stream.origin,
                 range: LogTimeRange(startNanoseconds: first, endNanoseconds: last), lines: stream.count,

@@ -1,5 +1,6 @@
 internal import Disk
 internal import Glibc
+internal import Synchronization
 internal import Telemetry
 internal import Wire
 
@@ -54,7 +55,8 @@ final class SpoolWorker {
         let fresh = SpoolLedger(epoch: UInt64(max(1, setting.wallClock.nowNanoseconds / 1_000_000_000)))
         let path = Self.ledgerPath(setting)
         do {
-            guard let bytes = try AtomicFile.read(path, in: setting.storage, maximumBytes: 1 << 20) else { return fresh }
+            let bytes = try AtomicFile.read(path, in: setting.storage, maximumBytes: 1 << 20)
+            guard let bytes else { return fresh }
             return try SpoolLedger(decoding: bytes)
         } catch {
             setting.notices.say(
@@ -112,7 +114,8 @@ extension SpoolWorker {
         var lanes: [Int: DeliveryIdentity.Lane] = [:]
         for work in works {
             guard case .batch(let queue, let signal, let nanoseconds, let ticket, _) = work else { continue }
-            let lane = lanes[queue.rawValue]
+            let lane =
+                lanes[queue.rawValue]
                 ?? spool.shared.withLock { $0.outboxes[queue.rawValue].laneForNew }
             lanes[queue.rawValue] = lane
             do {

@@ -1,35 +1,35 @@
-package import Telemetry
+internal import Telemetry
 
 /// A container as an identity: it keeps its id over restarts, and everything said about it carries the same labels.
-package struct Container: Sendable, Equatable {
+struct Container: Sendable, Equatable {
     /// 64 hexadecimal digits.
-    package var id: String
+    var id: String
     /// The runtime's name for it, without the slash Docker puts in front.
-    package var name: String
+    var name: String
     /// The image as it was asked for, for example `redis:7`.
-    package var image: String
+    var image: String
     /// The labels it was made with.
-    package var labels: [String: String]
+    var labels: [String: String]
     /// The path of its cgroup; also kept while it is stopped.
-    package var cgroup: String?
-    package var isRunning: Bool
+    var cgroup: String?
+    var isRunning: Bool
     /// Its main process, 0 while it is stopped or when that is not known.
-    package var processIdentifier: Int32
+    var processIdentifier: Int32
     /// When it was started last; 0 when that is not known.
-    package var startedNanoseconds: Int64
+    var startedNanoseconds: Int64
     /// How it ended last; nil while it runs or when that is not known.
-    package var exitCode: Int?
+    var exitCode: Int?
     /// How often its restart policy restarted it.
-    package var restartCount: Int
+    var restartCount: Int
     /// Its json-file log; nil with another log driver.
-    package var logPath: String?
+    var logPath: String?
     /// Whether it has a network of its own, rather than the host's or another container's.
-    package var hasOwnNetwork: Bool
+    var hasOwnNetwork: Bool
     /// The pod's uid from its cgroup; nil outside of Kubernetes.
-    package var podUID: String?
+    var podUID: String?
 
     /// A container of which nothing but its id is known.
-    package init(id: String) {
+    init(id: String) {
         self.id = id
         name = String(id.prefix(12))
         image = ""
@@ -46,19 +46,19 @@ package struct Container: Sendable, Equatable {
     }
 
     /// The Kubernetes namespace, nil outside of it.
-    package var namespace: String? { labels["io.kubernetes.pod.namespace"] }
+    var namespace: String? { labels["io.kubernetes.pod.namespace"] }
 
     /// The pod's name, nil outside of Kubernetes.
-    package var pod: String? { labels["io.kubernetes.pod.name"] }
+    var pod: String? { labels["io.kubernetes.pod.name"] }
 
     /// The container's name within its pod, or its own.
-    package var containerName: String { labels["io.kubernetes.container.name"] ?? name }
+    var containerName: String { labels["io.kubernetes.container.name"] ?? name }
 
     /// What the container is an instance of; counters and alerts about a service outlive its containers.
     ///
     /// The label `vedette.service`, else the Kubernetes workload, Swarm service, Compose project and service, Marathon
     /// application, else the name.
-    package var service: String {
+    var service: String {
         if let service = labels["vedette.service"], !service.isEmpty { return service }
         if let namespace, labels["io.kubernetes.pod.name"] != nil {
             let workload = labels["app.kubernetes.io/name"] ?? labels["app"] ?? labels["io.kubernetes.pod.name"] ?? ""
@@ -73,7 +73,7 @@ package struct Container: Sendable, Equatable {
     }
 
     /// The labels of its events and log lines: who it is, without what only dashboards need.
-    package func identity(node: String) -> Labels {
+    func identity(node: String) -> Labels {
         Labels([
             "container": containerName, "container_id": id, "image": image, "service": service, "node": node,
             "namespace": namespace ?? "", "pod": pod ?? "",
@@ -81,7 +81,7 @@ package struct Container: Sendable, Equatable {
     }
 
     /// The labels of its log streams, as Loki's Docker clients name them.
-    package func streamLabels(node: String, stream: String) -> Labels {
+    func streamLabels(node: String, stream: String) -> Labels {
         Labels([
             "container": containerName, "image": image, "service": service, "node": node, "stream": stream,
             "source": "docker", "namespace": namespace ?? "", "pod": pod ?? "",
@@ -89,7 +89,7 @@ package struct Container: Sendable, Equatable {
     }
 
     /// The labels of its series: cAdvisor's `id`, `name`, `image`, `container_label_*`, the kubelet's, and ours.
-    package func seriesLabels(node: String) -> [(name: String, value: String)] {
+    func seriesLabels(node: String) -> [(name: String, value: String)] {
         var pairs: [(name: String, value: String)] = [
             ("job", "cadvisor"), ("instance", node), ("node", node), ("id", cgroup ?? "/docker/\(id)"),
             ("name", name), ("image", image), ("container", containerName), ("service", service),
@@ -109,15 +109,18 @@ package struct Container: Sendable, Equatable {
 
     /// Labels that change with each deployment or only repeat others would end every series at every deployment.
     private static func isKept(label: String) -> Bool {
-        let dropped = ["com.docker.compose.config-hash", "com.docker.compose.image", "annotation.", "org.opencontainers."]
+        let dropped = [
+            "com.docker.compose.config-hash", "com.docker.compose.image", "annotation.", "org.opencontainers.",
+        ]
         return label.utf8.count <= labelNameBytesMaximum && !dropped.contains { label.hasPrefix($0) }
     }
 
     /// cAdvisor's rule: what may not stand in a label's name becomes an underscore.
     private static func labelName(_ text: String) -> String {
-        String(decoding: text.utf8.map { byte in
-            let isLetter = (0x61...0x7a).contains(byte | 0x20) || (0x30...0x39).contains(byte)
-            return isLetter ? byte : UInt8(ascii: "_")
-        }, as: UTF8.self)
+        String(
+            decoding: text.utf8.map { byte in
+                let isLetter = (0x61...0x7a).contains(byte | 0x20) || (0x30...0x39).contains(byte)
+                return isLetter ? byte : UInt8(ascii: "_")
+            }, as: UTF8.self)
     }
 }

@@ -1,21 +1,21 @@
 /// What a cgroup's path tells about the container in it; the same for v1 and v2 (the patterns of research on runtimes).
-package struct ContainerPath: Equatable, Sendable {
+struct ContainerPath: Equatable, Sendable {
     /// Who made the group.
-    package enum Runtime: String, Sendable {
+    enum Runtime: String, Sendable {
         case docker
         case containerd
         case crio = "cri-o"
         case podman
     }
 
-    package var runtime: Runtime
+    var runtime: Runtime
     /// 64 hexadecimal digits.
-    package var id: String
+    var id: String
     /// The pod's uid with dashes; nil outside of Kubernetes.
-    package var pod: String?
+    var pod: String?
 
     /// Reads a group's path; nil when no container's processes are in that group itself.
-    package init?(_ group: String) {
+    init?(_ group: String) {
         let parts = group.split(separator: "/")
         // crun puts the processes of CRI-O and Podman into a child group named "container".
         guard let last = parts.last == "container" ? parts.dropLast().last : parts.last else { return nil }
@@ -47,7 +47,7 @@ package struct ContainerPath: Equatable, Sendable {
     }
 
     /// The 64 hexadecimal digits at the end of `text` (a group's name, with or without ".scope"); nil without them.
-    package static func identifier(in text: some StringProtocol) -> String? {
+    static func identifier(in text: some StringProtocol) -> String? {
         let name = text.hasSuffix(".scope") ? String(text.dropLast(".scope".count)) : String(text)
         let digits = name.utf8.suffix(64)
         guard digits.count == 64, digits.allSatisfy(isDigit) else { return nil }

@@ -2,41 +2,41 @@ internal import Synchronization
 
 /// The containers known on this host, merged from three views: what the engine says, what its files say, and which
 /// cgroups there are. Any of them may be missing; the collection thread and the tailer read whole snapshots.
-package final class ContainerRegistry: Sendable {
+final class ContainerRegistry: Sendable {
     /// All containers at one moment.
-    package struct Snapshot: Sendable {
+    struct Snapshot: Sendable {
         /// Rises with each change, so that readers see at a glance whether to look again.
-        package var generation: UInt64 = 0
-        package var containers: [String: Container] = [:]
+        var generation: UInt64 = 0
+        var containers: [String: Container] = [:]
     }
 
     private let state = Mutex(ContainerViews())
     private let listeners = Mutex<[@Sendable (ContainerDifference) -> Void]>([])
 
     /// An empty registry.
-    package init() {}
+    init() {}
 
     /// The containers now.
-    package var snapshot: Snapshot { state.withLock { $0.merged } }
+    var snapshot: Snapshot { state.withLock { $0.merged } }
 
     /// The container of that id, nil when there is none.
-    package func container(_ id: String) -> Container? { state.withLock { $0.merged.containers[id] } }
+    func container(_ id: String) -> Container? { state.withLock { $0.merged.containers[id] } }
 
     /// What the engine said last.
     var engineView: [String: Container] { state.withLock { $0.engine } }
 
     /// Whether the engine answered lately, so that what it says about running and stopped is to be believed.
-    package func isEngineAnswering(atNanoseconds now: Int64) -> Bool {
+    func isEngineAnswering(atNanoseconds now: Int64) -> Bool {
         state.withLock { $0.isEngineAnswering(now) }
     }
 
     /// Calls `listener` after each change, on the thread that changed.
-    package func onChange(_ listener: @escaping @Sendable (ContainerDifference) -> Void) {
+    func onChange(_ listener: @escaping @Sendable (ContainerDifference) -> Void) {
         listeners.withLock { $0.append(listener) }
     }
 
     /// The engine listed its containers at `now` (monotonic).
-    package func setEngine(_ containers: [Container], atNanoseconds now: Int64) {
+    func setEngine(_ containers: [Container], atNanoseconds now: Int64) {
         change(now) { views in
             views.engine = Dictionary(containers.map { ($0.id, $0) }) { _, last in last }
             views.engineAnswered = now
@@ -44,7 +44,7 @@ package final class ContainerRegistry: Sendable {
     }
 
     /// The engine told about one container at `now` (monotonic).
-    package func setEngine(_ container: Container, atNanoseconds now: Int64) {
+    func setEngine(_ container: Container, atNanoseconds now: Int64) {
         change(now) { views in
             views.engine[container.id] = container
             views.engineAnswered = now
@@ -52,7 +52,7 @@ package final class ContainerRegistry: Sendable {
     }
 
     /// The engine removed a container.
-    package func removeFromEngine(_ id: String, atNanoseconds now: Int64) {
+    func removeFromEngine(_ id: String, atNanoseconds now: Int64) {
         change(now) { views in
             views.engine[id] = nil
             views.files[id] = nil
@@ -60,17 +60,17 @@ package final class ContainerRegistry: Sendable {
     }
 
     /// What the engine's own files say; they are asked when the engine does not answer.
-    package func setFiles(_ containers: [Container], atNanoseconds now: Int64) {
+    func setFiles(_ containers: [Container], atNanoseconds now: Int64) {
         change(now) { $0.files = Dictionary(containers.map { ($0.id, $0) }) { _, last in last } }
     }
 
     /// The cgroups that hold containers, by container.
-    package func setGroups(_ groups: [String: ContainerGroup], atNanoseconds now: Int64) {
+    func setGroups(_ groups: [String: ContainerGroup], atNanoseconds now: Int64) {
         change(now) { $0.groups = groups }
     }
 
     /// Merges again where time alone changes the outcome.
-    package func refresh(atNanoseconds now: Int64) { change(now) { _ in } }
+    func refresh(atNanoseconds now: Int64) { change(now) { _ in } }
 
     private func change(_ now: Int64, _ body: (inout ContainerViews) -> Void) {
         let difference = state.withLock { views in
@@ -83,26 +83,26 @@ package final class ContainerRegistry: Sendable {
 }
 
 /// A cgroup that holds a container's processes.
-package struct ContainerGroup: Sendable, Equatable {
+struct ContainerGroup: Sendable, Equatable {
     /// The path from the root of its hierarchy.
-    package var path: String
-    package var facts: ContainerPath
+    var path: String
+    var facts: ContainerPath
 
     /// The group at `path`.
-    package init(path: String, facts: ContainerPath) {
+    init(path: String, facts: ContainerPath) {
         self.path = path
         self.facts = facts
     }
 }
 
 /// What one look at the host changed.
-package struct ContainerDifference: Sendable {
-    package var appeared: [Container] = []
-    package var changed: [(before: Container, after: Container)] = []
-    package var vanished: [Container] = []
+struct ContainerDifference: Sendable {
+    var appeared: [Container] = []
+    var changed: [(before: Container, after: Container)] = []
+    var vanished: [Container] = []
 
     /// Whether nothing changed.
-    package var isEmpty: Bool { appeared.isEmpty && changed.isEmpty && vanished.isEmpty }
+    var isEmpty: Bool { appeared.isEmpty && changed.isEmpty && vanished.isEmpty }
 }
 
 /// The three views and how they become one. Pure: time is an argument.

@@ -2,9 +2,9 @@ internal import Synchronization
 
 /// Counts what happened to each container since it was discovered. Counters outlive the container's cgroup, so the OOM
 /// kill a container died of can still be seen; a service's counters outlive its containers.
-package final class EventCounters: Sendable {
+final class EventCounters: Sendable {
     /// What is counted.
-    package enum Kind: Int, Sendable, CaseIterable {
+    enum Kind: Int, Sendable, CaseIterable {
         case oomKill
         case exit
         case start
@@ -39,10 +39,10 @@ package final class EventCounters: Sendable {
     private static let namesMaximum = 16_384
 
     /// All counts at 0.
-    package init() {}
+    init() {}
 
     /// Counts one event.
-    package func add(_ kind: Kind, to container: Container, count: UInt64 = 1) {
+    func add(_ kind: Kind, to container: Container, count: UInt64 = 1) {
         state.withLock { state in
             Self.add(kind, count, to: &state.containers, container.id)
             Self.add(kind, count, to: &state.services, container.service)
@@ -50,22 +50,22 @@ package final class EventCounters: Sendable {
     }
 
     /// Makes a service's counters exist.
-    package func discover(_ container: Container) {
+    func discover(_ container: Container) {
         state.withLock { state in
             for kind in Kind.allCases { Self.add(kind, 0, to: &state.services, container.service) }
         }
     }
 
     /// How often it happened to a container.
-    package func count(_ kind: Kind, of container: String) -> UInt64 {
+    func count(_ kind: Kind, of container: String) -> UInt64 {
         state.withLock { $0.containers[container]?[kind.rawValue] ?? 0 }
     }
 
     /// The counts of all services by name.
-    package func services() -> [String: [UInt64]] { state.withLock { $0.services } }
+    func services() -> [String: [UInt64]] { state.withLock { $0.services } }
 
     /// Forgets a container that was removed; its service keeps its counts.
-    package func forget(container: String) {
+    func forget(container: String) {
         state.withLock { _ = $0.containers.removeValue(forKey: container) }
     }
 

@@ -1,5 +1,5 @@
 /// An OOM kill as the kernel's log tells it. The text comes in several records; each is parsed on its own.
-package enum KernelRecord: Equatable, Sendable {
+enum KernelRecord: Equatable, Sendable {
     /// `oom-kill:constraint=…,oom_memcg=…,task_memcg=…,task=…,pid=…,uid=…` (Linux 5.0 and later).
     case oomKill(OOMKill)
     /// `… Killed process 123 (name) total-vm:1kB, anon-rss:2kB, …`: how large the victim was.
@@ -8,19 +8,19 @@ package enum KernelRecord: Equatable, Sendable {
     case taskKilled(group: String, limitedBy: String)
 
     /// What the one-line summary of an OOM kill says.
-    package struct OOMKill: Equatable, Sendable {
+    struct OOMKill: Equatable, Sendable {
         /// `CONSTRAINT_MEMCG` for a group's limit, `CONSTRAINT_NONE` for the whole host.
-        package var constraint: String
+        var constraint: String
         /// The group whose limit was hit; nil when it was the host's memory.
-        package var limitedBy: String?
+        var limitedBy: String?
         /// The victim's group.
-        package var group: String
-        package var task: String
-        package var pid: Int32
+        var group: String
+        var task: String
+        var pid: Int32
     }
 
     /// Reads one record of /dev/kmsg (`priority,sequence,microseconds,flags;text`); nil when it is of no interest.
-    package init?(_ record: Substring) {
+    init?(_ record: Substring) {
         guard let semicolon = record.firstIndex(of: ";") else { return nil }
         let text = record[record.index(after: semicolon)...].prefix { $0 != "\n" }
         if text.hasPrefix("oom-kill:") {

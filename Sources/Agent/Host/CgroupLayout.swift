@@ -1,6 +1,6 @@
 /// Where each cgroup controller of a host is mounted: v1 (split or joined), v2, or both at once. Found in mountinfo,
 /// never assumed.
-package struct CgroupLayout: Sendable, Equatable {
+struct CgroupLayout: Sendable, Equatable {
     /// The v1 controllers the agent reads.
     enum Controller: String, Sendable, CaseIterable {
         case cpu
@@ -38,7 +38,7 @@ package struct CgroupLayout: Sendable, Equatable {
     var unifiedControllers: Set<String>
 
     /// The layout that a host's mount table tells.
-    package init(of host: HostRoot) {
+    init(of host: HostRoot) {
         controllers = [:]
         unified = nil
         unifiedControllers = []
@@ -49,7 +49,9 @@ package struct CgroupLayout: Sendable, Equatable {
                 unified = hierarchy
             case "cgroup":
                 for option in mount.superOptions {
-                    guard let controller = Controller(rawValue: option), controllers[controller] == nil else { continue }
+                    guard let controller = Controller(rawValue: option), controllers[controller] == nil else {
+                        continue
+                    }
                     controllers[controller] = hierarchy
                 }
             default: continue

@@ -1,12 +1,12 @@
 internal import Glibc
 
 /// Where the host's files are: "/" in production, a folder shaped like a host in tests.
-package struct HostRoot: Sendable, Hashable {
+struct HostRoot: Sendable, Hashable {
     /// The folder, without a slash at its end; empty for the machine itself.
     let prefix: String
 
     /// The host whose files lie under `folder`.
-    package init(_ folder: String = "/") {
+    init(_ folder: String = "/") {
         var folder = folder
         while folder.hasSuffix("/") { folder.removeLast() }
         prefix = folder

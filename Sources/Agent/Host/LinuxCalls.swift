@@ -9,7 +9,10 @@ enum LinuxCalls {
     private typealias EpollWait = @convention(c) (Int32, UnsafeMutableRawPointer?, Int32, Int32) -> Int32
     private typealias EventFD = @convention(c) (UInt32, Int32) -> Int32
     private typealias PidFDOpen = @convention(c) (Int32, UInt32) -> Int32
-    private typealias StatX = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UInt32, UnsafeMutableRawPointer) -> Int32
+    private typealias StatX =
+        @convention(c) (
+            Int32, UnsafePointer<CChar>, Int32, UInt32, UnsafeMutableRawPointer
+        ) -> Int32
 
     private static let epollCreateCall = find("epoll_create1", as: EpollCreate.self)
     private static let epollControlCall = find("epoll_ctl", as: EpollControl.self)

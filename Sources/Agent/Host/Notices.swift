@@ -21,12 +21,12 @@ package struct AgentNotice: Sendable, Equatable {
 }
 
 /// Passes notices on, each subject only when its text changed: what is not readable is said once, not every second.
-package final class Notices: Sendable {
+final class Notices: Sendable {
     private let said = Mutex<[String: String]>([:])
     private let deliver: @Sendable (AgentNotice) -> Void
 
     /// Notices that go to `deliver`.
-    package init(_ deliver: @escaping @Sendable (AgentNotice) -> Void) {
+    init(_ deliver: @escaping @Sendable (AgentNotice) -> Void) {
         self.deliver = deliver
     }
 

@@ -80,6 +80,9 @@ final class LogTailer {
         dirty.insert(id)
     }
 
+    /// A container's lines are to be read at the next pass.
+    func hurry(_ id: String) { dirty.insert(id) }
+
     /// Takes in what the kernel noticed.
     func drainNotices() {
         inotify?.drain { watch, events in

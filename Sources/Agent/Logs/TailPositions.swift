@@ -125,7 +125,8 @@ struct TailPositions {
             throw ByteError(offset: 0, reason: "not a file of tail positions")
         }
         guard raw[magic.count] == version else {
-            throw ByteError(offset: magic.count, reason: "positions of version \(raw[magic.count]), this reads \(version)")
+            throw ByteError(
+                offset: magic.count, reason: "positions of version \(raw[magic.count]), this reads \(version)")
         }
         let body = UnsafeRawBufferPointer(rebasing: raw[..<(raw.count - 4)])
         guard raw.loadUnaligned(fromByteOffset: body.count, as: UInt32.self) == crc32c(body).littleEndian else {

@@ -1,0 +1,63 @@
+package import Disk
+package import Telemetry
+package import Wire
+
+/// What an agent is told when it is started.
+package struct AgentOptions: Sendable {
+    /// Where the server is.
+    package var server: HTTPEndpoint
+    /// Sent with every call, for example `Authorization: Bearer …`.
+    package var serverFields: [HTTPField] = []
+    /// The name of a TLS profile of the sender; nil for the default trust.
+    package var tlsProfile: String?
+    /// The folder for identity, spool, positions and ledgers.
+    package var dataFolder: String
+    /// The folder that holds the host's files: "/" but in tests.
+    package var hostRoot = "/"
+    /// The `node` label; nil for the host's name.
+    package var node: String?
+    package var version: String
+    package var intervalMilliseconds: Int64 = 1_000
+    /// The engine's socket; nil for `DOCKER_HOST`, else `/var/run/docker.sock`.
+    package var engineSocket: String?
+    /// Where the engine keeps its containers while it cannot be asked.
+    package var engineDataFolder = "/var/lib/docker"
+    /// The allow-list of actions.
+    package var actionsFile = "/etc/vedette/actions.yml"
+    /// What the spool may take on the disk.
+    package var spoolBytesMaximum: UInt64 = 1 << 30
+    /// How much of each log that was there before the agent's first start is read.
+    package var firstStartLogBytes: UInt64 = 1 << 20
+
+    /// Options with their defaults.
+    package init(server: HTTPEndpoint, dataFolder: String, version: String) {
+        self.server = server
+        self.dataFolder = dataFolder
+        self.version = version
+    }
+
+    /// The path of the engine's socket that an environment names: `DOCKER_HOST=unix:///…`, else the usual one.
+    package static func engineSocket(environment: [String: String]) -> String {
+        guard let host = environment["DOCKER_HOST"], host.hasPrefix("unix://") else { return "/var/run/docker.sock" }
+        return String(host.dropFirst("unix://".count))
+    }
+}
+
+/// The ports an agent works through.
+package struct AgentPorts: Sendable {
+    package var http: any HTTPSending
+    package var storage: any FileStorage
+    package var wallClock: any WallClock
+    package var monotonicClock: any MonotonicClock
+
+    /// Ports; the clocks are the system's unless a test gives its own.
+    package init(
+        http: any HTTPSending, storage: any FileStorage, wallClock: any WallClock = SystemWallClock(),
+        monotonicClock: any MonotonicClock = SystemMonotonicClock()
+    ) {
+        self.http = http
+        self.storage = storage
+        self.wallClock = wallClock
+        self.monotonicClock = monotonicClock
+    }
+}

@@ -1,0 +1,256 @@
+internal import Glibc
+internal import Synchronization
+internal import Telemetry
+
+/// The collection thread: one readiness loop over the kernel's notices and the clock. At each tick it reads all
+/// collectors; at each notice it tells what happened, at once.
+final class CollectionLoop {
+    /// What the loop is made from.
+    struct Setting: Sendable {
+        var host: HostRoot
+        var node: String
+        var intervalMilliseconds: Int64 = 1_000
+        var registry: ContainerRegistry
+        var counters: EventCounters
+        var hub: EventHub
+        var waker: Waker
+        var notices: Notices
+        var wallClock: any WallClock
+        var monotonicClock: any MonotonicClock
+        var statistics: @Sendable () -> AgentStatistics
+        /// Takes a tick's samples, or an event's urgent ones.
+        var deliver: @Sendable (SampleBatch, _ isUrgent: Bool) -> Void
+        var tell: @Sendable ([HostEvent]) -> Void
+    }
+
+    private let setting: Setting
+    private let context: CollectionContext
+    private let loop: ReadyLoop
+    private let groups: GroupWatcher
+    private let kernelLog: KernelLogReader?
+    private let notify: Inotify?
+    private var notified: [Int32: String] = [:]
+    private var targets: [String: ContainerTarget] = [:]
+    private var generation: UInt64 = .max
+    private let hostTarget: HostTarget
+    private let ownSamples: OwnSamples
+    private let startNanoseconds: Int64
+    private var ticks = 0
+    private var lastMilliseconds: Int64 = 0
+    /// When counters are read again after the kernel said that memory ran out, monotonic.
+    private var rereads: [Int64] = []
+    private var metadataSent: Set<String> = []
+
+    /// A kill is counted up to so many milliseconds after the notice.
+    private static let rereadMilliseconds: [Int64] = [1, 3, 10, 30, 80, 200]
+
+    /// A loop; nil where the kernel gives no readiness queue.
+    init?(_ setting: Setting) {
+        guard let loop = ReadyLoop() else { return nil }
+        self.setting = setting
+        self.loop = loop
+        let layout = CgroupLayout(of: setting.host)
+        context = CollectionContext(
+            host: setting.host, layout: layout, node: setting.node, notices: setting.notices,
+            counters: setting.counters)
+        groups = GroupWatcher(
+            host: setting.host, layout: layout, registry: setting.registry, clock: setting.monotonicClock)
+        kernelLog = KernelLogReader(host: setting.host, notices: setting.notices)
+        notify = setting.host.isMachine ? Inotify() : nil
+        hostTarget = HostTarget(context, intervalMilliseconds: setting.intervalMilliseconds)
+        ownSamples = OwnSamples(context, intervalMilliseconds: setting.intervalMilliseconds)
+        startNanoseconds = setting.wallClock.nowNanoseconds
+        setting.notices.say(
+            layout.searched == nil ? .warning : .information, about: "cgroups",
+            layout.searched == nil
+                ? "no cgroup hierarchy is mounted: containers have no metrics, the host has"
+                : "cgroups are \(layout.summary)")
+    }
+
+    /// Runs until `isStopped` says so; wake it then.
+    func run(until isStopped: () -> Bool) {
+        loop.add(setting.waker.descriptor) { [setting] in setting.waker.drain() }
+        if groups.descriptor >= 0 { loop.add(groups.descriptor) { [groups] in groups.drain() } }
+        if let kernelLog {
+            loop.add(kernelLog.descriptor) { [unowned self] in kernelLog.drain { take($0) } }
+        }
+        if let notify { loop.add(notify.descriptor) { [unowned self] in drainNotices(notify) } }
+        var nextTick = setting.monotonicClock.nowNanoseconds
+        while !isStopped() {
+            loop.wait(milliseconds: milliseconds(until: nextTick))
+            let now = setting.monotonicClock.nowNanoseconds
+            groups.scanIfDue()
+            follow()
+            reread(now)
+            if now >= nextTick {
+                tick()
+                nextTick = now + nanosecondsToNextTick()
+            }
+            tellDue()
+        }
+    }
+
+    private func milliseconds(until nextTick: Int64) -> Int {
+        let deadline = [nextTick, setting.hub.nextDeadline, rereads.first].compactMap(\.self).min() ?? nextTick
+        let rest = deadline - setting.monotonicClock.nowNanoseconds
+        // Rounded up, because waking early would only mean to wait again.
+        return rest <= 0 ? 0 : Int((rest + 999_999) / 1_000_000)
+    }
+
+    /// Ticks fall on whole multiples of the interval, so that all agents' samples share their times.
+    private func nanosecondsToNextTick() -> Int64 {
+        let interval = setting.intervalMilliseconds * 1_000_000
+        let rest = interval - setting.wallClock.nowNanoseconds % interval
+        return rest < interval / 4 ? rest + interval : rest
+    }
+
+    /// The wall clock, moved onto the tick it was meant for when it is close.
+    private func stamp() -> Int64 {
+        let interval = setting.intervalMilliseconds
+        let now = setting.wallClock.nowMilliseconds
+        let nearest = (now + interval / 2) / interval * interval
+        return abs(now - nearest) <= min(100, interval / 4) ? nearest : now
+    }
+}
+
+extension CollectionLoop {
+    /// Reads everything once and hands it on.
+    func tick() {
+        var milliseconds = stamp()
+        // Never twice the same time; a clock that jumped far back is followed.
+        if milliseconds <= lastMilliseconds, lastMilliseconds - milliseconds < 10 * setting.intervalMilliseconds {
+            milliseconds = lastMilliseconds + 1
+        }
+        lastMilliseconds = milliseconds
+        let tick = Tick(nanoseconds: milliseconds * 1_000_000, number: ticks)
+        let began = setting.monotonicClock.nowNanoseconds
+        ticks += 1
+        hostTarget.collect(tick)
+        var batch = SampleBatch(groups: [hostTarget.samples.group])
+        var metadata = hostTarget.samples.takeMetadata()
+        for target in targets.values {
+            target.watch?.look()
+            target.collect(tick)
+            batch.groups.append(target.samples.group)
+            metadata += target.samples.takeMetadata()
+        }
+        let spent = setting.monotonicClock.nowNanoseconds - began
+        let services = setting.counters.services()
+        ownSamples.collect(tick, setting.statistics(), collectionNanoseconds: spent, services: services)
+        batch.groups.append(ownSamples.samples.group)
+        metadata += ownSamples.samples.takeMetadata()
+        // Once per run, and now and then for a server that lost it.
+        if ticks % 1_800 == 0 { metadataSent = [] }
+        batch.metadata = metadata.filter { metadataSent.insert($0.metricName).inserted }
+        setting.deliver(batch, false)
+    }
+
+    /// Follows the registry: new containers get collectors and a watch, removed ones end.
+    private func follow() {
+        let snapshot = setting.registry.snapshot
+        guard snapshot.generation != generation else { return }
+        generation = snapshot.generation
+        let milliseconds = setting.wallClock.nowMilliseconds
+        var ended: [SampleGroup] = []
+        for (id, container) in snapshot.containers {
+            if let target = targets[id] {
+                if let group = target.adopt(container, milliseconds: milliseconds) { ended.append(group) }
+            } else {
+                setting.counters.discover(container)
+                targets[id] = ContainerTarget(
+                    container, context: context, intervalMilliseconds: setting.intervalMilliseconds)
+            }
+            targets[id]?.watch(loop: loop, hub: setting.hub, agentStartNanoseconds: startNanoseconds) { watch in
+                subscribe(watch)
+            }
+        }
+        for (id, target) in targets where snapshot.containers[id] == nil {
+            ended.append(target.samples.end(milliseconds: milliseconds))
+            targets[id] = nil
+            setting.counters.forget(container: id)
+            setting.hub.forget(id)
+        }
+        if !ended.isEmpty { setting.deliver(SampleBatch(groups: ended), false) }
+    }
+
+    private func subscribe(_ watch: ContainerWatch) {
+        guard let notify else { return }
+        for path in watch.notifyingPaths() {
+            if let number = notify.watch(path, [.modified]) { notified[number] = watch.container }
+        }
+    }
+
+    private func drainNotices(_ notify: Inotify) {
+        var changed: Set<String> = []
+        notify.drain { watch, events in
+            if events.contains(.overflow) { changed.formUnion(targets.keys) }
+            if let id = notified[watch] { changed.insert(id) }
+            if events.contains(.gone) { notified[watch] = nil }
+        }
+        for id in changed { targets[id]?.watch?.look() }
+    }
+
+    /// The kernel's log told of a kill.
+    private func take(_ record: KernelRecord) {
+        switch record {
+        case .oomKill(let kill):
+            guard let id = ContainerPath(kill.group)?.id else { return tellHostKill(kill) }
+            setting.hub.saw(.killRecord(kill), of: id, by: .kernelLog)
+            targets[id]?.watch?.isExpectingKill = true
+        case .killed(let pid, _, let kilobytes):
+            if let kilobytes { setting.hub.sawVictim(pid, anonymousKilobytes: kilobytes) }
+        case .taskKilled(let group, let limit):
+            guard let id = ContainerPath(group)?.id else { return }
+            let kill = KernelRecord.OOMKill(
+                constraint: "CONSTRAINT_MEMCG", limitedBy: limit, group: group, task: "", pid: 0)
+            setting.hub.saw(.killRecord(kill), of: id, by: .kernelLog)
+        }
+    }
+
+    private func tellHostKill(_ kill: KernelRecord.OOMKill) {
+        setting.tell([
+            HostEvent(
+                .oomKill, nanoseconds: setting.wallClock.nowNanoseconds,
+                source: IncidentCorrelator.Source.kernelLog.rawValue, subject: Labels(["node": setting.node]),
+                details: Labels([
+                    "victim": kill.task, "pid": String(kill.pid), "constraint": kill.constraint,
+                    "task_memcg": kill.group, "sources": "kmsg",
+                ]),
+                text: "process \(kill.task) (\(kill.pid)) outside of any container was OOM-killed")
+        ])
+    }
+
+    /// After a notice that memory ran out, the counters are read until the kill is counted.
+    private func reread(_ now: Int64) {
+        for target in targets.values {
+            guard let watch = target.watch, watch.isExpectingKill else { continue }
+            watch.isExpectingKill = false
+            rereads += Self.rereadMilliseconds.map { now + $0 * 1_000_000 }
+        }
+        guard let first = rereads.min(), first <= now else { return rereads.sort() }
+        rereads.removeAll { $0 <= now }
+        rereads.sort()
+        for target in targets.values { target.watch?.look() }
+    }
+
+    /// Counts, records and sends what is due.
+    private func tellDue() {
+        let incidents = setting.hub.takeDue(atNanoseconds: setting.monotonicClock.nowNanoseconds)
+        guard !incidents.isEmpty else { return }
+        let tick = Tick(nanoseconds: setting.wallClock.nowNanoseconds, number: ticks)
+        var events: [HostEvent] = []
+        var groups: [String: SampleGroup] = [:]
+        for incident in incidents {
+            let container = setting.registry.container(incident.container) ?? Container(id: incident.container)
+            setting.counters.add(
+                incident.kind == .oomKill ? .oomKill : .exit, to: container, count: incident.count)
+            events.append(incident.event(of: container, node: setting.node))
+        }
+        for incident in incidents {
+            groups[incident.container] = targets[incident.container]?.collectEvents(tick)
+        }
+        setting.tell(events)
+        lastMilliseconds = max(lastMilliseconds, tick.milliseconds)
+        if !groups.isEmpty { setting.deliver(SampleBatch(groups: groups.values.map { $0 }), true) }
+    }
+}

@@ -1,0 +1,59 @@
+internal import Telemetry
+
+/// Notices cgroups of containers as they come and go: by the kernel's notices where it gives them, and by looking every
+/// few seconds anyway. Belongs to the collection thread.
+final class GroupWatcher {
+    private let scanner: CgroupScanner
+    private let registry: ContainerRegistry
+    private let clock: any MonotonicClock
+    private let inotify: Inotify?
+    private var watched: [String: Int32] = [:]
+    private var needsScan = true
+    private var lastScan: Int64 = 0
+
+    /// Groups may be missed by the notices; a walk of the tree costs little.
+    private static let scanEveryNanoseconds: Int64 = 5_000_000_000
+    private static let watchesMaximum = 1_024
+
+    /// A watcher that tells `registry`.
+    init(host: HostRoot, layout: CgroupLayout, registry: ContainerRegistry, clock: any MonotonicClock) {
+        scanner = CgroupScanner(host: host, layout: layout)
+        self.registry = registry
+        self.clock = clock
+        inotify = host.isMachine ? Inotify() : nil
+    }
+
+    /// Becomes readable when a group came or went; -1 where there are no notices.
+    var descriptor: Int32 { inotify?.descriptor ?? -1 }
+
+    /// Takes in the kernel's notices.
+    func drain() {
+        inotify?.drain { _, _ in needsScan = true }
+    }
+
+    /// Walks the hierarchy if something changed or time has come.
+    func scanIfDue() {
+        let now = clock.nowNanoseconds
+        guard needsScan || now - lastScan >= Self.scanEveryNanoseconds else { return }
+        needsScan = false
+        lastScan = now
+        let finding = scanner.scan()
+        watch(finding.parents)
+        registry.setGroups(finding.groups, atNanoseconds: now)
+    }
+
+    private func watch(_ parents: [String]) {
+        guard let inotify else { return }
+        let current = Set(parents)
+        for (path, watch) in watched where !current.contains(path) {
+            inotify.remove(watch)
+            watched[path] = nil
+        }
+        for path in parents where watched[path] == nil && watched.count < Self.watchesMaximum {
+            guard let watch = inotify.watch(scanner.host.path(path), [.created, .deleted]) else { continue }
+            watched[path] = watch
+            // What was made between the walk and the watch is found by walking again.
+            needsScan = true
+        }
+    }
+}

@@ -1,0 +1,134 @@
+internal import Glibc
+internal import Telemetry
+
+/// Lets the kernel tell what happens to one running container: kills by its cgroup's counter, its end by an empty cgroup
+/// and by its main process' descriptor. Belongs to the collection thread.
+final class ContainerWatch {
+    /// What a watch belongs to; a restarted container gets a new one.
+    struct Life: Equatable {
+        var cgroup: String?
+        var processIdentifier: Int32
+        var startedNanoseconds: Int64
+    }
+
+    let container: String
+    let life: Life
+    private let context: CollectionContext
+    private let loop: ReadyLoop
+    private let hub: EventHub
+    private let counter: KernelFile?
+    private let members: KernelFile?
+    private var fields = KeyedFields(["oom_kill"])
+    private var population = KeyedFields(["populated"])
+    private var lastCount: UInt64
+    private var eventDescriptor: Int32 = -1
+    private var processDescriptor: Int32 = -1
+    private var wasPopulated = false
+
+    /// Watches `container`. Kills that its cgroup counted before the agent began (`isOld`) are past.
+    init(_ container: Container, isOld: Bool, context: CollectionContext, loop: ReadyLoop, hub: EventHub) {
+        self.container = container.id
+        life = Self.life(of: container)
+        self.context = context
+        self.loop = loop
+        self.hub = hub
+        let files = ContainerContext(container: container, collection: context)
+        counter = files.legacy(.memory, "memory.oom_control") ?? files.unified("memory.events")
+        members = files.unified("cgroup.events")
+        lastCount = 0
+        if isOld { lastCount = count() ?? 0 }
+        guard context.host.isMachine else { return }
+        watchKills(files)
+        watchProcess(container.processIdentifier)
+    }
+
+    deinit {
+        for descriptor in [eventDescriptor, processDescriptor] where descriptor >= 0 {
+            loop.remove(descriptor)
+            close(descriptor)
+        }
+    }
+
+    /// What a watch of `container` would belong to.
+    static func life(of container: Container) -> Life {
+        Life(
+            cgroup: container.cgroup, processIdentifier: container.processIdentifier,
+            startedNanoseconds: container.startedNanoseconds)
+    }
+
+    /// The host paths whose changes should lead to `look` (v2 files that notify).
+    func notifyingPaths() -> [String] {
+        guard let group = life.cgroup, let unified = context.layout.unified else { return [] }
+        return ["memory.events", "cgroup.events"].compactMap { unified.path(group, $0) }.map { context.host.path($0) }
+    }
+
+    /// Reads the counters and reports what changed.
+    func look() {
+        if let now = count(), now > lastCount {
+            let rise = now - lastCount
+            lastCount = now
+            hub.saw(.killCount(rise), of: container, by: .cgroup)
+        }
+        guard let members, context.read(members, { population.parse($0) }) != nil, population.has(0) else { return }
+        let isPopulated = population.values[0] > 0
+        if wasPopulated, !isPopulated { hub.saw(.exit(code: nil), of: container, by: .cgroup) }
+        wasPopulated = isPopulated
+    }
+
+    private func count() -> UInt64? {
+        guard let counter, context.read(counter, { fields.parse($0) }) != nil, fields.has(0) else { return nil }
+        return fields.values[0]
+    }
+
+    /// v1: an eventfd that the kernel signals when the group runs out of memory
+    /// (Documentation/admin-guide/cgroup-v1/memory.rst, "OOM Control").
+    private func watchKills(_ files: ContainerContext) {
+        guard let group = files.group, let hierarchy = context.layout.legacy(.memory),
+            let control = hierarchy.path(group, "memory.oom_control"),
+            let registration = hierarchy.path(group, "cgroup.event_control")
+        else { return }
+        let controlDescriptor = open(context.host.path(control), O_RDONLY | O_CLOEXEC)
+        guard controlDescriptor >= 0 else { return }
+        defer { close(controlDescriptor) }
+        let event = LinuxCalls.eventDescriptor()
+        guard event >= 0 else { return }
+        let file = open(context.host.path(registration), O_WRONLY | O_CLOEXEC)
+        let line = Array("\(event) \(controlDescriptor)".utf8)
+        let isRegistered = file >= 0 && write(file, line, line.count) == line.count
+        if file >= 0 { close(file) }
+        guard isRegistered else {
+            close(event)
+            context.notices.say(
+                .warning, about: "cgroup.event_control",
+                """
+                OOM notifications cannot be registered in \(registration) (root is needed): OOM kills are still \
+                noticed by the counters every second and by the kernel's log
+                """)
+            return
+        }
+        eventDescriptor = event
+        loop.add(event) { [weak self] in
+            var value: UInt64 = 0
+            _ = read(event, &value, 8)
+            self?.look()
+            self?.isExpectingKill = true
+        }
+    }
+
+    /// Set when the kernel said that memory ran out; the kill itself is counted a moment later.
+    var isExpectingKill = false
+
+    private func watchProcess(_ pid: Int32) {
+        guard pid > 0 else { return }
+        let descriptor = LinuxCalls.openProcess(pid)
+        guard descriptor >= 0 else { return }
+        processDescriptor = descriptor
+        loop.add(descriptor) { [weak self] in
+            guard let self else { return }
+            // Readable for ever from now on: once is enough.
+            loop.remove(descriptor)
+            hub.saw(.exit(code: nil), of: container, by: .process)
+            look()
+        }
+    }
+}

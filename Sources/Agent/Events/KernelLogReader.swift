@@ -1,0 +1,58 @@
+internal import Glibc
+internal import Telemetry
+
+/// Follows the kernel's log (/dev/kmsg) from now on and reports OOM kills. Belongs to the collection thread.
+final class KernelLogReader {
+    let descriptor: Int32
+    private let notices: Notices
+    private var record = [UInt8](repeating: 0, count: 8192)
+    /// Records that were overwritten before they were read.
+    private(set) var lostRecords: UInt64 = 0
+
+    /// Opens the log at its end; nil, and said so, where that is not allowed.
+    init?(host: HostRoot, notices: Notices) {
+        self.notices = notices
+        guard host.isMachine else { return nil }
+        descriptor = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
+            let reason = String(cString: strerror(errno))
+            if descriptor >= 0 { close(descriptor) }
+            notices.say(
+                .warning, about: "/dev/kmsg",
+                """
+                /dev/kmsg cannot be read (\(reason)): OOM kills are noticed by cgroup counters and the engine only; \
+                run as root or with CAP_SYSLOG for the kernel's own record
+                """)
+            return nil
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Reads all waiting records and hands over those about OOM kills.
+    func drain(_ body: (KernelRecord) -> Void) {
+        while true {
+            let count = record.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                // One record per call; most of what a kernel says is of no interest, so text is made only of the rest.
+                guard Self.isInteresting(record[..<count]) else { continue }
+                let text = String(decoding: record[..<count], as: UTF8.self)
+                if let known = KernelRecord(text[...]) { body(known) }
+            } else if count < 0, errno == EPIPE {
+                lostRecords += 1
+            } else if count < 0, errno == EINTR {
+                continue
+            } else {
+                return
+            }
+        }
+    }
+
+    private static func isInteresting(_ record: ArraySlice<UInt8>) -> Bool {
+        guard let semicolon = record.firstIndex(of: UInt8(ascii: ";")) else { return false }
+        let text = record[(semicolon + 1)...]
+        return text.starts(with: "oom-kill:".utf8) || text.starts(with: "Memory cgroup out".utf8)
+            || text.starts(with: "Out of memory".utf8) || text.starts(with: "Task in ".utf8)
+            || text.starts(with: "Killed process".utf8)
+    }
+}

@@ -1,0 +1,253 @@
+internal import Disk
+internal import Glibc
+internal import Synchronization
+internal import Telemetry
+
+/// Watches one host: its own metrics, its containers' metrics, logs and events; carries them to the server, and does what
+/// both the server asks and the host's owner allows. Listens on nothing.
+///
+/// Threads: collection (one readiness loop), tail, spool, and one for small files; everything that waits for a network
+/// is asynchronous.
+package final class NodeAgent: Sendable {
+    private let options: AgentOptions
+    private let ports: AgentPorts
+    private let notices: Notices
+    private let registry = ContainerRegistry()
+    private let counters = EventCounters()
+    private let isStopped = Atomic<Bool>(false)
+
+    /// An agent that says what people should know through `notify`.
+    package init(
+        _ options: AgentOptions, ports: AgentPorts, notify: @escaping @Sendable (AgentNotice) -> Void
+    ) {
+        self.options = options
+        self.ports = ports
+        notices = Notices(notify)
+    }
+
+    /// How many containers run on this host, as far as is known now.
+    package var runningContainers: Int { registry.snapshot.containers.values.count { $0.isRunning } }
+
+    /// Runs until its task is cancelled. Throws when it cannot begin: no identity, or another agent has the data folder.
+    package func run() async throws {
+        AgentLimits.raiseDescriptors()
+        let host = HostRoot(options.hostRoot)
+        let folder = options.dataFolder
+        let disk = DiskWork()
+        guard let diskThread = AgentThread(name: "agent-files", { disk.run() }) else { throw AgentLimits.noThread }
+        let ports = ports
+        let opened = await disk.perform {
+            Result {
+                let identity = try AgentIdentity.load(folder: folder, in: ports.storage)
+                return (identity, try FileLock("\(folder)/agent.lock", in: ports.storage))
+            }
+        }
+        do {
+            let (agent, lock) = try opened.get()
+            try await run(
+                AgentSession(agent: agent, node: options.node ?? AgentIdentity.nodeName(of: host), host: host), disk)
+            _ = lock
+        } catch {
+            disk.close()
+            await diskThread.ended()
+            throw error
+        }
+        disk.close()
+        await diskThread.ended()
+    }
+
+    private func run(_ session: AgentSession, _ disk: DiskWork) async throws {
+        let spool = Spool(
+            Spool.Setting(
+                folder: "\(options.dataFolder)/spool", storage: ports.storage,
+                policy: SpoolPolicy(bytesMaximum: options.spoolBytesMaximum), wallClock: ports.wallClock,
+                notices: notices))
+        let link = ServerLink(
+            http: ports.http, endpoint: options.server, fields: options.serverFields, tlsProfile: options.tlsProfile,
+            agent: session.agent, node: session.node, version: options.version, wallClock: ports.wallClock)
+        let tail = TailThread()
+        spool.whenSettled { tail.settled($0) }
+        let loopWaker = Waker()
+        let hub = EventHub(
+            wallClock: ports.wallClock, monotonicClock: ports.monotonicClock, wake: { loopWaker.wake() },
+            lastWords: { $1 ? tail.containerEnded($0) : tail.hurry($0) })
+        observeRegistry(session, spool, tail, loopWaker)
+        let threads = try await startThreads(session, spool, tail, hub, loopWaker)
+        await communicate(session, spool, link, hub, disk)
+        isStopped.store(true, ordering: .sequentiallyConsistent)
+        loopWaker.wake()
+        tail.stop()
+        await threads.collection.ended()
+        await threads.tail.ended()
+        spool.close()
+        await threads.spool.ended()
+    }
+
+    private struct Threads {
+        var spool: AgentThread
+        var collection: AgentThread
+        var tail: AgentThread
+    }
+
+    private func startThreads(
+        _ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ hub: EventHub, _ loopWaker: Waker
+    ) async throws -> Threads {
+        let notices = notices
+        let opening = Mutex<CheckedContinuation<Void, any Error>?>(nil)
+        let started = Mutex<AgentThread?>(nil)
+        try await withCheckedThrowingContinuation { continuation in
+            opening.withLock { $0 = continuation }
+            let thread = AgentThread(name: "agent-spool") {
+                let worker = Result { try SpoolWorker(spool) }
+                opening.withLock { $0 }?.resume(with: worker.map { _ in })
+                if case .success(let worker) = worker { worker.run() }
+            }
+            started.withLock { $0 = thread }
+            if thread == nil { continuation.resume(throwing: AgentLimits.noThread) }
+        }
+        let collectionSetting = collectionSetting(session, spool, tail, hub, loopWaker)
+        let collection = AgentThread(name: "agent-collect") { [isStopped = IsStopped(self)] in
+            guard let loop = CollectionLoop(collectionSetting) else {
+                notices.say(.error, about: "epoll", "the kernel gives no readiness queue: no metrics and no events")
+                return
+            }
+            loop.run { isStopped.value }
+        }
+        let tailSetting = tailSetting(session, spool)
+        let ports = ports
+        let files = engineFiles(session)
+        let tailThread = AgentThread(name: "agent-tail") {
+            tail.run(
+                tailSetting, monotonicClock: ports.monotonicClock, wallClock: ports.wallClock,
+                everyFewSeconds: files)
+        }
+        guard let spoolThread = started.withLock({ $0 }), let collection, let tailThread else {
+            spool.close()
+            throw AgentLimits.noThread
+        }
+        return Threads(spool: spoolThread, collection: collection, tail: tailThread)
+    }
+
+    /// Everything that waits for a network, until the task is cancelled.
+    private func communicate(
+        _ session: AgentSession, _ spool: Spool, _ link: ServerLink, _ hub: EventHub, _ disk: DiskWork
+    ) async {
+        let engine = DockerEngine(socket: session.engineSocket(options), http: ports.http)
+        let watch = EngineWatch(
+            engine: engine, registry: registry, clock: ports.monotonicClock, notices: notices,
+            onEvent: { hub.saw($0) })
+        let runner = CommandRunner(
+            CommandRunner.Setting(
+                link: link, engine: engine, registry: registry, policy: ActionPolicyFile(path: options.actionsFile),
+                storage: ports.storage, ledgerPath: "\(options.dataFolder)/commands", wallClock: ports.wallClock,
+                notices: notices, disk: disk, tell: { spool.submit($0) }))
+        let forwarder = Forwarder(spool: spool, link: link, notices: notices)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await watch.run() }
+            group.addTask { await forwarder.run() }
+            group.addTask { await runner.run() }
+        }
+    }
+}
+
+extension NodeAgent {
+    private func collectionSetting(
+        _ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ hub: EventHub, _ waker: Waker
+    ) -> CollectionLoop.Setting {
+        CollectionLoop.Setting(
+            host: session.host, node: session.node, intervalMilliseconds: options.intervalMilliseconds,
+            registry: registry, counters: counters, hub: hub, waker: waker, notices: notices,
+            wallClock: ports.wallClock, monotonicClock: ports.monotonicClock,
+            statistics: {
+                let usage = AgentLimits.usage()
+                return AgentStatistics(
+                    spool: spool.statistics, tail: tail.statistics, cpuSeconds: usage.cpuSeconds,
+                    residentBytes: usage.residentBytes)
+            },
+            deliver: { spool.submit($0, isUrgent: $1) }, tell: { spool.submit($0) })
+    }
+
+    private func tailSetting(_ session: AgentSession, _ spool: Spool) -> LogTailer.Setting {
+        LogTailer.Setting(
+            registry: registry, host: session.host, node: session.node, agent: session.agent, sink: spool,
+            storage: ports.storage, positionsPath: "\(options.dataFolder)/positions", notices: notices,
+            firstStartBytes: options.firstStartLogBytes)
+    }
+
+    /// Reads the engine's own files while the engine does not answer.
+    private func engineFiles(_ session: AgentSession) -> @Sendable (Int64) -> Void {
+        let files = DockerFiles(host: session.host, notices: notices)
+        let (registry, folder) = (registry, options.engineDataFolder)
+        return { now in
+            registry.refresh(atNanoseconds: now)
+            guard !registry.isEngineAnswering(atNanoseconds: now), let found = files.containers(in: folder) else {
+                return
+            }
+            registry.setFiles(found, atNanoseconds: now)
+        }
+    }
+
+    /// Tells of containers that came, started again and went, and lets the threads look.
+    private func observeRegistry(_ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ waker: Waker) {
+        let (counters, clock, node) = (counters, ports.wallClock, session.node)
+        registry.onChange { difference in
+            var events: [HostEvent] = []
+            for container in difference.appeared {
+                events.append(container.event(.discovered, clock.nowNanoseconds, node, "is known to the agent"))
+            }
+            for (before, after) in difference.changed where Self.isRestart(before, after) {
+                counters.add(.start, to: after)
+                let details = [
+                    "previous_started_at": Timestamps.rfc3339(nanoseconds: before.startedNanoseconds),
+                    "started_at": Timestamps.rfc3339(nanoseconds: after.startedNanoseconds),
+                ]
+                var event = after.event(.restart, clock.nowNanoseconds, node, "was started again")
+                event.details = Labels(details)
+                events.append(event)
+            }
+            for container in difference.vanished {
+                events.append(container.event(.vanished, clock.nowNanoseconds, node, "was removed"))
+            }
+            spool.submit(events)
+            waker.wake()
+            tail.waker.wake()
+        }
+    }
+
+    private static func isRestart(_ before: Container, _ after: Container) -> Bool {
+        before.startedNanoseconds > 0 && after.startedNanoseconds > before.startedNanoseconds
+    }
+
+    /// Lets a thread ask whether the agent is to stop without keeping more than that.
+    private struct IsStopped: Sendable {
+        private let agent: NodeAgent
+
+        init(_ agent: NodeAgent) {
+            self.agent = agent
+        }
+
+        var value: Bool { agent.isStopped.load(ordering: .sequentiallyConsistent) }
+    }
+}
+
+/// Who and where one run of an agent is.
+struct AgentSession: Sendable {
+    var agent: String
+    var node: String
+    var host: HostRoot
+
+    /// The engine's socket: as it was said, or as the environment says.
+    func engineSocket(_ options: AgentOptions) -> String {
+        if let socket = options.engineSocket { return socket }
+        let named = getenv("DOCKER_HOST").map { ["DOCKER_HOST": String(cString: $0)] }
+        return AgentOptions.engineSocket(environment: named ?? [:])
+    }
+}
+
+extension Container {
+    /// An event about the container that needs no more words than `what`.
+    fileprivate func event(_ kind: HostEvent.Kind, _ now: Int64, _ node: String, _ what: String) -> HostEvent {
+        HostEvent(
+            kind, nanoseconds: now, source: "agent", subject: identity(node: node), text: "container \(name) \(what)")
+    }
+}
