@@ -18,7 +18,7 @@ final class ContainerThrottlingCollector: Collector {
     private let context: CollectionContext
     private let stat: KernelFile
     private let limits: Limits
-    private let secondsPerUnit: Double
+    private let unitsPerSecond: Double
     private var fields: KeyedFields
     private var quota: Double?
     private var period: Double?
@@ -32,12 +32,12 @@ final class ContainerThrottlingCollector: Collector {
                 quota: quota, period: context.legacy(.cpu, "cpu.cfs_period_us"),
                 shares: context.legacy(.cpu, "cpu.shares"))
             fields = KeyedFields(["nr_periods", "nr_throttled", "throttled_time"])
-            secondsPerUnit = 1e-9
+            unitsPerSecond = 1e9
         } else if let stat = context.unified("cpu.stat"), let maximum = context.unified("cpu.max") {
             self.stat = stat
             limits = .unified(maximum: maximum, weight: context.unified("cpu.weight"))
             fields = KeyedFields(["nr_periods", "nr_throttled", "throttled_usec"])
-            secondsPerUnit = 1e-6
+            unitsPerSecond = 1e6
         } else {
             return nil
         }
@@ -57,24 +57,26 @@ final class ContainerThrottlingCollector: Collector {
         guard context.read(stat, { fields.parse($0) }) != nil else { return }
         samples.set(slots[0], fields.values[0])
         samples.set(slots[1], fields.values[1])
-        samples.set(slots[2], Double(fields.values[2]) * secondsPerUnit)
+        samples.set(slots[2], Double(fields.values[2]) / unitsPerSecond)
     }
+
+    private func number(_ file: KernelFile) -> Double? { context.number(file).map { Double($0) } }
 
     private func readLimits() {
         switch limits {
         case .legacy(let quotaFile, let periodFile, let sharesFile):
             // No limit is written -1, which is no unsigned number.
-            quota = context.number(quotaFile).map(Double.init)
-            period = periodFile.flatMap { context.number($0) }.map(Double.init)
-            shares = sharesFile.flatMap { context.number($0) }.map(Double.init)
+            quota = number(quotaFile)
+            period = periodFile.flatMap { number($0) }
+            shares = sharesFile.flatMap { number($0) }
         case .unified(let maximum, let weightFile):
             let both: (UInt64?, UInt64?)? = context.read(maximum) { bytes in
                 var scanner = FieldScanner(bytes)
                 let first = scanner.unsigned()
                 return (first, scanner.unsigned())
             }
-            quota = both?.0.map(Double.init)
-            period = both?.1.map(Double.init)
+            quota = both?.0.map { Double($0) }
+            period = both?.1.map { Double($0) }
             // The inverse of the runtimes' conversion of shares to weights, as cAdvisor computes it.
             let weight = weightFile.flatMap { context.number($0) }
             shares = weight.map { Double(2 + (($0 &- min($0, 1)) * 262_142) / 9_999) }

@@ -1,18 +1,18 @@
 /// The host's block devices: /proc/diskstats under node_exporter's names.
 final class HostDiskCollector: Collector {
-    /// Columns of diskstats behind the name, with what one unit is in the metric's unit.
-    private static let columns: [(column: Int, scale: Double, metric: Metric)] = [
+    /// Columns of diskstats behind the name, with how many of its units make one of the metric's.
+    private static let columns: [(column: Int, unitsPerOne: Double, metric: Metric)] = [
         (0, 1, .counter("node_disk_reads_completed_total", "The total number of reads completed successfully.")),
         (1, 1, .counter("node_disk_reads_merged_total", "The total number of reads merged.")),
-        (2, 512, .counter("node_disk_read_bytes_total", "The total number of bytes read successfully.")),
-        (3, 1e-3, .counter("node_disk_read_time_seconds_total", "The total number of seconds spent by all reads.")),
+        (2, 1.0 / 512, .counter("node_disk_read_bytes_total", "The total number of bytes read successfully.")),
+        (3, 1e3, .counter("node_disk_read_time_seconds_total", "The total number of seconds spent by all reads.")),
         (4, 1, .counter("node_disk_writes_completed_total", "The total number of writes completed successfully.")),
         (5, 1, .counter("node_disk_writes_merged_total", "The number of writes merged.")),
-        (6, 512, .counter("node_disk_written_bytes_total", "The total number of bytes written successfully.")),
-        (7, 1e-3, .counter("node_disk_write_time_seconds_total", "The total number of seconds spent by all writes.")),
+        (6, 1.0 / 512, .counter("node_disk_written_bytes_total", "The total number of bytes written successfully.")),
+        (7, 1e3, .counter("node_disk_write_time_seconds_total", "The total number of seconds spent by all writes.")),
         (8, 1, .gauge("node_disk_io_now", "The number of I/Os currently in progress.")),
-        (9, 1e-3, .counter("node_disk_io_time_seconds_total", "Total seconds spent doing I/Os.")),
-        (10, 1e-3, .counter("node_disk_io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os.")),
+        (9, 1e3, .counter("node_disk_io_time_seconds_total", "Total seconds spent doing I/Os.")),
+        (10, 1e3, .counter("node_disk_io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os.")),
     ]
 
     private let context: CollectionContext
@@ -34,7 +34,7 @@ final class HostDiskCollector: Collector {
                 else { continue }
                 for (slot, column) in zip(slots, Self.columns) {
                     guard let value = scanner.unsigned() else { break }
-                    samples.set(slot, Double(value) * column.scale)
+                    samples.set(slot, Double(value) / column.unitsPerOne)
                 }
             } while scanner.nextLine()
             return true
