@@ -1,55 +1,46 @@
-internal import Foundation
+internal import Disk
 
-/// The golden lines of a page in docs/formats: `golden: <what> -> <hexadecimal digits>`. A test encodes what the page names
-/// and compares, so that neither the page nor the code can change alone.
-package struct GoldenPage: Sendable {
-    /// Why a page could not be used.
-    package struct Missing: Error, CustomStringConvertible {
+/// A page of docs/formats with its lines `golden: <what> -> <hex>`, which the code must write and read back.
+package struct GoldenPage {
+    private let lines: [String: [UInt8]]
+    private let path: String
+
+    /// Why a page does not serve.
+    package struct Fault: Error, CustomStringConvertible {
         package let description: String
     }
 
-    /// The page's golden bytes by what they are.
-    package let bytes: [String: [UInt8]]
-
-    /// Reads docs/formats/`name`.md of this work tree.
-    package init(_ name: String) throws {
-        let root = URL(fileURLWithPath: #filePath)
-            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let page = root.appendingPathComponent("docs/formats/\(name).md")
-        try self.init(text: String(contentsOf: page, encoding: .utf8))
+    /// Reads docs/formats/`name`, found from this file's place in the repository.
+    package init(_ name: String, file: String = #filePath) throws {
+        let root = StoragePath.parent(of: StoragePath.parent(of: StoragePath.parent(of: file)))
+        path = StoragePath.join(root, "docs/formats/\(name)")
+        guard let bytes = try AtomicFile.read(path, in: SystemStorage(), maximumBytes: 1 << 20) else {
+            throw Fault(description: "there is no \(path)")
+        }
+        var lines: [String: [UInt8]] = [:]
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("golden: ") {
+            let parts = line.dropFirst("golden: ".count).split(separator: " -> ", maxSplits: 1)
+            guard parts.count == 2, let bytes = Self.bytes(hexadecimal: parts[1]) else {
+                throw Fault(description: "\(path): no golden line: \(line)")
+            }
+            lines[String(parts[0])] = bytes
+        }
+        self.lines = lines
     }
 
-    /// Reads the lines of `text`; throws where a line that begins with "golden:" has another shape.
-    package init(text: String) throws {
-        var bytes: [String: [UInt8]] = [:]
-        for line in text.split(separator: "\n") {
-            let trimmed = line.trimmingCharacters(in: .whitespaces)
-            guard trimmed.hasPrefix("golden:") else { continue }
-            guard let arrow = trimmed.range(of: " -> ", options: .backwards),
-                let value = GoldenPage.bytes(trimmed[arrow.upperBound...])
-            else { throw Missing(description: "not a golden line: \(trimmed)") }
-            let what = trimmed[..<arrow.lowerBound].dropFirst("golden:".count).trimmingCharacters(in: .whitespaces)
-            bytes[what] = value
-        }
-        self.bytes = bytes
-    }
+    /// What the lines are about, in no order.
+    package var names: [String] { Array(lines.keys) }
 
-    /// The bytes of one line; throws when the page has no such line.
-    package func callAsFunction(_ what: String) throws -> [UInt8] {
-        guard let found = bytes[what] else {
-            throw Missing(description: "the page has no golden line for “\(what)”, only \(bytes.keys.sorted())")
-        }
-        return found
-    }
-
-    private static func bytes(_ digits: Substring) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var rest = digits.filter { $0 != " " && $0 != "`" }[...]
-        while !rest.isEmpty {
-            guard rest.count >= 2, let byte = UInt8(rest.prefix(2), radix: 16) else { return nil }
-            bytes.append(byte)
-            rest = rest.dropFirst(2)
-        }
+    /// The bytes of the line about `name`.
+    package func bytes(of name: String) throws -> [UInt8] {
+        guard let bytes = lines[name] else { throw Fault(description: "\(path) has no golden line about \(name)") }
         return bytes
+    }
+
+    /// Bytes from digits, spaces left out; nil when they are not pairs of digits.
+    package static func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
+        let digits = text.filter { $0 != " " }.compactMap(\.hexDigitValue)
+        guard digits.count == text.count(where: { $0 != " " }), digits.count.isMultiple(of: 2) else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
     }
 }

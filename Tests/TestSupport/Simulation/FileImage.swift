@@ -82,11 +82,14 @@ struct FileImage {
         switch change {
         case .resize(let size):
             if size < image.count { image.removeLast(image.count - size) }
-            if size > image.count { image.append(contentsOf: repeatElement(0, count: size - image.count)) }
+            if size > image.count { image += [UInt8](repeating: 0, count: size - image.count) }
         case .write(let offset, let bytes):
             guard !bytes.isEmpty else { return }
             if image.count < offset + bytes.count { apply(.resize(offset + bytes.count), to: &image) }
-            image.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+            // Whole-array calls and not loops: tests run without optimisation.
+            image.withUnsafeMutableBytes { raw in
+                UnsafeMutableRawBufferPointer(rebasing: raw[offset...]).copyBytes(from: bytes)
+            }
         }
     }
 }
