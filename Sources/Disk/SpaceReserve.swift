@@ -28,7 +28,8 @@ package final class SpaceReserve: Sendable {
         }
     }
 
-    /// Sets the space aside again once there is room for twice as much, so that the reserve itself never fills the disk.
+    /// Sets the space aside again once there is room for twice as much, so that the reserve itself never fills the
+    /// disk.
     package func refill() {
         held.withLock { held in
             guard !held else { return }

@@ -12,16 +12,19 @@ internal import Testing
         return 0..<(variable("VEDETTE_SEEDS") ?? 4000)
     }()
 
-    @Test func acknowledgedRecordsSurviveEveryCrash() throws {
-        var coverage = LogCoverage()
-        for seed in Self.seeds {
-            do {
-                coverage.add(try LogSimulation.run(seed: seed))
-            } catch {
-                let command = "VEDETTE_SEED=\(seed) swift test --filter LogCrashTests"
-                Issue.record("\(error)\nrepeat it with: \(command)")
-                return
+    @Test func acknowledgedRecordsSurviveEveryCrash() async throws {
+        let shards = 4
+        let coverage = try await withThrowingTaskGroup(of: LogCoverage.self) { group in
+            for shard in 0..<shards {
+                group.addTask {
+                    var coverage = LogCoverage()
+                    for seed in Self.seeds where Int(seed % UInt64(shards)) == shard {
+                        coverage.add(try Self.run(seed))
+                    }
+                    return coverage
+                }
             }
+            return try await group.reduce(into: LogCoverage()) { $0.add($1) }
         }
         guard Self.seeds.count >= 4000 else { return }
         #expect(coverage.missing.isEmpty, "never met in \(Self.seeds.count) seeds: \(coverage.missing)")
@@ -33,6 +36,14 @@ internal import Testing
             (try? LogSimulation.run(seed: UInt64(seed), honesty: honesty)) == nil
         }
         #expect(caught > 50, "only \(caught) of 200 seeds noticed")
+    }
+
+    private static func run(_ seed: UInt64) throws -> LogCoverage {
+        do {
+            return try LogSimulation.run(seed: seed)
+        } catch {
+            throw Broken("\(error)\nrepeat it with: VEDETTE_SEED=\(seed) swift test --filter LogCrashTests")
+        }
     }
 
     private static func variable(_ name: String) -> UInt64? {

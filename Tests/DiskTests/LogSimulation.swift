@@ -2,8 +2,8 @@ internal import Disk
 internal import Synchronization
 internal import TestSupport
 
-/// Some lives of one log on a simulated disk: each appends, syncs, rotates and cuts until something goes wrong; the next
-/// one opens what is left and compares it with the model. The same seed does the same thing on any machine.
+/// Some lives of one log on a simulated disk: each appends, syncs, rotates and cuts until something goes wrong; the
+/// next one opens what is left and compares it with the model. The same seed does the same thing on any machine.
 struct LogSimulation {
     /// How the log is used; only the first may pass.
     enum Honesty: Sendable {

@@ -8,7 +8,8 @@ package final class TemporaryFolder: Sendable {
 
     /// A new, empty folder below the system's folder for such things.
     package init() throws {
-        var template = Array("/tmp/vedette-test-XXXXXX".utf8CString)
+        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(parent)/vedette-test-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else {
             throw StorageError(.other, operation: "mkdtemp", path: "/tmp", code: errno)
         }

@@ -1,10 +1,10 @@
 internal import Synchronization
 
-/// A `SegmentedLog` with the one thread that writes it: many senders share one fdatasync, and each hears that its record
-/// is kept only after that sync.
+/// A `SegmentedLog` with the one thread that writes it: many senders share one fdatasync, and each hears that its
+/// record is kept only after that sync.
 ///
-/// While one sync runs, what arrives gathers for the next, so that batches grow with the load by themselves. Answers come
-/// in log order, on the writer thread. With `Driving.manual` there is no thread and a test calls `runOnce`.
+/// While one sync runs, what arrives gathers for the next, so that batches grow with the load by themselves. Answers
+/// come in log order, on the writer thread. With `Driving.manual` there is no thread and a test calls `runOnce`.
 package final class GroupCommitLog: Sendable {
     /// What it is tuned by.
     package struct Options: Sendable {
@@ -79,17 +79,18 @@ package final class GroupCommitLog: Sendable {
     /// The bytes that wait to be written.
     package var queuedBytes: Int { queue.bytes }
 
-    /// Adds a record. `completion` is called exactly once, on the writer thread and in log order: after the sync with the
-    /// record's position, or with the reason why it is not kept. It must be quick and must not wait for this log. When
-    /// `submit` itself throws, `completion` is not called.
+    /// Adds a record. `completion` is called exactly once, on the writer thread and in log order: after the sync with
+    /// the record's position, or with the reason why it is not kept. It must be quick and must not wait for this log.
+    /// When `submit` itself throws, `completion` is not called.
     package func submit(
         kind: UInt8, payload: [UInt8], completion: @escaping @Sendable (Result<LogPosition, LogAppendError>) -> Void
     ) throws(LogAppendError) {
         try submit(kind: kind, bytes: payload.count, encoding: { payload }, completion: completion)
     }
 
-    /// Adds a record whose bytes are made only when it is written: on the writer thread, in log order, after the preamble
-    /// of the segment it goes to. For records that build on the ones before them. `bytes` is what they come to, about.
+    /// Adds a record whose bytes are made only when it is written: on the writer thread, in log order, after the
+    /// preamble of the segment it goes to. For records that build on the ones before them. `bytes` is what they come
+    /// to, about.
     package func submit(
         kind: UInt8, bytes: Int, encoding payload: @escaping @Sendable () -> [UInt8],
         completion: @escaping @Sendable (Result<LogPosition, LogAppendError>) -> Void
@@ -124,7 +125,8 @@ package final class GroupCommitLog: Sendable {
         }
     }
 
-    /// Like `perform`, for a thread of one's own: blocks it. Never call it on the writer thread or in the cooperative pool.
+    /// Like `perform`, for a thread of one's own: blocks it. Never call it on the writer thread or in the cooperative
+    /// pool.
     package func performBlocking<Value: Sendable>(
         _ body: @escaping @Sendable (SegmentedLog) throws -> Value
     ) throws -> Value {

@@ -12,7 +12,8 @@ package enum LogAppendError: Error, Sendable, Equatable, CustomStringConvertible
     package var description: String {
         switch self {
         case .overloaded(let queued, let maximum):
-            "\(queued) bytes already wait to be written, at most \(maximum) may: nothing of this was kept, send it again later"
+            "\(queued) bytes already wait to be written, at most \(maximum) may: nothing of this was kept, "
+                + "send it again later"
         case .tooLarge(let bytes):
             "a record of \(bytes) bytes is over \(LogRecord.payloadBytesMaximum): nothing of it was kept, split it"
         case .closed: "the log is closed: nothing of this was kept"

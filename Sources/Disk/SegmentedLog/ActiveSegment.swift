@@ -50,8 +50,8 @@ struct ActiveSegment {
     /// Whether all of it is durable.
     var isSynced: Bool { end == synced && !cutIsUnsynced }
 
-    /// Writes `count` whole frames behind the last one, preallocating in steps of `growthBytes`. When that fails (a full disk)
-    /// nothing of them stays.
+    /// Writes `count` whole frames behind the last one, preallocating in steps of `growthBytes`. When that fails (a
+    /// full disk) nothing of them stays.
     mutating func append(
         _ frames: UnsafeRawBufferPointer, count: Int, growthBytes: UInt64
     ) throws(StorageError) {
@@ -71,8 +71,8 @@ struct ActiveSegment {
         fileBytes = max(fileBytes, newEnd.offset)
     }
 
-    /// Makes everything written durable. When that fails, everything that was not synced is given up and the segment must
-    /// not be written to any more: see `syncFailure`.
+    /// Makes everything written durable. When that fails, everything that was not synced is given up and the segment
+    /// must not be written to any more: see `syncFailure`.
     mutating func sync() throws(StorageError) {
         if !isSynced { try syncAll() }
     }

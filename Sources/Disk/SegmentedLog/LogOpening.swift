@@ -1,4 +1,5 @@
-/// Opening a log: looks at every segment's header and at every frame of the last segment, and repairs what a crash left.
+/// Opening a log: looks at every segment's header and at every frame of the last segment, and repairs what a crash
+/// left.
 struct LogOpening {
     let folder: String
     let storage: any FileStorage
@@ -11,6 +12,7 @@ struct LogOpening {
     private(set) var end = LogPosition.first
     /// Behind the last frame that a segment which was set aside can have held.
     private(set) var quarantinedEnd = LogPosition.first
+    private var quarantinedFirst = LogPosition.first
     /// Set when what was found could not be made durable: the log can be read only.
     private(set) var syncFailure: StorageError?
 
@@ -40,6 +42,8 @@ struct LogOpening {
         }
         for (entry, isUnfinished) in damaged { try setAside(entry, isUnfinished: isUnfinished) }
         recovery.segments = segments.count
+        // A later segment says better where the ones before it ended.
+        if let last = segments.last, last.header.first > quarantinedFirst { quarantinedEnd = .first }
         if let last = segments.last { try recover(last) }
         do {
             try storage.syncFolder(folder)
@@ -72,11 +76,11 @@ struct LogOpening {
 
     /// Whether a crash came before the segment's header was durable: then no frame was ever written to it.
     private func isUnfinished(_ entry: FolderEntry) throws(StorageError) -> Bool {
+        guard entry.bytes > UInt64(SegmentHeader.byteCount) else { return true }
         let file = try storage.open(StoragePath.join(folder, entry.name), .read)
         let header = SegmentHeader(salt: 0, first: .first)
-        guard entry.bytes > UInt64(SegmentHeader.byteCount) else { return true }
         var scanner = SegmentScanner(file, header: header, end: entry.bytes, window: window)
-        return try scanner.tornBytes() == 0
+        return try scanner.tornBytes() == 0 && scanner.unreadableBytes == 0
     }
 
     private mutating func setAside(_ entry: FolderEntry, isUnfinished: Bool) throws(StorageError) {
@@ -89,6 +93,7 @@ struct LogOpening {
     }
 
     private mutating func noteQuarantined(_ first: LogPosition, _ bytes: UInt64) {
+        quarantinedFirst = max(quarantinedFirst, first)
         quarantinedEnd = max(quarantinedEnd, first.advanced(by: bytes / UInt64(FrameHeader.byteCount)))
     }
 
@@ -111,9 +116,15 @@ struct LogOpening {
             }
         }
         end = scanner.expected
-        recovery.tornBytes = try scanner.tornBytes()
-        recovery.unreadableBytes = scanner.unreadableBytes
         count(missing)
+        let tornBytes = try scanner.tornBytes()
+        recovery.unreadableBytes = scanner.unreadableBytes
+        if recovery.unreadableBytes > 0 {
+            // What the device does not give back now it may give back elsewhere: nothing is cut, nothing written over.
+            noteQuarantined(end, size - scanner.offset)
+            return
+        }
+        recovery.tornBytes = tornBytes
         var active = try ActiveSegment(
             continuing: file, header: segment.header, end: .init(offset: scanner.offset, position: end))
         do {

@@ -6,8 +6,8 @@ package struct LogDamage: Sendable, Equatable, CustomStringConvertible {
     package var framesLost: UInt64
 
     package var description: String {
-        "segment \(path) is damaged from byte \(bytes.lowerBound) to \(bytes.upperBound): \(framesLost) frames are lost; "
-            + "everything before and behind was kept"
+        "segment \(path) is damaged from byte \(bytes.lowerBound) to \(bytes.upperBound): "
+            + "\(framesLost) frames are lost; everything before and behind was kept"
     }
 }
 
@@ -15,7 +15,8 @@ package struct LogDamage: Sendable, Equatable, CustomStringConvertible {
 package struct LogRecovery: Sendable, Equatable, CustomStringConvertible {
     /// Whole segments that are there.
     package var segments = 0
-    /// Bytes behind the last whole frame that were cut off: a write that a crash interrupted.
+    /// Bytes behind the last whole frame that were cut off: a write that a crash interrupted. (Damage to the very last
+    /// frames looks the same.)
     package var tornBytes: UInt64 = 0
     /// Frames in damaged places of the last segment that had been synced. Damage in older segments is found, and told,
     /// when they are read.
@@ -51,11 +52,14 @@ package struct LogRecovery: Sendable, Equatable, CustomStringConvertible {
                 "cut off \(tornBytes) bytes of a write that was interrupted; nothing acknowledged was in it")
         }
         if unconfirmedFramesLost > 0 {
-            sentences.append("\(unconfirmedFramesLost) frames of the last, unconfirmed batch did not reach the disk")
+            sentences.append(
+                "\(unconfirmedFramesLost) frames of the last batch, of which no sync is on record, did not reach the disk"
+            )
         }
         sentences += damage.map(\.description)
         if unreadableBytes > 0 {
-            sentences.append("the device did not give back \(unreadableBytes) bytes: check the disk")
+            sentences.append(
+                "the device did not give back \(unreadableBytes) bytes, which were left alone: check the disk")
         }
         sentences += quarantined.map {
             "the first bytes of a segment are damaged, it was set aside as \($0) and its frames are lost to this log"

@@ -3,7 +3,7 @@ internal import CKernels
 /// Walks the frames of one segment in order, in bounded memory, and finds its way again behind damage.
 ///
 /// Behind damage the walk goes on at the next bytes that hold as a frame: both checksums, which continue from the
-/// segment's random salt, and a position that the skipped bytes have room for. Zeros are never a frame.
+/// segment's random salt, and a position that can stand there. Zeros are never a frame.
 struct SegmentScanner {
     /// One step of the walk.
     enum Item {
@@ -22,6 +22,7 @@ struct SegmentScanner {
 
     private let file: any ObjectReader
     private let seed: UInt32
+    private let first: LogPosition
     /// Where the segment's bytes end.
     private let end: UInt64
     private let window: RawBuffer
@@ -42,6 +43,7 @@ struct SegmentScanner {
     ) {
         self.file = file
         seed = header.seed
+        first = header.first
         self.end = end
         self.window = window
         offset = place?.offset ?? UInt64(SegmentHeader.byteCount)
@@ -67,7 +69,8 @@ struct SegmentScanner {
         return .end(offset: offset)
     }
 
-    /// How many of the bytes from `offset` on are not just trailing zeros: what a torn write left, or preallocated room.
+    /// How many of the bytes from `offset` on are not just trailing zeros: what a torn write left, or preallocated
+    /// room.
     mutating func tornBytes() throws(StorageError) -> UInt64 {
         var last = offset
         var place = offset
@@ -79,9 +82,11 @@ struct SegmentScanner {
         return last - offset
     }
 
-    /// A frame takes 28 bytes or more, so `place` tells how many may be missing at most.
+    /// Whether a frame of `position` may stand at `place`: it is not behind us, and the frames in front of it, 28
+    /// bytes or more each, have room there.
     private func isPlausible(_ position: LogPosition, at place: UInt64) -> Bool {
-        position >= expected && position.ordinal - expected.ordinal <= (place - offset) / UInt64(FrameHeader.byteCount)
+        let room = (place - UInt64(SegmentHeader.byteCount)) / UInt64(FrameHeader.byteCount)
+        return position >= expected && position.ordinal - first.ordinal <= room
     }
 
     /// The frame at `place`, if one is there and holds.

@@ -66,8 +66,9 @@ package final class SegmentedLog {
     /// Opens the log in `folder`, made when absent, and recovers from a crash: cuts a torn tail, makes durable what it
     /// keeps, sets aside a segment whose first bytes are damaged. Takes bounded memory however large the log is.
     ///
-    /// Positions below `atLeast` are never given to new records: pass what snapshots and marks elsewhere refer to, so that
-    /// they stay true even if damage took the log's last frames. A segment of a newer format is refused untouched.
+    /// Positions below `atLeast` are never given to new records: pass what snapshots and marks elsewhere refer to, so
+    /// that they stay true even if damage took the log's last frames. A segment of a newer format is refused
+    /// untouched.
     package init(
         folder: String, in storage: any FileStorage, options: Options = Options(), atLeast: LogPosition = .first
     ) throws(StorageError) {
@@ -117,7 +118,8 @@ package final class SegmentedLog {
         try append([LogRecord(kind: kind, payload: payload)])
     }
 
-    /// Appends records with one write, all or none of them, and returns the position of the first; the others follow it.
+    /// Appends records with one write, all or none of them, and returns the position of the first; the others follow
+    /// it.
     package func append(_ records: [LogRecord]) throws(StorageError) -> LogPosition {
         try begin()
         for record in records where record.payload.count > LogRecord.payloadBytesMaximum {
@@ -134,8 +136,9 @@ package final class SegmentedLog {
         return first
     }
 
-    /// Prepares for the next append: closes a full segment, begins one where there is none, and asks for the preamble of
-    /// an empty one. `append` does it by itself; a caller whose records depend on what the segment holds calls it first.
+    /// Prepares for the next append: closes a full segment, begins one where there is none, and asks for the preamble
+    /// of an empty one. `append` does it by itself; a caller whose records depend on what the segment holds calls it
+    /// first.
     package func begin() throws(StorageError) {
         if let poison { throw refusal(poison) }
         if let segment = active, segment.end.offset >= options.segmentBytes, !segment.isEmpty { try rotate() }
@@ -152,8 +155,8 @@ package final class SegmentedLog {
         try segment.sync()
     }
 
-    /// Closes the active segment, after a sync, and begins the next one, so that `cut` may remove it. Does nothing while
-    /// the active segment is empty.
+    /// Closes the active segment, after a sync, and begins the next one, so that `cut` may remove it. Does nothing
+    /// while the active segment is empty.
     package func rotate() throws(StorageError) {
         try sync()
         if let segment = active, segment.isEmpty { return }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// Runs a body on a thread of its own, for work that blocks on the disk.
-enum DedicatedThread {
+package enum DedicatedThread {
     private final class Start {
         let name: String
         let body: @Sendable () -> Void
@@ -13,7 +13,7 @@ enum DedicatedThread {
     }
 
     /// Starts the thread; `name` is what `top -H` shows, cut to 15 bytes.
-    static func start(name: String, _ body: @escaping @Sendable () -> Void) throws(StorageError) {
+    package static func start(name: String, _ body: @escaping @Sendable () -> Void) throws(StorageError) {
         let start = Unmanaged.passRetained(Start(name: name, body: body))
         var thread = pthread_t()
         let code = pthread_create(
@@ -42,7 +42,7 @@ enum DedicatedThread {
     }
 
     /// Rests this thread.
-    static func rest(milliseconds: Int) {
+    package static func rest(milliseconds: Int) {
         if milliseconds > 0 { usleep(useconds_t(milliseconds * 1000)) }
     }
 }

@@ -1,5 +1,5 @@
-/// One file of a simulated disk, twice: as the running system sees it, and as the medium would give it back after a power
-/// cut, with the changes that lie between the two.
+/// One file of a simulated disk, twice: as the running system sees it, and as the medium would give it back after a
+/// power cut, with the changes that lie between the two.
 struct FileImage {
     /// A change that the medium may not know yet.
     enum Change {

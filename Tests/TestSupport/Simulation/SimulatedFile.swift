@@ -79,7 +79,10 @@ final class SimulatedFile: FileHandle {
     func truncate(to bytes: UInt64) throws(StorageError) {
         try storage.change { [id, path] state throws(StorageError) in
             try state.alive(.truncate, path)
-            try state.perform(.truncate, path) { $0.files[id].apply(.resize(Int(bytes))) }
+            try state.perform(.truncate, path) { state in
+                state.files[id].apply(.resize(Int(bytes)))
+                state.unreadable[id]?.removeAll { $0.lowerBound >= bytes }
+            }
         }
     }
 

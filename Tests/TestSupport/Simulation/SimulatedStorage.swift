@@ -240,7 +240,10 @@ extension SimulatedStorage {
     package func replaceBytes(of path: String, with bytes: [UInt8]) {
         let path = Self.normal(path)
         state.withLock { state in
-            if case .file(let id) = state.names[path] { return state.files[id].overwrite(bytes) }
+            if case .file(let id) = state.names[path] {
+                state.unreadable[id] = nil
+                return state.files[id].overwrite(bytes)
+            }
             state.files.append(FileImage(durable: bytes))
             state.names.set(path, .file(state.files.count - 1))
             state.names.sync(NameTable.parent(of: path))
