@@ -9,7 +9,7 @@ struct VectorOperation {
     let returnsBool: Bool
     let steps: Int
     /// Is told what the operator meets, for instance types it has no answer for.
-    let tell: (BinaryOutcome.Remark) -> Void
+    var tell: (BinaryOutcome.Remark) -> Void = { _ in }
 
     private var isSwapped: Bool { matching.cardinality == .oneToMany }
 

@@ -5,6 +5,9 @@ package enum GoText {
     /// `text` as `%q` prints it.
     static func quoted(_ text: String) -> String { QuotedText.quoted(text) }
 
+    /// A number as `strconv.FormatFloat(x, 'f', -1, 64)` prints it: the shortest digits, never an exponent.
+    static func plain(_ value: Double) -> String { FloatText.plain(value) }
+
     /// A number as `%v` prints it: an exponent below 1e-4 and from 1e21 on.
     static func value(_ value: Double) -> String {
         let magnitude = value.magnitude
