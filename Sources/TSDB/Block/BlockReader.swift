@@ -1,0 +1,311 @@
+internal import Disk
+internal import Synchronization
+internal import Telemetry
+
+/// Reads one block through an `ObjectReader`: the footer when it is opened, the index when it is first needed, pages as
+/// queries ask for them. Every byte used was covered by a checksum before.
+final class BlockReader: Sendable {
+    let footer: BlockFooter
+    let path: String
+    let byteCount: UInt64
+    private let file: any ObjectReader
+    private let seed: UInt32
+    private let cache: PageCache
+    /// Never given to another reader of this process.
+    private let number: UInt64
+    private let loaded = Mutex<BlockIndex?>(nil)
+    /// For the index cache: a rising time of the last use.
+    let lastIndexUse = Atomic<UInt64>(0)
+
+    private static let numbers = Atomic<UInt64>(0)
+
+    /// What opening a file found out about it.
+    enum OpenError: Error {
+        case damaged(BlockDamage)
+        /// Whole, but of a format that this binary does not know.
+        case newer(version: UInt8)
+        case storage(StorageError)
+    }
+
+    /// Opens a block; reads its header and its footer only.
+    init(_ file: any ObjectReader, cache: PageCache) throws(OpenError) {
+        self.file = file
+        self.cache = cache
+        path = file.path
+        number = Self.numbers.add(1, ordering: .relaxed).newValue
+        do {
+            byteCount = try file.size()
+            (seed, footer) = try Self.readEnds(of: file, byteCount: byteCount)
+        } catch let error as OpenError {
+            throw error
+        } catch let error as BlockDamage {
+            throw .damaged(error)
+        } catch let error as StorageError {
+            guard error.kind == .inputOutput else { throw .storage(error) }
+            throw .damaged(BlockDamage(path: file.path, offset: 0, reason: error.description))
+        } catch {
+            throw .damaged(BlockDamage(path: file.path, offset: 0, reason: "\(error)"))
+        }
+    }
+
+    /// The label index, read on first use.
+    func index() throws -> BlockIndex {
+        if let index = loaded.withLock({ $0 }) { return index }
+        let index = try parse(at: footer.section(.groups)?.offset ?? 0) {
+            try BlockIndex(
+                symbols: try section(.symbols), series: try section(.series), postings: try section(.postings),
+                groups: try groups())
+        }
+        guard index.seriesCount == footer.seriesCount else {
+            throw damage(at: 0, "the index has \(index.seriesCount) series, the footer \(footer.seriesCount)")
+        }
+        loaded.withLock { $0 = index }
+        return index
+    }
+
+    /// The groups alone, without the label index.
+    func groups() throws -> [BlockGroup] {
+        let bytes = try section(.groups)
+        let end = footer.section(.groups)?.offset ?? 0
+        return try parse(at: end) { try BlockGroup.list(from: bytes, dataEnd: end) }
+    }
+
+    /// Lets go of the index; returns the bytes freed.
+    func releaseIndex() -> Int {
+        loaded.withLock { loaded in
+            defer { loaded = nil }
+            return loaded?.memoryBytes ?? 0
+        }
+    }
+
+    /// The memory the index takes now.
+    var indexBytes: Int { loaded.withLock { $0?.memoryBytes ?? 0 } }
+
+    /// The header of a strip; the flag says whether it was read from the medium.
+    func strip(_ location: StripLocation) throws -> Strip {
+        let key = PageCache.Key(reader: number, offset: location.offset)
+        if case .strip(let strip)? = cache.find(key) { return strip }
+        let payload = try page(.stripHeader, at: location.offset, byteCount: location.headerByteCount)
+        let strip = try payload.withUnsafeBytes { raw in
+            try parse(at: location.offset) { try Strip(parsing: raw, location: location) }
+        }
+        cache.keep(.strip(strip), as: key)
+        return strip
+    }
+
+    /// The samples of one column within `range`, in time order.
+    func samples(of entry: StripEntry, in strip: Strip, at location: StripLocation, range: TimeRange) throws -> SampleRun {
+        let body = try body(of: entry, at: location)
+        return try body.withUnsafeBytes { raw in
+            try parse(at: location.offset) { try Self.decode(raw, entry, strip.times, range) }
+        }
+    }
+
+    /// Bytes of pages that a column's body takes, for the statistics of a query.
+    private func body(of entry: StripEntry, at location: StripLocation) throws -> [UInt8] {
+        let capacity = BlockFormat.pagePayloadByteCount
+        let firstPage = location.offset + UInt64(location.headerByteCount)
+        var body: [UInt8] = []
+        body.reserveCapacity(entry.bodyByteCount)
+        var position = entry.bodyOffset
+        let end = entry.bodyOffset + entry.bodyByteCount
+        while position < end {
+            let page = position / capacity
+            let start = page * capacity
+            let length = min(capacity, location.streamByteCount - start)
+            let offset = firstPage + UInt64(page) * UInt64(BlockFormat.pageByteCount)
+            let bytes = try cachedPage(at: offset, payloadByteCount: length)
+            let stop = min(end, start + length)
+            body.append(contentsOf: bytes[(position - start)..<(stop - start)])
+            position = stop
+        }
+        return body
+    }
+
+    private func cachedPage(at offset: UInt64, payloadByteCount: Int) throws -> [UInt8] {
+        let key = PageCache.Key(reader: number, offset: offset)
+        if case .page(let bytes)? = cache.find(key) { return bytes }
+        let bytes = try page(
+            .columns, at: offset, byteCount: payloadByteCount + BlockFormat.pageHeaderByteCount)
+        cache.keep(.page(bytes), as: key)
+        return bytes
+    }
+
+    /// The payload of a page, checked.
+    private func page(_ kind: BlockFormat.PageKind, at offset: UInt64, byteCount: Int) throws -> [UInt8] {
+        let bytes = try read(byteCount, at: offset)
+        return try bytes.withUnsafeBytes { raw in
+            var reader = ByteReader(raw)
+            do throws(ByteError) {
+                let found = try reader.byte()
+                _ = try reader.slice(3)
+                let length = try reader.fixed(UInt32.self)
+                let checksum = try reader.fixed(UInt32.self)
+                let payload = try reader.slice(reader.remaining)
+                let front = UnsafeRawBufferPointer(rebasing: raw[..<8])
+                let expected = crc32c(payload, continuing: BlockFormat.checksum(front, at: offset, seed: seed))
+                guard checksum == expected else { throw ByteError(offset: 8, reason: "the page's checksum is wrong") }
+                guard found == kind.rawValue, Int(length) == payload.count else {
+                    throw ByteError(offset: 0, reason: "another page than the index says")
+                }
+                return Array(payload)
+            } catch {
+                throw damage(at: offset + UInt64(error.offset), error.reason)
+            }
+        }
+    }
+
+    private func section(_ kind: BlockFormat.SectionKind) throws -> [UInt8] {
+        guard let section = footer.section(kind) else { throw damage(at: 0, "the index has no section \(kind)") }
+        let bytes = try read(section.byteCount, at: section.offset)
+        let checksum = bytes.withUnsafeBytes { BlockFormat.checksum($0, at: section.offset, seed: seed) }
+        guard checksum == section.checksum else {
+            throw damage(at: section.offset, "the checksum of the section \(kind) is wrong")
+        }
+        return bytes
+    }
+
+    private func read(_ count: Int, at offset: UInt64) throws -> [UInt8] {
+        do {
+            return try Self.read(file, count, at: offset)
+        } catch where error.kind == .inputOutput {
+            throw damage(at: offset, error.description)
+        }
+    }
+
+    /// Runs a parser; what it does not like is damage, although the checksum held.
+    private func parse<Value>(at offset: UInt64, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as ByteError {
+            throw damage(at: offset, "\(error)")
+        }
+    }
+
+    private func damage(at offset: UInt64, _ reason: String) -> BlockDamage {
+        BlockDamage(path: path, offset: offset, reason: reason)
+    }
+}
+
+extension BlockReader {
+    private static func read(_ file: any ObjectReader, _ count: Int, at offset: UInt64) throws(StorageError) -> [UInt8] {
+        var failure: StorageError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            do throws(StorageError) {
+                try file.read(into: UnsafeMutableRawBufferPointer(rebasing: .init(buffer)[..<count]), at: offset)
+                initialized = count
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    /// Checks header, trailer and footer; returns what the checksums continue from, and the footer.
+    private static func readEnds(of file: any ObjectReader, byteCount: UInt64) throws -> (UInt32, BlockFooter) {
+        let ends = UInt64(BlockFormat.headerByteCount + BlockFormat.trailerByteCount)
+        guard byteCount >= ends else {
+            throw BlockDamage(path: file.path, offset: byteCount, reason: "the file is too short for a block")
+        }
+        let header = try read(file, BlockFormat.headerByteCount, at: 0)
+        let salt = try header.withUnsafeBytes { raw in
+            var reader = ByteReader(raw)
+            let magic = try reader.fixed(UInt32.self)
+            let version = try reader.byte()
+            guard magic == BlockFormat.magic else { throw ByteError(offset: 0, reason: "not the start of a block") }
+            if version > BlockFormat.version { throw OpenError.newer(version: version) }
+            guard version == BlockFormat.version else { throw ByteError(offset: 4, reason: "version 0") }
+            _ = try reader.slice(3)
+            return try reader.fixed(UInt64.self)
+        }
+        let seed = BlockFormat.seed(salt: salt)
+        let trailerOffset = byteCount - UInt64(BlockFormat.trailerByteCount)
+        let trailer = try read(file, BlockFormat.trailerByteCount, at: trailerOffset)
+        let (offset, length, checksum) = try trailer.withUnsafeBytes { raw in
+            var reader = ByteReader(raw)
+            return (try reader.fixed(UInt64.self), try reader.fixed(UInt32.self), try reader.fixed(UInt32.self))
+        }
+        guard length <= BlockFooter.byteCountMaximum, offset <= trailerOffset,
+            trailerOffset - offset == UInt64(length)
+        else { throw BlockDamage(path: file.path, offset: trailerOffset, reason: "the trailer points elsewhere") }
+        let bytes = try read(file, Int(length) + 12, at: offset)
+        let footer = try bytes.withUnsafeBytes { raw in
+            guard BlockFormat.checksum(raw, at: offset, seed: seed) == checksum else {
+                throw BlockDamage(path: file.path, offset: offset, reason: "the footer's checksum is wrong")
+            }
+            return try BlockFooter(parsing: UnsafeRawBufferPointer(rebasing: raw[..<Int(length)]), endingAt: offset)
+        }
+        return (seed, footer)
+    }
+
+    /// Puts a column's rows, stale markers and values together and cuts them to `range`.
+    private static func decode(
+        _ body: UnsafeRawBufferPointer, _ entry: StripEntry, _ times: [Int64], _ range: TimeRange
+    ) throws(ByteError) -> SampleRun {
+        var values = body
+        var starts: [Int64] = []
+        if entry.hasStarts {
+            var reader = ByteReader(body)
+            values = try reader.prefixed()
+            starts = try IntegerColumn.decode(count: entry.rowCount, from: &reader)
+            guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind start times") }
+        }
+        var run = SampleRun()
+        if entry.isHistogram {
+            run.histograms = try HistogramColumn.decode(count: entry.valueCount, from: values)
+        } else if entry.valueCount > 0 {
+            run.bits = try FloatColumn.decode(count: entry.valueCount, from: values)
+        }
+        if let stale = entry.stale { try run.insertStale(stale, presence: entry.presence) }
+        if let presence = entry.presence {
+            run.timesMilliseconds = presence.rows.map { times[$0] }
+        } else {
+            run.timesMilliseconds = times
+        }
+        run.starts = starts
+        run.cut(to: range)
+        return run
+    }
+}
+
+extension SampleRun {
+    /// Puts stale markers between the values where `stale` says.
+    fileprivate mutating func insertStale(_ stale: RowRuns, presence: RowRuns?) throws(ByteError) {
+        let marked = stale.rows
+        let total = bits.count + marked.count
+        var merged: [UInt64] = []
+        merged.reserveCapacity(total)
+        var (nextValue, nextMark) = (0, 0)
+        func put(_ row: Int) throws(ByteError) {
+            if nextMark < marked.count, marked[nextMark] == row {
+                merged.append(Sample.staleBits)
+                nextMark += 1
+            } else {
+                guard nextValue < bits.count else { throw ByteError(offset: 0, reason: "stale marker without a row") }
+                merged.append(bits[nextValue])
+                nextValue += 1
+            }
+        }
+        if let presence {
+            for row in presence.rows { try put(row) }
+        } else {
+            for row in 0..<total { try put(row) }
+        }
+        guard nextMark == marked.count else { throw ByteError(offset: 0, reason: "stale marker without a row") }
+        bits = merged
+    }
+
+    /// Keeps only the samples within `range`.
+    mutating func cut(to range: TimeRange) {
+        guard let first = timesMilliseconds.first, let last = timesMilliseconds.last else { return }
+        if range.contains(first), range.contains(last) { return }
+        let start = timesMilliseconds.firstIndex { $0 >= range.startMilliseconds } ?? count
+        let end = timesMilliseconds.lastIndex { $0 <= range.endMilliseconds }.map { $0 + 1 } ?? 0
+        let kept = start..<max(start, end)
+        timesMilliseconds = Array(timesMilliseconds[kept])
+        if !bits.isEmpty { bits = Array(bits[kept]) }
+        if !starts.isEmpty { starts = Array(starts[kept]) }
+        if !histograms.isEmpty { histograms = Array(histograms[kept]) }
+    }
+}

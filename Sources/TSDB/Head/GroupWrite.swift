@@ -1,0 +1,150 @@
+internal import Telemetry
+
+/// New rows of one group: what a record of the log carries, and what the head applies once the record is synced.
+struct GroupWrite: Sendable {
+    /// A histogram of one series in one of the rows.
+    struct HistogramCell: Sendable {
+        /// An index into `series`.
+        var series: Int
+        var row: Int
+        var start: Int64
+        var histogram: NativeHistogram
+    }
+
+    let group: HeadGroup
+    /// The time of each row, strictly rising.
+    var times: [Int64] = []
+    /// The series with samples, each once.
+    var series: [HeadSeries] = []
+    /// Where the cells of each series begin, and the end of the last.
+    var cellStarts: [Int] = [0]
+    /// The row of each cell, rising within a series.
+    var rows: [UInt32] = []
+    var bits: [UInt64] = []
+    /// As long as `bits`, or empty.
+    var starts: [Int64] = []
+    var histograms: [HistogramCell] = []
+
+    /// The number of samples.
+    var sampleCount: Int { bits.count + histograms.count }
+
+    /// No rows yet.
+    init(group: HeadGroup) {
+        self.group = group
+    }
+
+    /// More bytes than its part of a record takes.
+    var encodedBytesMaximum: Int {
+        let labels = series.reduce(64 + group.target.encoded.count) { $0 + $1.labels.encoded.count + 32 }
+        let samples = times.count * 10 + bits.count * (starts.isEmpty ? 15 : 26)
+        return labels + samples + histograms.reduce(0) { $0 + 64 + 2 * HeadColumn.memoryBytes(of: $1.histogram) }
+    }
+}
+
+/// Collects the samples of one append that go to one group, in any order, and sorts them into rows.
+struct GroupWriteBuilder {
+    private struct Cell {
+        var series: Int
+        var time: Int64
+        var bits: UInt64
+        var start: Int64
+    }
+    private struct PendingHistogram {
+        var series: Int
+        var time: Int64
+        var start: Int64
+        var histogram: NativeHistogram
+    }
+
+    private let group: HeadGroup
+    private var series: [HeadSeries] = []
+    private var numbers: [UInt64: Int] = [:]
+    private var cells: [Cell] = []
+    private var histograms: [PendingHistogram] = []
+    private var isSorted = true
+    private var hasStarts = false
+
+    /// No samples yet.
+    init(group: HeadGroup) {
+        self.group = group
+    }
+
+    /// Adds a float.
+    mutating func add(_ one: HeadSeries, milliseconds: Int64, bits: UInt64, start: Int64) {
+        let cell = Cell(series: number(of: one), time: milliseconds, bits: bits, start: start)
+        if let last = cells.last, (cell.series, cell.time) <= (last.series, last.time) { isSorted = false }
+        hasStarts = hasStarts || start != 0
+        cells.append(cell)
+    }
+
+    /// Adds a histogram.
+    mutating func add(_ one: HeadSeries, milliseconds: Int64, start: Int64, histogram: NativeHistogram) {
+        histograms.append(
+            PendingHistogram(series: number(of: one), time: milliseconds, start: start, histogram: histogram))
+    }
+
+    private mutating func number(of one: HeadSeries) -> Int {
+        if let last = series.last, last === one { return series.count - 1 }
+        if let known = numbers[one.id] { return known }
+        numbers[one.id] = series.count
+        series.append(one)
+        return series.count - 1
+    }
+
+    /// The rows. Of several samples of one series at one time the first stays; `refuse` hears of the different ones.
+    func build(refuse: (HeadSeries, Int64) -> Void) -> GroupWrite {
+        var write = GroupWrite(group: group)
+        write.series = series
+        let times = Set(cells.map(\.time)).union(histograms.map(\.time))
+        write.times = times.sorted()
+        var rowOf: [Int64: UInt32] = [:]
+        for (row, time) in write.times.enumerated() { rowOf[time] = UInt32(row) }
+        let order = isSorted ? Array(cells.indices) : cells.indices.sorted {
+            (cells[$0].series, cells[$0].time, $0) < (cells[$1].series, cells[$1].time, $1)
+        }
+        var previous: Cell?
+        for index in order {
+            let cell = cells[index]
+            if let last = previous, last.series == cell.series, last.time == cell.time {
+                if last.bits != cell.bits { refuse(series[cell.series], cell.time) }
+                continue
+            }
+            previous = cell
+            while write.cellStarts.count <= cell.series { write.cellStarts.append(write.bits.count) }
+            write.rows.append(rowOf[cell.time] ?? 0)
+            write.bits.append(cell.bits)
+            if hasStarts { write.starts.append(cell.start) }
+        }
+        while write.cellStarts.count <= series.count { write.cellStarts.append(write.bits.count) }
+        addHistograms(to: &write, rowOf: rowOf, refuse: refuse)
+        return write
+    }
+
+    private func addHistograms(
+        to write: inout GroupWrite, rowOf: [Int64: UInt32], refuse: (HeadSeries, Int64) -> Void
+    ) {
+        let order = histograms.indices.sorted {
+            (histograms[$0].series, histograms[$0].time, $0) < (histograms[$1].series, histograms[$1].time, $1)
+        }
+        var previous: PendingHistogram?
+        for index in order {
+            let cell = histograms[index]
+            if let last = previous, last.series == cell.series, last.time == cell.time {
+                if !last.histogram.isIdentical(to: cell.histogram) { refuse(series[cell.series], cell.time) }
+                continue
+            }
+            previous = cell
+            write.histograms.append(
+                GroupWrite.HistogramCell(
+                    series: cell.series, row: Int(rowOf[cell.time] ?? 0), start: cell.start,
+                    histogram: cell.histogram))
+        }
+    }
+}
+
+extension NativeHistogram {
+    /// Equality of the bits, so that a NaN sum equals itself.
+    func isIdentical(to other: NativeHistogram) -> Bool {
+        HistogramColumn.encode([self]) == HistogramColumn.encode([other])
+    }
+}

@@ -1,0 +1,91 @@
+internal import Telemetry
+
+/// The series of the head by labels, by id and by label pair. Guarded by the head's lock.
+struct HeadIndex: LabelIndex {
+    /// By their number in the postings.
+    private(set) var series: [HeadSeries] = []
+    private(set) var groups: [Labels: HeadGroup] = [:]
+    private var byLabels: [Labels: HeadSeries] = [:]
+    private var byID: [UInt64: HeadSeries] = [:]
+    private var values: [String: [String: Postings]] = [:]
+    /// The next id of a series or a group.
+    private var nextID: UInt64
+    /// An estimate of the memory held.
+    private(set) var memoryBytes = 0
+
+    /// An empty index that gives out ids from `firstID` on.
+    init(firstID: UInt64) {
+        nextID = firstID
+    }
+
+    var allSeries: Postings { Postings(0..<UInt32(series.count)) }
+
+    func postings(name: String, value: String) -> Postings { values[name]?[value] ?? .empty }
+
+    func postings(name: String, where isWanted: (String) -> Bool) -> Postings {
+        guard let all = values[name] else { return .empty }
+        var runs: [Range<UInt32>] = []
+        for (value, postings) in all where isWanted(value) { runs.append(contentsOf: postings.runs) }
+        return Postings(joining: runs)
+    }
+
+    /// Every label name with its values.
+    var labelValues: [String: [String: Postings]] { values }
+
+    /// The series a sender means; nil when the head does not have it.
+    func find(_ reference: SeriesReference) -> HeadSeries? {
+        if case .known(let id, let labels) = reference, let known = byID[id.rawValue], known.labels == labels {
+            return known
+        }
+        return byLabels[reference.labels]
+    }
+
+    /// Adds a series to the group of `target`.
+    mutating func add(_ labels: Labels, target: Labels) -> HeadSeries {
+        let group: HeadGroup
+        if let known = groups[target] {
+            group = known
+        } else {
+            group = HeadGroup(id: takeID(), target: target)
+            groups[target] = group
+        }
+        let id = takeID()
+        let added = group.state.withLock { state in
+            let column = state.freeColumns.popLast() ?? state.series.count
+            let added = HeadSeries(id: id, labels: labels, group: group, column: column)
+            if column < state.series.count { state.series[column] = added } else { state.series.append(added) }
+            return added
+        }
+        insert(added)
+        return added
+    }
+
+    /// Keeps only the series and groups that `isKept` wants; numbers change.
+    mutating func remove(series gone: Set<UInt64>, emptyGroups: [Labels]) {
+        let kept = series.filter { !gone.contains($0.id) }
+        series = []
+        byLabels = [:]
+        byID = [:]
+        values = [:]
+        memoryBytes = 0
+        for one in kept { insert(one) }
+        for target in emptyGroups { groups[target] = nil }
+    }
+
+    private mutating func takeID() -> UInt64 {
+        defer { nextID += 1 }
+        return nextID
+    }
+
+    private mutating func insert(_ added: HeadSeries) {
+        let number = UInt32(series.count)
+        series.append(added)
+        byLabels[added.labels] = added
+        byID[added.id] = added
+        for pair in added.labels.pairs {
+            values[pair.name, default: [:]][pair.value, default: .empty].append(number)
+        }
+        // Labels, object, two dictionary entries, postings.
+        memoryBytes += added.labels.encoded.count + 400
+    }
+}
