@@ -15,10 +15,10 @@ package struct MetricDatabaseOptions: Sendable {
     package var rowsPerChunk = 480
     /// A group with this many rows is sealed along with one that is full, so that groups fall into step and blocks stay few.
     package var rowsSealedAlong = 360
-    /// A group that never fills is sealed when its oldest sample is this old, so that it does not hold the log for ever.
+    /// A group that never fills is sealed when its first row came this long ago, so that it does not hold the log for ever.
     package var headAgeMilliseconds: Int64 = 9_000_000
     /// Above this the groups are sealed whatever they hold, so that a restart stays short.
-    package var logBytes: UInt64 = 1 << 30
+    package var logBytes: UInt64 = 512 << 20
     /// Samples further ahead of the wall clock are refused: one wrong clock must not hide everybody's present.
     package var aheadMilliseconds: Int64 = 600_000
     /// Samples further behind their series are refused, unless they come from a backlog.

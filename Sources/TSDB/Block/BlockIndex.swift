@@ -1,3 +1,4 @@
+internal import Disk
 internal import Telemetry
 
 /// The label index of one block in memory, as it was read and checked. Numbers in it are the block's own.
@@ -53,15 +54,15 @@ final class BlockIndex: Sendable, LabelIndex {
 
     /// The labels of a series.
     func labels(of ordinal: UInt32) throws(ByteError) -> Labels {
-        var pairs: [(name: String, value: String)] = []
-        try series.withUnsafeBytes { raw throws(ByteError) in
+        var writer = ByteWriter(capacity: 256)
+        try series.parse { raw throws(ByteError) in
             var reader = ByteReader(raw, at: Int(seriesStarts[Int(ordinal)]))
-            for _ in 0..<(try reader.varint()) {
-                let name = Int(try reader.varint())
-                pairs.append((symbols.string(name), symbols.string(Int(try reader.varint()))))
+            // Names and values in turn, the names in the order of their bytes: the canonical encoding as it is.
+            for _ in 0..<2 * (try reader.varint()) {
+                symbols.withBytes(Int(try reader.varint())) { writer.putPrefixed($0) }
             }
         }
-        return Labels(pairs)
+        return Labels(canonical: writer.bytes)
     }
 
     /// The group a series belongs to.
@@ -116,7 +117,7 @@ final class BlockIndex: Sendable, LabelIndex {
     }
 
     private func decode(_ range: Range<Int>) throws(ByteError) -> Postings {
-        try postingBytes.withUnsafeBytes { raw throws(ByteError) in
+        try postingBytes.parse { raw throws(ByteError) in
             var reader = ByteReader(raw, at: range.lowerBound)
             return try Postings(below: seriesCount, from: &reader)
         }
@@ -126,7 +127,7 @@ final class BlockIndex: Sendable, LabelIndex {
     private static func parse<Value>(
         _ bytes: [UInt8], _ body: (inout ByteReader) throws(ByteError) -> Value
     ) throws(ByteError) -> Value {
-        try bytes.withUnsafeBytes { raw throws(ByteError) in
+        try bytes.parse { raw throws(ByteError) in
             var reader = ByteReader(raw)
             let value = try body(&reader)
             guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind the section") }
@@ -142,12 +143,14 @@ final class BlockIndex: Sendable, LabelIndex {
         starts.reserveCapacity(count)
         for _ in 0..<count {
             starts.append(UInt32(truncatingIfNeeded: reader.offset))
+            var previousName = -1
             for _ in 0..<(try reader.count(upTo: reader.remaining, "labels")) {
-                for _ in 0..<2 {
-                    guard try reader.varint() < UInt64(symbolCount) else {
-                        throw ByteError(offset: reader.offset, reason: "symbol behind the last")
-                    }
+                let name = try reader.varint()
+                let value = try reader.varint()
+                guard max(name, value) < UInt64(symbolCount), Int(name) > previousName else {
+                    throw ByteError(offset: reader.offset, reason: "labels are not rising symbols of the block")
                 }
+                previousName = Int(name)
             }
         }
         return starts
@@ -177,7 +180,7 @@ final class BlockIndex: Sendable, LabelIndex {
 extension BlockGroup {
     /// Reads the groups section.
     static func list(from bytes: [UInt8], dataEnd: UInt64) throws(ByteError) -> [BlockGroup] {
-        try bytes.withUnsafeBytes { raw throws(ByteError) in
+        try bytes.parse { raw throws(ByteError) in
             var reader = ByteReader(raw)
             var groups: [BlockGroup] = []
             var first = 0

@@ -1,3 +1,4 @@
+internal import Disk
 internal import Telemetry
 
 /// Builds the sections of a block's index from its series and groups.

@@ -18,6 +18,7 @@ final class BlockReader: Sendable {
     let lastIndexUse = Atomic<UInt64>(0)
 
     private static let numbers = Atomic<UInt64>(0)
+    private static let uses = Atomic<UInt64>(0)
 
     /// What opening a file found out about it.
     enum OpenError: Error {
@@ -50,6 +51,7 @@ final class BlockReader: Sendable {
 
     /// The label index, read on first use.
     func index() throws -> BlockIndex {
+        lastIndexUse.store(Self.uses.add(1, ordering: .relaxed).newValue, ordering: .relaxed)
         if let index = loaded.withLock({ $0 }) { return index }
         let index = try parse(at: footer.section(.groups)?.offset ?? 0) {
             try BlockIndex(
@@ -192,7 +194,7 @@ extension BlockReader {
         var failure: StorageError?
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             do throws(StorageError) {
-                try file.read(into: UnsafeMutableRawBufferPointer(rebasing: .init(buffer)[..<count]), at: offset)
+                try file.read(into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]), at: offset)
                 initialized = count
             } catch {
                 failure = error

@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import Telemetry
 
 /// New rows of one group: what a record of the log carries, and what the head applies once the record is synced.
@@ -38,6 +39,46 @@ struct GroupWrite: Sendable {
         let labels = series.reduce(64 + group.target.encoded.count) { $0 + $1.labels.encoded.count + 32 }
         let samples = times.count * 10 + bits.count * (starts.isEmpty ? 15 : 26)
         return labels + samples + histograms.reduce(0) { $0 + 64 + 2 * HeadColumn.memoryBytes(of: $1.histogram) }
+    }
+}
+
+extension GroupWrite {
+    /// About the bytes of its part of a record, declarations that are due included.
+    func bytesEstimate(epoch: UInt64) -> Int {
+        let limit = encodedBytesMaximum
+        // Close to what a frame may hold, the estimate must not be too low.
+        guard limit < 8 << 20 else { return limit }
+        let labels = series.reduce(32) { total, one in
+            total + (one.declaredEpoch.load(ordering: .relaxed) == epoch ? 2 : one.labels.encoded.count / 2)
+        }
+        let histograms = histograms.reduce(0) { $0 + HeadColumn.memoryBytes(of: $1.histogram) }
+        return labels + times.count * 4 + bits.count * 6 + starts.count * 4 + histograms
+    }
+
+    /// The same rows in pieces of about `maximumBytes`, cut between series.
+    func split(maximumBytes: Int) -> [GroupWrite] {
+        guard series.count > 1, encodedBytesMaximum > maximumBytes else { return [self] }
+        let middle = series.count / 2
+        return part(0..<middle).split(maximumBytes: maximumBytes)
+            + part(middle..<series.count).split(maximumBytes: maximumBytes)
+    }
+
+    private func part(_ numbers: Range<Int>) -> GroupWrite {
+        var part = GroupWrite(group: group)
+        part.times = times
+        part.series = Array(series[numbers])
+        let cells = cellStarts[numbers.lowerBound]..<cellStarts[numbers.upperBound]
+        part.cellStarts = cellStarts[numbers.lowerBound...numbers.upperBound].map { $0 - cells.lowerBound }
+        part.rows = Array(rows[cells])
+        part.bits = Array(bits[cells])
+        if !starts.isEmpty { part.starts = Array(starts[cells]) }
+        part.histograms = histograms.compactMap { cell in
+            guard numbers.contains(cell.series) else { return nil }
+            var moved = cell
+            moved.series -= numbers.lowerBound
+            return moved
+        }
+        return part
     }
 }
 

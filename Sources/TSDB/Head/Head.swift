@@ -28,8 +28,11 @@ final class Head: Sendable {
         var rejections: [SampleRejection] = []
     }
 
+    private let wallClock: any WallClock
+
     /// An empty head behind `position`, whose ids no earlier process gave out.
-    init(after position: LogPosition, firstID: UInt64) {
+    init(after position: LogPosition, firstID: UInt64, wallClock: any WallClock) {
+        self.wallClock = wallClock
         index = Mutex(HeadIndex(firstID: firstID))
         visible = Mutex(position)
     }
@@ -47,10 +50,11 @@ final class Head: Sendable {
     private func apply(_ write: GroupWrite, position: LogPosition, to outcome: inout Outcome) {
         let (table, frozen) = write.group.state.withLock { ($0.current, $0.frozen) }
         let round = round.load(ordering: .relaxed)
+        let now = wallClock.nowMilliseconds
         table.rows.withLock { rows in
             let bytesBefore = rows.memoryBytes
             let samplesBefore = rows.sampleCount
-            let firstRow = rows.appendTimes(write.times, position: position)
+            let firstRow = rows.appendTimes(write.times, position: position, nowMilliseconds: now)
             for (number, series) in write.series.enumerated() {
                 series.lastRound.store(round, ordering: .relaxed)
                 for cell in write.cellStarts[number]..<write.cellStarts[number + 1] {

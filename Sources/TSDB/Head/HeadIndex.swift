@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import Telemetry
 
 /// The series of the head by labels, by id and by label pair. Guarded by the head's lock.
@@ -12,6 +13,8 @@ struct HeadIndex: LabelIndex {
     private var nextID: UInt64
     /// An estimate of the memory held.
     private(set) var memoryBytes = 0
+    /// Changes with every change of the index.
+    private(set) var version: UInt64 = 0
 
     /// An empty index that gives out ids from `firstID` on.
     init(firstID: UInt64) {
@@ -63,6 +66,7 @@ struct HeadIndex: LabelIndex {
     /// Keeps only the series and groups that `isKept` wants; numbers change.
     mutating func remove(series gone: Set<UInt64>, emptyGroups: [Labels]) {
         let kept = series.filter { !gone.contains($0.id) }
+        version += 1
         series = []
         byLabels = [:]
         byID = [:]
@@ -79,6 +83,7 @@ struct HeadIndex: LabelIndex {
 
     private mutating func insert(_ added: HeadSeries) {
         let number = UInt32(series.count)
+        version += 1
         series.append(added)
         byLabels[added.labels] = added
         byID[added.id] = added

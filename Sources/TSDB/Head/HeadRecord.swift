@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import Telemetry
 
 /// The kinds of records in the metric database's log. docs/formats/metric-log.md has their layouts.

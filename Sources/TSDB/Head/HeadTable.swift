@@ -23,6 +23,8 @@ final class HeadTable: Sendable {
         var sampleCount = 0
         /// The place in the log of the first row.
         var firstPosition: LogPosition?
+        /// When the first row came, by the wall clock.
+        var firstAppendMilliseconds = Int64.max
         var memoryBytes = 0
     }
 
@@ -48,8 +50,11 @@ final class HeadTable: Sendable {
 
 extension HeadTable.Rows {
     /// Adds rows; returns the number of the first.
-    mutating func appendTimes(_ new: [Int64], position: LogPosition) -> Int {
-        if firstPosition == nil { firstPosition = position }
+    mutating func appendTimes(_ new: [Int64], position: LogPosition, nowMilliseconds: Int64) -> Int {
+        if firstPosition == nil {
+            firstPosition = position
+            firstAppendMilliseconds = nowMilliseconds
+        }
         let first = times.count
         for time in new {
             if time > maximumMilliseconds { risingRowCount += 1 }

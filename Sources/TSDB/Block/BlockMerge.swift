@@ -1,0 +1,167 @@
+internal import Disk
+internal import Synchronization
+internal import Telemetry
+
+/// Merges neighbouring blocks into one: longer chunks, one index, deleted samples left out for good.
+struct BlockMerge {
+    /// A group of one of the blocks.
+    private struct Input {
+        let block: Block
+        let index: BlockIndex
+        let group: BlockGroup
+        let deletions: [Deletion]
+
+        /// Whether everything the block may have of a series was deleted.
+        func isDeleted(_ ordinal: UInt32) -> Bool {
+            let holes = deletions.filter { $0.series.contains(ordinal) }
+            guard !holes.isEmpty else { return false }
+            let strips = group.strips.filter { $0.ordinals.contains(ordinal) }
+            return strips.allSatisfy { strip in holes.contains { $0.range.covers(strip.times) } }
+        }
+    }
+
+    /// A series and its number in each input that has it.
+    private struct MergedSeries {
+        let labels: Labels
+        var places: [(input: Int, ordinal: UInt32)]
+    }
+
+    /// Neighbours, in order.
+    let blocks: [Block]
+    let tombstones: [Tombstone]
+
+    /// What the merged block is called.
+    var sequence: BlockSequence? {
+        guard let first = blocks.first, let last = blocks.last else { return nil }
+        return BlockSequence(first: first.sequence.first, last: last.sequence.last)
+    }
+
+    /// The oldest neighbours of one size class that are enough to merge; nil when there are none.
+    static func candidate(in view: BlockStore.View, options: MetricDatabaseOptions) -> BlockMerge? {
+        let count = options.blocksPerMerge
+        let blocks = view.blocks
+        guard count > 1, blocks.count >= count else { return nil }
+        for start in 0...(blocks.count - count) {
+            let run = Array(blocks[start..<start + count])
+            let sizes = Set(run.map { sizeClass($0, base: count) })
+            let areNeighbours = zip(run, run.dropFirst()).allSatisfy { $0.sequence.last + 1 == $1.sequence.first }
+            let isWhole = run.allSatisfy { $0.damage.withLock { $0 == nil } }
+            let bytes = run.reduce(0) { $0 + $1.reader.byteCount }
+            let from = run.map(\.times.startMilliseconds).min() ?? 0
+            let (span, overflow) = (run.map(\.times.endMilliseconds).max() ?? 0).subtractingReportingOverflow(from)
+            guard sizes.count == 1, areNeighbours, isWhole, bytes <= options.mergedBytes, !overflow,
+                span <= options.mergedMilliseconds
+            else { continue }
+            return BlockMerge(blocks: run, tombstones: view.tombstones)
+        }
+        return nil
+    }
+
+    /// 0 for one flush, 1 for `base` of them, and so on.
+    private static func sizeClass(_ block: Block, base: Int) -> Int {
+        var flushes = block.sequence.last - block.sequence.first + 1
+        var size = 0
+        while flushes >= UInt64(base) {
+            flushes /= UInt64(base)
+            size += 1
+        }
+        return size
+    }
+
+    /// Writes the merged block. Damage in an input throws: nothing may be lost on the way.
+    func write(to writer: inout BlockWriter) throws {
+        var inputs: [Labels: [Input]] = [:]
+        for block in blocks {
+            let index = try block.reader.index()
+            let deletions = try block.deletions(tombstones, in: index)
+            for group in index.groups {
+                inputs[group.target, default: []].append(
+                    Input(block: block, index: index, group: group, deletions: deletions))
+            }
+        }
+        for (target, inputs) in inputs.sorted(by: { $0.key < $1.key }) {
+            try write(target, inputs, to: &writer)
+        }
+    }
+
+    private func write(_ target: Labels, _ inputs: [Input], to writer: inout BlockWriter) throws {
+        let series = try Self.series(of: inputs)
+        let sealedThrough = inputs.map(\.group.sealedThrough).max() ?? LogPosition(0)
+        let first = writer.beginGroup(target, sealedThrough: sealedThrough, series: series.map(\.labels))
+        let times = try Self.times(of: inputs)
+        for start in stride(from: 0, to: times.count, by: BlockFormat.stripRowsMaximum) {
+            let rows = Array(times[start..<min(start + BlockFormat.stripRowsMaximum, times.count)])
+            for batch in stride(from: 0, to: series.count, by: BlockFormat.stripColumnsMaximum) {
+                let end = min(batch + BlockFormat.stripColumnsMaximum, series.count)
+                var columns: [StripColumn] = []
+                for number in batch..<end {
+                    columns += try Self.columns(series[number], ordinal: first + UInt32(number), inputs, rows)
+                }
+                if !columns.isEmpty { try writer.append(rowTimes: rows, columns: columns) }
+            }
+        }
+    }
+
+    private static func series(of inputs: [Input]) throws -> [MergedSeries] {
+        var merged: [Labels: MergedSeries] = [:]
+        for (number, input) in inputs.enumerated() {
+            for ordinal in input.group.ordinals where !input.isDeleted(ordinal) {
+                let labels = try input.index.labels(of: ordinal)
+                merged[labels, default: MergedSeries(labels: labels, places: [])].places.append((number, ordinal))
+            }
+        }
+        return merged.values.sorted { $0.labels < $1.labels }
+    }
+
+    private static func times(of inputs: [Input]) throws -> [Int64] {
+        var times: Set<Int64> = []
+        for input in inputs {
+            for strip in input.group.strips { times.formUnion(try input.block.reader.strip(strip).times) }
+        }
+        return times.sorted()
+    }
+
+    /// What a series has at the times of `rows`: a column of floats, one of histograms, both or none.
+    private static func columns(
+        _ series: MergedSeries, ordinal: UInt32, _ inputs: [Input], _ rows: [Int64]
+    ) throws -> [StripColumn] {
+        let range = TimeRange(startMilliseconds: rows[0], endMilliseconds: rows[rows.count - 1])
+        var floats = SampleRun()
+        var histograms = SampleRun()
+        for place in series.places {
+            let input = inputs[place.input]
+            let holes = input.deletions.filter { $0.series.contains(place.ordinal) }
+            for location in input.group.strips
+            where location.ordinals.contains(place.ordinal) && location.times.overlaps(range) {
+                let strip = try input.block.reader.strip(location)
+                for entry in strip.entries(of: place.ordinal) {
+                    var run = try input.block.reader.samples(of: entry, in: strip, at: location, range: range)
+                    for hole in holes { run.remove(hole.range) }
+                    if entry.isHistogram { histograms.join(run) } else { floats.join(run) }
+                }
+            }
+        }
+        var columns: [StripColumn] = []
+        for var run in [floats, histograms] where run.count > 0 {
+            run.sortKeepingFirst()
+            var column = StripColumn(ordinal: ordinal)
+            column.rows = run.rows(in: rows)
+            (column.bits, column.starts, column.histograms) = (run.bits, run.starts, run.histograms)
+            columns.append(column)
+        }
+        return columns
+    }
+}
+
+extension SampleRun {
+    /// Adds the samples of a run of the same kind.
+    mutating func join(_ other: SampleRun) {
+        if !starts.isEmpty || !other.starts.isEmpty {
+            starts += [Int64](repeating: 0, count: count - starts.count)
+            starts += other.starts + [Int64](repeating: 0, count: other.count - other.starts.count)
+        }
+        timesMilliseconds += other.timesMilliseconds
+        bits += other.bits
+        histograms += other.histograms
+    }
+}

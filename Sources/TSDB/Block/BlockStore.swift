@@ -1,0 +1,289 @@
+internal import Disk
+internal import Synchronization
+internal import Telemetry
+
+/// The folder of blocks: opens, adds, replaces, drops and sets aside block files, each step safe against a crash.
+///
+/// There is no list of blocks on disk: a file that has its final name is whole, and one whose numbers lie within
+/// another's was merged into it and is removed.
+final class BlockStore: Sendable {
+    /// What queries see, all of it from one moment.
+    struct View: Sendable {
+        /// Ordered by their numbers.
+        var blocks: [Block] = []
+        var tombstones: [Tombstone] = []
+        /// Set aside because nothing in them could be read.
+        var quarantined: [Quarantined] = []
+    }
+
+    private struct State {
+        var view = View()
+        var nextSequence: UInt64 = 1
+    }
+
+    let folder: String
+    let cache: PageCache
+    private let storage: any FileStorage
+    private let reserve: SpaceReserve
+    private let salt: @Sendable () -> UInt64
+    private let state = Mutex(State())
+    private let tombstoneFile: TombstoneFile
+
+    private var blockFolder: String { StoragePath.join(folder, "blocks") }
+    private var quarantineFolder: String { StoragePath.join(folder, "quarantine") }
+    private static let temporarySuffix = ".new"
+    private static let reasonSuffix = ".reason"
+
+    /// Opens all blocks under `folder`. Damaged ones are set aside; one of a newer format is refused by name.
+    init(
+        folder: String, in storage: any FileStorage, cache: PageCache, reserve: SpaceReserve,
+        salt: @escaping @Sendable () -> UInt64
+    ) throws {
+        self.folder = folder
+        self.storage = storage
+        self.cache = cache
+        self.reserve = reserve
+        self.salt = salt
+        tombstoneFile = TombstoneFile(path: StoragePath.join(folder, "tombstones"), storage: storage)
+        try storage.makeFolder(blockFolder)
+        try storage.makeFolder(quarantineFolder)
+        try listQuarantine()
+        try openBlocks()
+        try openTombstones()
+    }
+
+    /// What is there now.
+    var view: View { state.withLock { $0.view } }
+
+    /// The number of the next flush, which is spent when its block is added: numbers have no holes but where a block is
+    /// missing, and blocks are never merged across one.
+    var nextSequence: BlockSequence {
+        let next = state.withLock { $0.nextSequence }
+        return BlockSequence(first: next, last: next)
+    }
+
+    /// Writes a block file, makes it durable under its name, and opens it. When the disk is full the reserve is given to
+    /// it. It is not part of the view yet.
+    func write(_ sequence: BlockSequence, _ body: (inout BlockWriter) throws -> Void) throws -> Block {
+        let path = StoragePath.join(blockFolder, sequence.fileName)
+        do {
+            return try writeOnce(sequence, to: path, body)
+        } catch let error as StorageError where error.kind == .noSpace {
+            guard reserve.release() else { throw error }
+            return try writeOnce(sequence, to: path, body)
+        }
+    }
+
+    private func writeOnce(
+        _ sequence: BlockSequence, to path: String, _ body: (inout BlockWriter) throws -> Void
+    ) throws -> Block {
+        let temporary = path + Self.temporarySuffix
+        do {
+            let file = try storage.open(temporary, .createOrOpen)
+            try file.truncate(to: 0)
+            var writer = BlockWriter(file, salt: salt())
+            try body(&writer)
+            _ = try writer.finish(sequence: sequence)
+            try file.dataSync()
+            try storage.rename(temporary, to: path)
+        } catch {
+            // Half a block of a full disk must not keep its space.
+            try? storage.remove(temporary)
+            throw error
+        }
+        try storage.syncFolder(blockFolder)
+        return Block(reader: try BlockReader(try storage.open(path, .read), cache: cache), name: sequence.fileName)
+    }
+
+    /// Makes `block` part of the view in place of those merged into it, whose files are removed.
+    func add(_ block: Block, replacing old: [Block] = []) throws(StorageError) {
+        let gone = Set(old.map(\.sequence))
+        state.withLock { state in
+            state.view.blocks.removeAll { gone.contains($0.sequence) }
+            state.view.blocks.append(block)
+            state.nextSequence = max(state.nextSequence, block.sequence.last + 1)
+            state.view.blocks.sort { $0.sequence < $1.sequence }
+        }
+        try removeFiles(of: old)
+    }
+
+    /// Takes blocks out of the view and removes their files; returns the bytes freed.
+    func drop(_ blocks: [Block]) throws(StorageError) -> UInt64 {
+        let gone = Set(blocks.map(\.sequence))
+        state.withLock { $0.view.blocks.removeAll { gone.contains($0.sequence) } }
+        try removeFiles(of: blocks)
+        try dropSpentTombstones()
+        return blocks.reduce(0) { $0 + $1.reader.byteCount }
+    }
+
+    private func removeFiles(of blocks: [Block]) throws(StorageError) {
+        guard !blocks.isEmpty else { return }
+        for block in blocks { try storage.remove(StoragePath.join(blockFolder, block.name)) }
+        try storage.syncFolder(blockFolder)
+    }
+
+    /// Hides what `matchers` select within `range` in all blocks of now.
+    func addTombstone(_ matchers: [LabelMatcher], _ range: TimeRange) throws(StorageError) {
+        let (through, old) = state.withLock { ($0.nextSequence - 1, $0.view.tombstones) }
+        let all = old + [Tombstone(throughSequence: through, matchers: matchers, range: range)]
+        try tombstoneFile.write(all)
+        state.withLock { $0.view.tombstones = all }
+    }
+
+    /// Forgets tombstones that no block is left for.
+    func dropSpentTombstones() throws(StorageError) {
+        let (old, oldest) = state.withLock { ($0.view.tombstones, $0.view.blocks.first?.sequence.first ?? .max) }
+        let kept = old.filter { $0.throughSequence >= oldest }
+        guard kept.count < old.count else { return }
+        try tombstoneFile.write(kept)
+        state.withLock { $0.view.tombstones = kept }
+    }
+
+    /// Lets go of indexes, the least recently used first, until at most `maximumBytes` are held; returns the bytes freed.
+    func trimIndexes(to maximumBytes: Int) -> Int {
+        let blocks = view.blocks
+        var held = blocks.reduce(0) { $0 + $1.reader.indexBytes }
+        guard held > maximumBytes else { return 0 }
+        let before = held
+        let uses = blocks.map { ($0, $0.reader.lastIndexUse.load(ordering: .relaxed)) }
+        for (block, _) in uses.sorted(by: { $0.1 < $1.1 }) where held > maximumBytes {
+            held -= block.reader.releaseIndex()
+        }
+        return before - held
+    }
+
+    /// Links every file into the folder at `path`, or copies what the file system cannot link.
+    func snapshot(to path: String) throws {
+        let view = view
+        let target = StoragePath.join(path, "blocks")
+        try storage.makeFolder(target)
+        for block in view.blocks {
+            let source = StoragePath.join(blockFolder, block.name)
+            let copy = StoragePath.join(target, block.name)
+            do {
+                try storage.link(source, to: copy)
+            } catch where error.kind != .noSpace {
+                try self.copy(source, to: copy)
+            }
+        }
+        try storage.syncFolder(target)
+        if !view.tombstones.isEmpty {
+            try TombstoneFile(path: StoragePath.join(path, "tombstones"), storage: storage).write(view.tombstones)
+        }
+        try storage.syncFolder(path)
+    }
+
+    private func copy(_ source: String, to target: String) throws(StorageError) {
+        let input = try storage.open(source, .read)
+        let output = try storage.open(target, .create)
+        let size = try input.size()
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 8)
+        defer { buffer.deallocate() }
+        var offset: UInt64 = 0
+        while offset < size {
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(size - offset, 1 << 20))])
+            try input.read(into: piece, at: offset)
+            try output.write(UnsafeRawBufferPointer(piece), at: offset)
+            offset += UInt64(piece.count)
+        }
+        try output.dataSync()
+    }
+}
+
+extension BlockStore {
+    private func openBlocks() throws {
+        var opened: [Block] = []
+        for entry in try storage.list(blockFolder) where !entry.isFolder {
+            let path = StoragePath.join(blockFolder, entry.name)
+            guard let sequence = BlockSequence(fileName: entry.name) else {
+                if entry.name.hasSuffix(Self.temporarySuffix) { try storage.remove(path) }
+                continue
+            }
+            noteSequence(sequence)
+            do throws(BlockReader.OpenError) {
+                opened.append(try open(path, entry.name, sequence))
+            } catch {
+                switch error {
+                case .damaged(let damage): setAside(entry.name, reason: "\(damage)")
+                case .storage(let error): throw error
+                case .newer(let version):
+                    throw StorageError(
+                        .other, operation: "open", path: path,
+                        detail: "its format is version \(version), this program reads version "
+                            + "\(BlockFormat.version); nothing was changed, start the program that wrote it")
+                }
+            }
+        }
+        let merged = opened.filter { old in opened.contains { $0.sequence.covers(old.sequence) } }
+        let gone = Set(merged.map(\.sequence))
+        let kept = opened.filter { !gone.contains($0.sequence) }.sorted { $0.sequence < $1.sequence }
+        state.withLock { $0.view.blocks = kept }
+        try removeFiles(of: merged)
+    }
+
+    private func open(
+        _ path: String, _ name: String, _ sequence: BlockSequence
+    ) throws(BlockReader.OpenError) -> Block {
+        let file: any FileHandle
+        do {
+            file = try storage.open(path, .read)
+        } catch {
+            throw error.kind == .inputOutput
+                ? .damaged(BlockDamage(path: path, offset: 0, reason: error.description)) : .storage(error)
+        }
+        let reader = try BlockReader(file, cache: cache)
+        guard reader.footer.sequence == sequence else {
+            throw .damaged(BlockDamage(path: path, offset: 0, reason: "its footer has other numbers than its name"))
+        }
+        return Block(reader: reader, name: name)
+    }
+
+    private func openTombstones() throws {
+        do {
+            let tombstones = try tombstoneFile.read()
+            state.withLock { state in
+                state.view.tombstones = tombstones
+                let highest = tombstones.map(\.throughSequence).max() ?? 0
+                state.nextSequence = max(state.nextSequence, highest + 1)
+            }
+        } catch let damage as BlockDamage {
+            let aside = StoragePath.join(quarantineFolder, "tombstones")
+            try storage.rename(damage.path, to: aside)
+            noteQuarantined(aside, "\(damage); what had been deleted shows again, delete it once more")
+        }
+    }
+
+    /// Moves a block out of the way, with the reason beside it. It stays there until a person takes it away.
+    private func setAside(_ name: String, reason: String) {
+        let aside = StoragePath.join(quarantineFolder, name)
+        let words = "\(reason); its samples are missing from answers, restore the file from a copy or remove it"
+        noteQuarantined(aside, words)
+        do throws(StorageError) {
+            try storage.rename(StoragePath.join(blockFolder, name), to: aside)
+            try storage.syncFolder(quarantineFolder)
+            try storage.syncFolder(blockFolder)
+            try AtomicFile.write(Array(words.utf8), to: aside + Self.reasonSuffix, in: storage)
+        } catch {
+            // A medium that cannot even rename will say so at the next write; the block stays unread either way.
+            noteQuarantined(aside, "could not be moved here: \(error)")
+        }
+    }
+
+    private func listQuarantine() throws {
+        for entry in try storage.list(quarantineFolder) where !entry.name.hasSuffix(Self.reasonSuffix) {
+            if entry.isFolder || entry.name.hasSuffix(Self.temporarySuffix) { continue }
+            if let sequence = BlockSequence(fileName: entry.name) { noteSequence(sequence) }
+            let path = StoragePath.join(quarantineFolder, entry.name)
+            let reason = try? AtomicFile.read(path + Self.reasonSuffix, in: storage, maximumBytes: 64 << 10)
+            noteQuarantined(path, reason.map { String(decoding: $0, as: UTF8.self) } ?? "set aside as damaged earlier")
+        }
+    }
+
+    private func noteQuarantined(_ path: String, _ reason: String) {
+        state.withLock { $0.view.quarantined.append(Quarantined(path: path, reason: reason)) }
+    }
+
+    private func noteSequence(_ sequence: BlockSequence) {
+        state.withLock { $0.nextSequence = max($0.nextSequence, sequence.last + 1) }
+    }
+}

@@ -1,0 +1,219 @@
+internal import Disk
+internal import Synchronization
+internal import Telemetry
+
+/// The tables of one group on their way into a block.
+struct FrozenGroup: Sendable {
+    let group: HeadGroup
+    let tables: [HeadTable]
+    /// Everything of the group up to here is in the tables or in blocks already.
+    let sealedThrough: LogPosition
+}
+
+extension Head {
+    /// Freezes the groups that `isWanted` picks: appends go to new tables from now on. Tables that an earlier flush could
+    /// not write are taken along.
+    func freeze(where isWanted: (HeadTable.Rows) -> Bool) -> [FrozenGroup] {
+        let groups = index.withLock { Array($0.groups.values) }
+        let frozen = visible.withLock { applied in
+            var fullest = 0
+            defer { rowsOfFullest.store(fullest, ordering: .relaxed) }
+            return groups.compactMap { group -> FrozenGroup? in
+                group.state.withLock { state in
+                    let (hasRows, wants, count) = state.current.rows.withLock { rows in
+                        (!rows.times.isEmpty, isWanted(rows), rows.risingRowCount)
+                    }
+                    if hasRows, wants {
+                        state.frozen.append(state.current)
+                        state.current = HeadTable()
+                    } else {
+                        fullest = max(fullest, count)
+                    }
+                    guard !state.frozen.isEmpty else { return nil }
+                    return FrozenGroup(group: group, tables: state.frozen, sealedThrough: applied)
+                }
+            }
+        }
+        return frozen.sorted { $0.group.target < $1.group.target }
+    }
+
+    /// Lets go of tables that are in a block now.
+    func forget(_ sealed: [FrozenGroup]) {
+        visible.withLock { _ in
+            for one in sealed {
+                one.group.state.withLock { state in
+                    state.frozen.removeAll { table in one.tables.contains { $0 === table } }
+                }
+                for table in one.tables { rowBytes.subtract(table.rows.withLock(\.memoryBytes), ordering: .relaxed) }
+            }
+        }
+    }
+
+    /// Forgets series without rows that no flush has seen for two rounds, and groups without series.
+    func forgetIdleSeries() {
+        let round = round.add(1, ordering: .relaxed).newValue
+        // Under both locks nothing can be appended to what is found idle.
+        visible.withLock { _ in
+            index.withLock { index in
+                var gone: Set<UInt64> = []
+                var emptyGroups: [Labels] = []
+                for (target, group) in index.groups where group.pendingAppends.load(ordering: .relaxed) == 0 {
+                    group.state.withLock { state in
+                        guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return }
+                        for (column, series) in state.series.enumerated() {
+                            guard let series, series.lastRound.load(ordering: .relaxed) + 2 <= round else { continue }
+                            gone.insert(series.id)
+                            state.series[column] = nil
+                            state.freeColumns.append(column)
+                        }
+                        if state.freeColumns.count == state.series.count { emptyGroups.append(target) }
+                    }
+                }
+                if !gone.isEmpty || !emptyGroups.isEmpty { index.remove(series: gone, emptyGroups: emptyGroups) }
+            }
+        }
+    }
+}
+
+extension FrozenGroup {
+    /// One series with everything the tables hold of it, rows counted over all tables.
+    private struct Column {
+        let labels: Labels
+        var rows: [Int] = []
+        var bits: [UInt64] = []
+        var starts: [Int64] = []
+        var histogramRows: [Int] = []
+        var histograms: [NativeHistogram] = []
+        var histogramStarts: [Int64] = []
+    }
+
+    /// Writes the group: rows of equal time become one, of several samples the first stays.
+    func write(to writer: inout BlockWriter) throws(StorageError) {
+        let rows = tables.map { table in table.rows.withLock { $0 } }
+        let times = Self.distinctTimes(rows)
+        guard !times.isEmpty else { return }
+        let series = group.state.withLock(\.series)
+        let columns = series.enumerated().compactMap { number, one -> Column? in
+            guard let one else { return nil }
+            let column = Self.column(number, labels: one.labels, of: rows, times: times)
+            return column.rows.isEmpty && column.histogramRows.isEmpty ? nil : column
+        }.sorted { $0.labels < $1.labels }
+        let first = writer.beginGroup(group.target, sealedThrough: sealedThrough, series: columns.map(\.labels))
+        for start in stride(from: 0, to: times.count, by: BlockFormat.stripRowsMaximum) {
+            let range = start..<min(start + BlockFormat.stripRowsMaximum, times.count)
+            var strip: [StripColumn] = []
+            for (index, column) in columns.enumerated() {
+                strip.append(contentsOf: Self.cut(column, to: range, ordinal: first + UInt32(index)))
+            }
+            if !strip.isEmpty { try writer.append(rowTimes: Array(times[range]), columns: strip) }
+        }
+    }
+
+    private static func distinctTimes(_ tables: [HeadTable.Rows]) -> [Int64] {
+        var times = tables.flatMap(\.times)
+        if tables.count > 1 || !(tables.first?.isSorted ?? true) { times.sort() }
+        var distinct: [Int64] = []
+        distinct.reserveCapacity(times.count)
+        for time in times where distinct.last != time { distinct.append(time) }
+        return distinct
+    }
+
+    private static func column(
+        _ number: Int, labels: Labels, of tables: [HeadTable.Rows], times: [Int64]
+    ) -> Column {
+        var column = Column(labels: labels)
+        var floats = SampleRun()
+        var histograms = SampleRun()
+        for rows in tables {
+            if number < rows.columns.count { collect(rows.columns[number], of: rows, into: &floats) }
+            if let found = rows.histogramColumns[number] { collect(found, of: rows, into: &histograms) }
+        }
+        floats.sortKeepingFirst()
+        histograms.sortKeepingFirst()
+        (column.rows, column.bits, column.starts) = (floats.rows(in: times), floats.bits, floats.starts)
+        column.histogramRows = histograms.rows(in: times)
+        (column.histograms, column.histogramStarts) = (histograms.histograms, histograms.starts)
+        return column
+    }
+
+    private static func collect(_ column: HeadColumn, of rows: HeadTable.Rows, into run: inout SampleRun) {
+        let before = run.count
+        rows.samples(of: column, belowRow: .max, in: .all, into: &run)
+        // One table may know start times where another does not.
+        if run.starts.isEmpty { return }
+        if column.starts.isEmpty { run.starts += [Int64](repeating: 0, count: run.count - before) }
+        let missing = run.count - run.starts.count
+        if missing > 0 { run.starts.insert(contentsOf: repeatElement(0, count: missing), at: 0) }
+    }
+
+    private static func cut(_ column: Column, to range: Range<Int>, ordinal: UInt32) -> [StripColumn] {
+        var pieces: [StripColumn] = []
+        let floats = column.rows.partitionedIndexes(in: range)
+        if !floats.isEmpty {
+            var piece = StripColumn(ordinal: ordinal)
+            piece.rows = column.rows[floats].map { $0 - range.lowerBound }
+            piece.bits = Array(column.bits[floats])
+            if !column.starts.isEmpty { piece.starts = Array(column.starts[floats]) }
+            pieces.append(piece)
+        }
+        let histograms = column.histogramRows.partitionedIndexes(in: range)
+        if !histograms.isEmpty {
+            var piece = StripColumn(ordinal: ordinal)
+            piece.rows = column.histogramRows[histograms].map { $0 - range.lowerBound }
+            piece.histograms = Array(column.histograms[histograms])
+            if !column.histogramStarts.isEmpty { piece.starts = Array(column.histogramStarts[histograms]) }
+            pieces.append(piece)
+        }
+        return pieces
+    }
+}
+
+extension SampleRun {
+    /// Orders by time; of several samples at one time the first that came stays.
+    mutating func sortKeepingFirst() {
+        var isRising = true
+        for index in timesMilliseconds.indices.dropFirst()
+        where timesMilliseconds[index] <= timesMilliseconds[index - 1] { isRising = false }
+        if isRising { return }
+        let old = self
+        let order = timesMilliseconds.indices.sorted {
+            (old.timesMilliseconds[$0], $0) < (old.timesMilliseconds[$1], $1)
+        }
+        self = SampleRun()
+        for index in order where timesMilliseconds.last != old.timesMilliseconds[index] {
+            timesMilliseconds.append(old.timesMilliseconds[index])
+            if !old.bits.isEmpty { bits.append(old.bits[index]) }
+            if !old.histograms.isEmpty { histograms.append(old.histograms[index]) }
+            if !old.starts.isEmpty { starts.append(old.starts[index]) }
+        }
+    }
+
+    /// The places of the times in `all`, which holds every one of them, rising.
+    func rows(in all: [Int64]) -> [Int] {
+        var row = 0
+        return timesMilliseconds.map { time in
+            while all[row] < time { row += 1 }
+            return row
+        }
+    }
+}
+
+extension [Int] {
+    /// The indexes of the elements within `range`; the elements rise.
+    func partitionedIndexes(in range: Range<Int>) -> Range<Int> {
+        let start = firstIndexRising { $0 >= range.lowerBound }
+        let end = firstIndexRising { $0 >= range.upperBound }
+        return start..<end
+    }
+
+    /// The first index whose element satisfies a condition that holds from some element on.
+    func firstIndexRising(_ holds: (Int) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if holds(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

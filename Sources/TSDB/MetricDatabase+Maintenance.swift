@@ -1,0 +1,112 @@
+internal import Disk
+internal import Synchronization
+internal import Telemetry
+
+extension MetricDatabase {
+    /// Lets the maintenance look soon when a group is full or the head's share is used up.
+    func wakeIfNeeded() {
+        guard needsFlush else { return }
+        thread.withLock { $0?.wake() }
+    }
+
+    private var needsFlush: Bool {
+        head.rowsOfFullest.load(ordering: .relaxed) >= options.rowsPerChunk
+            || head.rowBytes.load(ordering: .relaxed) > options.headBytes
+    }
+
+    /// One round of housekeeping: seals what is due, merges blocks, refills the reserve. Failures are counted, shown by
+    /// `ingestHealth` and `metrics`, and tried again, ever more seldom up to once a minute.
+    package func maintain() {
+        if isClosed.load(ordering: .acquiring) { return }
+        maintenance.withLock { state in
+            if state.roundsToSkip > 0 {
+                state.roundsToSkip -= 1
+                return
+            }
+            do {
+                let isRetry = state.failuresInARow > 0
+                if try flushDueGroups(isRetry: isRetry) { try cutLog(startingNewSegment: false) }
+                try mergeBlocks(atMost: 1)
+                reserve.refill()
+                state = MaintenanceState()
+            } catch {
+                state.failuresInARow += 1
+                state.roundsToSkip = min(60, 1 << min(state.failuresInARow, 6))
+                state.lastFailure = "\(error)"
+            }
+        }
+    }
+
+    private func flushDueGroups(isRetry: Bool) throws -> Bool {
+        let isOverfull =
+            head.rowBytes.load(ordering: .relaxed) > options.headBytes || log.status.bytesOnDisk > options.logBytes
+        let isFull = head.rowsOfFullest.load(ordering: .relaxed) >= options.rowsPerChunk
+        let oldest = wallClock.nowMilliseconds - options.headAgeMilliseconds
+        let isAged = head.hasRows(appendedBefore: oldest)
+        guard isOverfull || isFull || isAged || isRetry else { return false }
+        let sealsAlong = options.rowsSealedAlong
+        let isFlushed = try Self.flush(head, to: blocks, counters: counters) { rows in
+            isOverfull || rows.risingRowCount >= sealsAlong || rows.firstAppendMilliseconds < oldest
+        }
+        if isFlushed { head.forgetIdleSeries() }
+        return isFlushed
+    }
+
+    /// Removes the segments of the log whose rows are all in blocks. With a new segment begun, nothing older stays once
+    /// everything is sealed.
+    private func cutLog(startingNewSegment: Bool) throws {
+        let head = head
+        try log.performBlocking { log in
+            try log.cut(before: head.firstUnsealedPosition)
+            guard startingNewSegment, head.firstUnsealedPosition >= log.endPosition,
+                log.firstPosition < log.endPosition
+            else { return }
+            // The new segment must hold the marks before the old ones go.
+            try log.rotate()
+            let marks = head.marks.withLock { $0 }
+            _ = try log.append(kind: HeadRecordKind.marks.rawValue, HeadRecordWriter.marks(marks))
+            try log.sync()
+            try log.cut(before: head.firstUnsealedPosition)
+        }
+    }
+
+    /// Merges neighbouring blocks while there are any to merge, at most so many times.
+    private func mergeBlocks(atMost limit: Int) throws {
+        for _ in 0..<limit {
+            if isClosed.load(ordering: .acquiring) { return }
+            guard let merge = BlockMerge.candidate(in: blocks.view, options: options), let sequence = merge.sequence
+            else { return }
+            do {
+                let merged = try blocks.write(sequence) { try merge.write(to: &$0) }
+                try blocks.add(merged, replacing: merge.blocks)
+                try blocks.dropSpentTombstones()
+                counters.merges.add(1, ordering: .relaxed)
+            } catch let damage as BlockDamage {
+                // The inputs stay as they are; the damaged one is not tried again while this process lives.
+                merge.blocks.first { $0.reader.path == damage.path }?.note(damage)
+                counters.mergeFailures.add(1, ordering: .relaxed)
+            } catch {
+                counters.mergeFailures.add(1, ordering: .relaxed)
+                throw error
+            }
+        }
+    }
+
+    /// Everything in memory to blocks, the log cut, blocks merged as far as they go.
+    func sealEverything() throws {
+        try Self.flush(head, to: blocks, counters: counters) { _ in true }
+        head.forgetIdleSeries()
+        try cutLog(startingNewSegment: true)
+        try mergeBlocks(atMost: 1000)
+    }
+}
+
+extension Head {
+    /// Whether some row came before that time of the wall clock.
+    func hasRows(appendedBefore milliseconds: Int64) -> Bool {
+        let groups = index.withLock { Array($0.groups.values) }
+        return groups.contains { group in
+            group.state.withLock { state in state.current.rows.withLock(\.firstAppendMilliseconds) < milliseconds }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+internal import Synchronization
+package import Telemetry
+
+extension MetricDatabase: SeriesSource {
+    /// Functions whose windows a chunk's header can answer.
+    private static let headerFunctions: Set = [
+        "count_over_time", "sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "last_over_time",
+        "present_over_time", "increase", "rate", "resets",
+    ]
+
+    package func select(_ request: SeriesRequest, in context: QueryContext) throws -> [any SeriesCursor] {
+        let selection = try selection(request, in: context)
+        let labels = selection.sortedLabels()
+        try context.count { $0.seriesSelected += labels.count }
+        // With one evaluation the request's range is the window, so a chunk within the one lies within the other.
+        let hints = request.hints
+        let answersFromHeaders =
+            hints.stepMilliseconds == 0 && hints.windowMilliseconds > 0 && Self.headerFunctions.contains(hints.function)
+        return labels.map { labels in
+            MergingCursor(
+                labels: labels, segments: selection.segments[labels] ?? [], range: request.range,
+                answersFromHeaders: answersFromHeaders, context: context)
+        }
+    }
+
+    /// The labels of the series with a strip or a head table that reaches into the range.
+    package func series(_ request: SeriesRequest, in context: QueryContext) throws -> [Labels] {
+        try selection(request, in: context).sortedLabels()
+    }
+
+    package func labelNames(_ request: SeriesRequest, in context: QueryContext) throws -> [String] {
+        var names: Set<String> = []
+        for labels in try selection(request, in: context).segments.keys {
+            labels.forEachPair { name, _ in names.insert(String(decoding: name, as: UTF8.self)) }
+        }
+        return cut(names, to: request.limit, in: context)
+    }
+
+    package func labelValues(
+        _ name: String, _ request: SeriesRequest, in context: QueryContext
+    ) throws -> [String] {
+        var values: Set<String> = []
+        for labels in try selection(request, in: context).segments.keys {
+            if let value = labels[name] { values.insert(value) }
+        }
+        return cut(values, to: request.limit, in: context)
+    }
+
+    package func metadata(
+        metricName: String?, limit: Int, in context: QueryContext
+    ) throws -> [MetricMetadata] {
+        try checkOpen()
+        let all = head.metadata.withLock { metadata in
+            metricName.map { name in metadata[name].map { [$0] } ?? [] } ?? Array(metadata.values)
+        }
+        let sorted = all.sorted { $0.metricName.utf8.lexicographicallyPrecedes($1.metricName.utf8) }
+        return limit > 0 ? Array(sorted.prefix(limit)) : sorted
+    }
+
+    private func selection(_ request: SeriesRequest, in context: QueryContext) throws -> Selection {
+        try checkOpen()
+        let selection = try Selection(request, head: head, blocks: blocks, in: context)
+        _ = blocks.trimIndexes(to: options.indexCacheBytes)
+        return selection
+    }
+
+    private func cut(_ strings: Set<String>, to limit: Int, in context: QueryContext) -> [String] {
+        let sorted = strings.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        guard limit > 0, sorted.count > limit else { return sorted }
+        context.warn("the answer was cut to \(limit) of \(sorted.count), as the request asked")
+        return Array(sorted.prefix(limit))
+    }
+}

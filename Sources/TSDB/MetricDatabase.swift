@@ -1,0 +1,146 @@
+package import Disk
+internal import Synchronization
+package import Telemetry
+
+/// The metric database: a log that makes appends durable, a head that answers for what is new, blocks for the rest.
+///
+/// An append is checked and resolved by its caller, encoded and synced by the log's thread, applied to the head there, in
+/// log order, and only then answered. A maintenance thread writes full groups to blocks and cuts the log behind them.
+package final class MetricDatabase: Sendable {
+    let options: MetricDatabaseOptions
+    let wallClock: any WallClock
+    let head: Head
+    let blocks: BlockStore
+    let log: GroupCommitLog
+    let reserve: SpaceReserve
+    let counters = MetricCounters()
+    let isClosed = Atomic<Bool>(false)
+    /// Held by whoever changes the set of blocks; its value is how often a flush failed in a row, for the pace of retries.
+    let maintenance = Mutex(MaintenanceState())
+    let thread = Mutex<MaintenanceThread?>(nil)
+    private let storage: any FileStorage
+
+    /// What a start found damaged or missing, and why the last flush failed; for the operator's log.
+    package let findings: [String]
+
+    /// What the maintenance remembers from round to round.
+    struct MaintenanceState {
+        var failuresInARow = 0
+        var roundsToSkip = 0
+        var lastFailure: String?
+    }
+
+    /// Opens the database in `folder`, made when absent, and brings back what was acknowledged. Damage is set aside, told in
+    /// `findings` and `quarantine`, and never keeps it from starting; a format of a newer version does.
+    package static func open(
+        storage: any FileStorage, folder: String, options: MetricDatabaseOptions = MetricDatabaseOptions(),
+        wallClock: any WallClock
+    ) throws -> MetricDatabase {
+        let database = try MetricDatabase(
+            storage: storage, folder: folder, options: options, wallClock: wallClock)
+        if options.driving == .threads {
+            let thread = try MaintenanceThread { [weak database] in database?.maintain() }
+            database.thread.withLock { $0 = thread }
+        }
+        return database
+    }
+
+    private init(
+        storage: any FileStorage, folder: String, options: MetricDatabaseOptions, wallClock: any WallClock
+    ) throws {
+        self.options = options
+        self.wallClock = wallClock
+        self.storage = storage
+        try storage.makeFolder(folder)
+        let reserve = SpaceReserve(
+            StoragePath.join(folder, "reserve"), bytes: options.reserveBytes, in: storage)
+        self.reserve = reserve
+        blocks = try BlockStore(
+            folder: folder, in: storage, cache: PageCache(maximumBytes: options.pageCacheBytes), reserve: reserve,
+            salt: options.salt)
+        let sealed = blocks.view.blocks.map(\.reader.footer.sealedThrough).max() ?? LogPosition(0)
+        var logOptions = SegmentedLog.Options(segmentBytes: options.segmentBytes, salt: options.salt)
+        if let space = try? storage.space(at: folder) { logOptions = logOptions.fitted(to: space) }
+        let segments = try SegmentedLog(
+            folder: StoragePath.join(folder, "wal"), in: storage, options: logOptions,
+            atLeast: sealed.advanced(by: 1))
+        // No process before this one was at this position, so none gave out these ids.
+        let head = Head(
+            after: LogPosition(segments.endPosition.ordinal - 1), firstID: segments.endPosition.ordinal << 24,
+            wallClock: wallClock)
+        self.head = head
+        findings = try Self.replay(segments, into: head, blocks: blocks, options: options, counters: counters)
+        segments.segmentPreamble = { head.preamble() }
+        log = try GroupCommitLog(
+            segments, driving: options.driving == .manual ? .manual : .thread(name: "tsdb-log"))
+    }
+
+    /// Reads the log back. When the head's share of memory is used up on the way, what was read goes to a block.
+    private static func replay(
+        _ segments: SegmentedLog, into head: Head, blocks: BlockStore, options: MetricDatabaseOptions,
+        counters: MetricCounters
+    ) throws -> [String] {
+        var findings = segments.recovery.isClean ? [] : ["the log of metrics: \(segments.recovery)"]
+        findings += blocks.view.quarantined.map { "\($0.path): \($0.reason)" }
+        var sealedThrough: [Labels: LogPosition] = [:]
+        for block in blocks.view.blocks where block.reader.footer.sealedThrough >= segments.firstPosition {
+            do {
+                for group in try block.reader.groups() {
+                    sealedThrough[group.target] = max(
+                        sealedThrough[group.target] ?? group.sealedThrough, group.sealedThrough)
+                }
+            } catch let damage as BlockDamage {
+                block.note(damage)
+                findings.append("\(damage); what the log still has of it is used in its place")
+            }
+        }
+        var replay = HeadReplay(
+            into: head, sealedThrough: sealedThrough, metadataMaximum: options.metadataMaximum)
+        let result = try segments.read(from: segments.firstPosition) { frame in
+            replay.read(frame)
+            if head.rowBytes.load(ordering: .relaxed) > options.headBytes {
+                try flush(head, to: blocks, counters: counters) { _ in true }
+            }
+            return true
+        }
+        let lost = result.framesLost + UInt64(replay.recordsUnreadable)
+        counters.framesLost.store(Int(clamping: lost), ordering: .relaxed)
+        counters.samplesLost.store(replay.samplesWithoutSeries, ordering: .relaxed)
+        counters.samplesReplayed.store(replay.samplesApplied, ordering: .relaxed)
+        if lost > 0 || replay.samplesWithoutSeries > 0 {
+            findings.append(
+                "the log of metrics has lost \(lost) records, and \(replay.samplesWithoutSeries) samples whose series were "
+                    + "declared in them; everything else was kept, check the disk")
+        }
+        return findings
+    }
+
+    /// Writes groups to a block, and lets go of them once it is durable; false when there was nothing to write.
+    @discardableResult
+    static func flush(
+        _ head: Head, to blocks: BlockStore, counters: MetricCounters, where isWanted: (HeadTable.Rows) -> Bool
+    ) throws -> Bool {
+        let frozen = head.freeze(where: isWanted)
+        guard !frozen.isEmpty else { return false }
+        do {
+            let block = try blocks.write(blocks.nextSequence) { writer in
+                for group in frozen { try group.write(to: &writer) }
+            }
+            try blocks.add(block)
+            head.forget(frozen)
+            counters.flushes.add(1, ordering: .relaxed)
+            counters.samplesSealed.add(block.reader.footer.sampleCount, ordering: .relaxed)
+            return true
+        } catch {
+            counters.flushFailures.add(1, ordering: .relaxed)
+            throw error
+        }
+    }
+
+    /// Throws once the database is closed.
+    func checkOpen() throws(MetricDatabaseError) {
+        if isClosed.load(ordering: .acquiring) {
+            throw MetricDatabaseError("the metric database in \(blocks.folder) is closed")
+        }
+    }
+}

@@ -1,0 +1,155 @@
+internal import Telemetry
+
+/// The samples of one series from all places that have some, in time order, each time once.
+///
+/// Places are opened only when the merge has come to their times, so what is held in memory is what overlaps.
+final class MergingCursor: SeriesCursor {
+    /// An opened place and how far it was read.
+    private struct OpenRun {
+        var run: SampleRun
+        var priority: UInt64
+        var next = 0
+
+        var nextTime: Int64 { run.timesMilliseconds[next] }
+        var isAtEnd: Bool { next >= run.count }
+    }
+
+    let labels: Labels
+    private let range: TimeRange
+    private let context: QueryContext
+    /// Ordered by their first possible time, from the last to the first.
+    private var waiting: [SeriesSegment]
+    private var opened: [OpenRun] = []
+    private var reservedBytes = 0
+    private let answersFromHeaders: Bool
+
+    /// A cursor over `segments`, in any order.
+    init(
+        labels: Labels, segments: [SeriesSegment], range: TimeRange, answersFromHeaders: Bool, context: QueryContext
+    ) {
+        self.labels = labels
+        self.range = range
+        self.context = context
+        self.answersFromHeaders = answersFromHeaders
+        waiting = segments.sorted {
+            ($0.times.startMilliseconds, $0.priority) > ($1.times.startMilliseconds, $1.priority)
+        }
+    }
+
+    deinit {
+        context.release(reservedBytes)
+    }
+
+    func next(into buffer: inout SampleBuffer) throws -> Bool {
+        buffer.removeAll()
+        while true {
+            try context.check()
+            let frontier = waiting.last?.times.startMilliseconds ?? .max
+            let isLast = waiting.isEmpty
+            if opened.contains(where: { isLast || $0.nextTime < frontier }) {
+                emit(before: isLast ? nil : frontier, into: &buffer)
+                dropFinished()
+                return true
+            }
+            guard let segment = waiting.popLast() else { return false }
+            if answersFromHeaders, opened.isEmpty, isAlone(segment), let aggregate = try segment.aggregate(range) {
+                buffer.aggregate = aggregate
+                return true
+            }
+            try open(segment)
+        }
+    }
+
+    /// Whether no later place reaches into the segment's times.
+    private func isAlone(_ segment: SeriesSegment) -> Bool {
+        waiting.last.map { $0.times.startMilliseconds > segment.times.endMilliseconds } ?? true
+    }
+
+    private func open(_ segment: SeriesSegment) throws {
+        for run in try segment.open(range, labels: labels, in: context) {
+            reservedBytes += run.memoryBytes
+            try context.reserve(run.memoryBytes)
+            opened.append(OpenRun(run: run, priority: segment.priority))
+        }
+    }
+
+    private func dropFinished() {
+        for run in opened where run.isAtEnd {
+            reservedBytes -= run.run.memoryBytes
+            context.release(run.run.memoryBytes)
+        }
+        opened.removeAll { $0.isAtEnd }
+    }
+
+    /// Moves what lies before `limit` into the buffer; everything when nil. Stops where floats turn into histograms.
+    private func emit(before limit: Int64?, into buffer: inout SampleBuffer) {
+        if opened.count == 1 {
+            let run = opened[0].run
+            let start = opened[0].next
+            let end = limit.map { limit in run.timesMilliseconds.firstIndexRising(from: start) { $0 >= limit } } ?? run.count
+            buffer.append(run, start..<end)
+            opened[0].next = end
+            return
+        }
+        while let index = nextRun(before: limit) {
+            let run = opened[index]
+            let isHistogram = run.run.isHistogram
+            if isHistogram ? !buffer.values.isEmpty : !buffer.histograms.isEmpty { return }
+            buffer.append(run.run, run.next..<run.next + 1)
+            let time = run.nextTime
+            // The others at this time came later and say nothing new.
+            for other in opened.indices where !opened[other].isAtEnd && opened[other].nextTime == time {
+                opened[other].next += 1
+            }
+        }
+    }
+
+    /// The run with the earliest sample before `limit`; of several at one time the one that came first.
+    private func nextRun(before limit: Int64?) -> Int? {
+        var best: Int?
+        for index in opened.indices where !opened[index].isAtEnd {
+            let time = opened[index].nextTime
+            if let limit, time >= limit { continue }
+            guard let current = best else {
+                best = index
+                continue
+            }
+            let key = (opened[current].nextTime, opened[current].priority)
+            if (time, opened[index].priority) < key { best = index }
+        }
+        return best
+    }
+}
+
+extension SampleBuffer {
+    /// Adds some samples of a run.
+    fileprivate mutating func append(_ run: SampleRun, _ indexes: Range<Int>) {
+        if !run.starts.isEmpty, startTimesMilliseconds.isEmpty {
+            startTimesMilliseconds = [Int64](repeating: 0, count: timesMilliseconds.count)
+        }
+        timesMilliseconds.append(contentsOf: run.timesMilliseconds[indexes])
+        if run.isHistogram {
+            histograms.append(contentsOf: run.histograms[indexes])
+        } else {
+            values.append(contentsOf: run.bits[indexes].lazy.map { Double(bitPattern: $0) })
+        }
+        if !run.starts.isEmpty {
+            startTimesMilliseconds.append(contentsOf: run.starts[indexes])
+        } else if !startTimesMilliseconds.isEmpty {
+            startTimesMilliseconds.append(contentsOf: repeatElement(0, count: indexes.count))
+        }
+    }
+}
+
+extension [Int64] {
+    /// The first index from `start` on whose element satisfies a condition that holds from some element on.
+    fileprivate func firstIndexRising(from start: Int, _ holds: (Int64) -> Bool) -> Int {
+        var low = start
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if holds(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

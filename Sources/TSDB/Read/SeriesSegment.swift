@@ -1,0 +1,132 @@
+internal import Disk
+internal import Synchronization
+internal import Telemetry
+
+/// A place that holds samples of one series: a strip of a block, or a table of the head. Not read before it is opened.
+struct SeriesSegment {
+    private enum Place {
+        case strip(Block, StripLocation, ordinal: UInt32, holes: [TimeRange])
+        case table(HeadTable.Snapshot, column: Int)
+    }
+
+    private let place: Place
+    /// Where its samples may lie; they may be fewer.
+    let times: TimeRange
+    /// Of two samples at one time the one with the lower number stays: it came first.
+    let priority: UInt64
+
+    /// A strip of a block; samples within `holes` were deleted.
+    init(_ location: StripLocation, of ordinal: UInt32, in block: Block, holes: [TimeRange]) {
+        place = .strip(block, location, ordinal: ordinal, holes: holes)
+        times = location.times
+        priority = block.sequence.first
+    }
+
+    /// A table of the head, the `age`th of its group.
+    init(_ snapshot: HeadTable.Snapshot, column: Int, age: Int) {
+        place = .table(snapshot, column: column)
+        times = snapshot.times
+        priority = (1 << 63) + UInt64(age)
+    }
+
+    /// The samples within `range`, floats and histograms apart. Damage is told to the query and leaves nothing.
+    func open(_ range: TimeRange, labels: Labels, in context: QueryContext) throws -> [SampleRun] {
+        switch place {
+        case .table(let snapshot, let column):
+            return snapshot.table.rows.withLock { rows in
+                var runs: [SampleRun] = []
+                if column < rows.columns.count {
+                    var run = SampleRun()
+                    rows.samples(of: rows.columns[column], belowRow: snapshot.rowCount, in: range, into: &run)
+                    if run.count > 0 { runs.append(run) }
+                }
+                if let histograms = rows.histogramColumns[column] {
+                    var run = SampleRun()
+                    rows.samples(of: histograms, belowRow: snapshot.rowCount, in: range, into: &run)
+                    if run.count > 0 { runs.append(run) }
+                }
+                return runs
+            }
+        case .strip(let block, let location, let ordinal, let holes):
+            do {
+                let strip = try block.reader.strip(location)
+                var runs: [SampleRun] = []
+                for entry in strip.entries(of: ordinal) {
+                    var run = try block.reader.samples(of: entry, in: strip, at: location, range: range)
+                    for hole in holes { run.remove(hole) }
+                    try context.count { $0.bytesRead += entry.bodyByteCount }
+                    if run.count > 0 { runs.append(run) }
+                }
+                return runs
+            } catch let damage as BlockDamage {
+                block.note(damage)
+                block.tell(damage, missing: times, of: labels, in: context)
+                return []
+            }
+        }
+    }
+
+    /// The chunk's header in place of its samples; nil when it must be decoded: it was cut, changed, is not alone, or
+    /// knows no aggregate.
+    func aggregate(_ range: TimeRange) throws -> ChunkAggregate? {
+        guard case .strip(let block, let location, let ordinal, let holes) = place,
+            range.contains(times.startMilliseconds), range.contains(times.endMilliseconds),
+            !holes.contains(where: { $0.overlaps(times) })
+        else { return nil }
+        guard let strip = try? block.reader.strip(location) else { return nil }
+        let entries = strip.entries(of: ordinal)
+        guard entries.count == 1, let entry = entries.first, let summary = entry.summary else { return nil }
+        guard let (first, last) = strip.ends(of: entry) else { return nil }
+        return ChunkAggregate(
+            count: entry.valueCount, sum: summary.sum, minimum: summary.minimum, maximum: summary.maximum,
+            first: Sample(milliseconds: first, value: summary.first),
+            last: Sample(milliseconds: last, value: summary.last), resets: summary.resets, increase: summary.increase)
+    }
+}
+
+extension Block {
+    /// Says in the answer what is missing because of damage.
+    func tell(_ damage: BlockDamage, missing times: TimeRange, of labels: Labels, in context: QueryContext) {
+        let what = labels.isEmpty ? "all its series" : "\(labels)"
+        context.warn(
+            "\(damage); samples of \(what) from \(times.startMilliseconds) to \(times.endMilliseconds) ms are missing from "
+                + "this answer, restore the block from a copy")
+        // A span of the answer is in nanoseconds; times a damaged file gives may not fit.
+        let start = times.startMilliseconds.multipliedReportingOverflow(by: 1_000_000)
+        let end = times.endMilliseconds.multipliedReportingOverflow(by: 1_000_000)
+        guard !start.overflow, !end.overflow else { return }
+        context.report(
+            AnswerGap(
+                range: LogTimeRange(startNanoseconds: start.partialValue, endNanoseconds: end.partialValue &+ 1),
+                labels: labels, reason: damage.description))
+    }
+}
+
+extension Strip {
+    /// The times of the first and the last value that is no stale marker.
+    fileprivate func ends(of entry: StripEntry) -> (Int64, Int64)? {
+        guard entry.valueCount > 0 else { return nil }
+        guard let stale = entry.stale else {
+            let first = entry.presence?.runs.first?.lowerBound ?? 0
+            let last = (entry.presence?.runs.last?.upperBound ?? times.count) - 1
+            return (times[first], times[last])
+        }
+        let marked = Set(stale.rows)
+        let rows = (entry.presence?.rows ?? Array(times.indices)).filter { !marked.contains($0) }
+        guard let first = rows.first, let last = rows.last else { return nil }
+        return (times[first], times[last])
+    }
+}
+
+extension SampleRun {
+    /// Takes out the samples within `hole`.
+    mutating func remove(_ hole: TimeRange) {
+        guard timesMilliseconds.contains(where: { hole.contains($0) }) else { return }
+        let kept = timesMilliseconds.indices.filter { !hole.contains(timesMilliseconds[$0]) }
+        let old = self
+        timesMilliseconds = kept.map { old.timesMilliseconds[$0] }
+        if !bits.isEmpty { bits = kept.map { old.bits[$0] } }
+        if !starts.isEmpty { starts = kept.map { old.starts[$0] } }
+        if !histograms.isEmpty { histograms = kept.map { old.histograms[$0] } }
+    }
+}
