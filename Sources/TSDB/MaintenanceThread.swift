@@ -4,59 +4,77 @@ internal import Synchronization
 
 /// The thread that seals, merges and cleans up, so that neither the writer nor a caller waits for it.
 final class MaintenanceThread: Sendable {
-    private final class Start {
+    /// What the thread shares with those who wake and stop it.
+    private final class Shared: Sendable {
+        let isStopping = Atomic<Bool>(false)
+        /// A pipe that is readable while a wake waits to be noticed.
+        let readEnd: Int32
+        let writeEnd: Int32
         let body: @Sendable () -> Void
 
-        init(_ body: @escaping @Sendable () -> Void) {
+        init(_ body: @escaping @Sendable () -> Void) throws(StorageError) {
+            var ends: [Int32] = [-1, -1]
+            guard pipe(&ends) == 0 else {
+                throw StorageError(.other, operation: "pipe", path: "metric maintenance", code: errno)
+            }
+            (readEnd, writeEnd) = (ends[0], ends[1])
+            for end in ends {
+                _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+                _ = fcntl(end, F_SETFL, O_NONBLOCK)
+            }
             self.body = body
+        }
+
+        deinit {
+            Glibc.close(readEnd)
+            Glibc.close(writeEnd)
+        }
+
+        func run() {
+            var drain = [UInt8](repeating: 0, count: 64)
+            while !isStopping.load(ordering: .relaxed) {
+                var wait = pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0)
+                if poll(&wait, 1, MaintenanceThread.roundMilliseconds) > 0 { _ = read(readEnd, &drain, drain.count) }
+                if !isStopping.load(ordering: .relaxed) { body() }
+            }
         }
     }
 
-    private let isAwake = Atomic<Bool>(false)
-    private let isStopping = Atomic<Bool>(false)
-    private let hasEnded = Atomic<Bool>(false)
-    /// How soon a wake or a stop is noticed. A wait on the monotonic clock would not be shortened by more than this.
-    private static let restMicroseconds: UInt32 = 20_000
-    /// Without a wake it looks this often, in rests.
-    private static let restsPerRound = 50
+    /// Without a wake it looks this often.
+    private static let roundMilliseconds: Int32 = 1000
 
-    /// Starts calling `body` each second, and soon after each `wake`.
+    private let shared: Shared
+    private let thread: pthread_t
+
+    /// Starts calling `body` each second, and at once after each `wake`.
     init(_ body: @escaping @Sendable () -> Void) throws(StorageError) {
-        let start = Unmanaged.passRetained(Start { [self] in run(body) })
+        shared = try Shared(body)
+        let argument = Unmanaged.passRetained(shared)
         var thread = pthread_t()
         let code = pthread_create(
             &thread, nil,
             { argument in
                 guard let argument else { return nil }
-                Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body()
+                Unmanaged<Shared>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
-            }, start.toOpaque())
+            }, argument.toOpaque())
         guard code == 0 else {
-            start.release()
-            throw StorageError(.other, operation: "pthread_create", path: "tsdb-maintain", code: code)
+            argument.release()
+            throw StorageError(.other, operation: "pthread_create", path: "metric maintenance", code: code)
         }
-        pthread_detach(thread)
+        self.thread = thread
     }
 
-    /// Asks for a round soon.
-    func wake() { isAwake.store(true, ordering: .relaxed) }
+    /// Asks for a round now.
+    func wake() {
+        // A full pipe has wakes enough in it.
+        _ = write(shared.writeEnd, [1], 1)
+    }
 
-    /// Ends the thread and waits for its last round. Must not be called on it.
+    /// Ends the thread and waits for its last round. To be called once, and not on it.
     func stop() {
-        isStopping.store(true, ordering: .relaxed)
-        while !hasEnded.load(ordering: .acquiring) { usleep(1000) }
-    }
-
-    private func run(_ body: () -> Void) {
-        var rests = 0
-        while !isStopping.load(ordering: .relaxed) {
-            usleep(Self.restMicroseconds)
-            rests += 1
-            let isDue = rests >= Self.restsPerRound || isAwake.exchange(false, ordering: .relaxed)
-            guard isDue, !isStopping.load(ordering: .relaxed) else { continue }
-            rests = 0
-            body()
-        }
-        hasEnded.store(true, ordering: .releasing)
+        shared.isStopping.store(true, ordering: .relaxed)
+        wake()
+        pthread_join(thread, nil)
     }
 }

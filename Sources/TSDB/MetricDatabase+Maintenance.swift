@@ -5,7 +5,8 @@ internal import Telemetry
 extension MetricDatabase {
     /// Lets the maintenance look soon when a group is full or the head's share is used up.
     func wakeIfNeeded() {
-        guard needsFlush else { return }
+        // While flushes fail, the thread keeps its own pace.
+        guard needsFlush, !isFailing.load(ordering: .relaxed) else { return }
         thread.withLock { $0?.wake() }
     }
 
@@ -29,7 +30,9 @@ extension MetricDatabase {
                 try mergeBlocks(atMost: 1)
                 reserve.refill()
                 state = MaintenanceState()
+                isFailing.store(false, ordering: .relaxed)
             } catch {
+                isFailing.store(true, ordering: .relaxed)
                 state.failuresInARow += 1
                 state.roundsToSkip = min(60, 1 << min(state.failuresInARow, 6))
                 state.lastFailure = "\(error)"

@@ -15,6 +15,8 @@ package final class MetricDatabase: Sendable {
     let reserve: SpaceReserve
     let counters = MetricCounters()
     let isClosed = Atomic<Bool>(false)
+    /// Whether the last round of maintenance failed.
+    let isFailing = Atomic<Bool>(false)
     /// Held by whoever changes the set of blocks; its value is how often a flush failed in a row, for the pace of retries.
     let maintenance = Mutex(MaintenanceState())
     let thread = Mutex<MaintenanceThread?>(nil)

@@ -159,12 +159,8 @@ final class BlockStore: Sendable {
         try storage.makeFolder(target)
         for block in view.blocks {
             let source = StoragePath.join(blockFolder, block.name)
-            let copy = StoragePath.join(target, block.name)
-            do {
-                try storage.link(source, to: copy)
-            } catch where error.kind != .noSpace {
-                try self.copy(source, to: copy)
-            }
+            let twin = StoragePath.join(target, block.name)
+            if (try? storage.link(source, to: twin)) == nil { try copy(source, to: twin) }
         }
         try storage.syncFolder(target)
         if !view.tombstones.isEmpty {
@@ -200,21 +196,24 @@ extension BlockStore {
                 continue
             }
             noteSequence(sequence)
-            do throws(BlockReader.OpenError) {
-                opened.append(try open(path, entry.name, sequence))
-            } catch {
-                switch error {
-                case .damaged(let damage): setAside(entry.name, reason: "\(damage)")
-                case .storage(let error): throw error
-                case .newer(let version):
-                    throw StorageError(
-                        .other, operation: "open", path: path,
-                        detail: "its format is version \(version), this program reads version "
-                            + "\(BlockFormat.version); nothing was changed, start the program that wrote it")
-                }
+            switch open(path, entry.name, sequence) {
+            case .success(let block): opened.append(block)
+            case .failure(.damaged(let damage)): setAside(entry.name, reason: "\(damage)")
+            case .failure(.storage(let error)): throw error
+            case .failure(.newer(let version)):
+                throw StorageError(
+                    .other, operation: "open", path: path,
+                    detail: "its format is version \(version), this program reads version "
+                        + "\(BlockFormat.version); nothing was changed, start the program that wrote it")
             }
         }
-        let merged = opened.filter { old in opened.contains { $0.sequence.covers(old.sequence) } }
+        try adopt(opened)
+    }
+
+    /// Makes the blocks the view, without those that were merged into others.
+    private func adopt(_ opened: [Block]) throws(StorageError) {
+        let sequences = opened.map(\.sequence)
+        let merged = opened.filter { block in sequences.contains { $0.covers(block.sequence) } }
         let gone = Set(merged.map(\.sequence))
         let kept = opened.filter { !gone.contains($0.sequence) }.sorted { $0.sequence < $1.sequence }
         state.withLock { $0.view.blocks = kept }
@@ -223,19 +222,22 @@ extension BlockStore {
 
     private func open(
         _ path: String, _ name: String, _ sequence: BlockSequence
-    ) throws(BlockReader.OpenError) -> Block {
-        let file: any FileHandle
-        do {
-            file = try storage.open(path, .read)
+    ) -> Result<Block, BlockReader.OpenError> {
+        func damaged(_ reason: String) -> BlockReader.OpenError {
+            .damaged(BlockDamage(path: path, offset: 0, reason: reason))
+        }
+        do throws(StorageError) {
+            let file = try storage.open(path, .read)
+            return Result { () throws(BlockReader.OpenError) in
+                let reader = try BlockReader(file, cache: cache)
+                guard reader.footer.sequence == sequence else {
+                    throw damaged("its footer has other numbers than its name")
+                }
+                return Block(reader: reader, name: name)
+            }
         } catch {
-            throw error.kind == .inputOutput
-                ? .damaged(BlockDamage(path: path, offset: 0, reason: error.description)) : .storage(error)
+            return .failure(error.kind == .inputOutput ? damaged(error.description) : .storage(error))
         }
-        let reader = try BlockReader(file, cache: cache)
-        guard reader.footer.sequence == sequence else {
-            throw .damaged(BlockDamage(path: path, offset: 0, reason: "its footer has other numbers than its name"))
-        }
-        return Block(reader: reader, name: name)
     }
 
     private func openTombstones() throws {

@@ -16,23 +16,10 @@ extension Head {
     func freeze(where isWanted: (HeadTable.Rows) -> Bool) -> [FrozenGroup] {
         let groups = index.withLock { Array($0.groups.values) }
         let frozen = visible.withLock { applied in
-            var fullest = 0
-            defer { rowsOfFullest.store(fullest, ordering: .relaxed) }
-            return groups.compactMap { group -> FrozenGroup? in
-                group.state.withLock { state in
-                    let (hasRows, wants, count) = state.current.rows.withLock { rows in
-                        (!rows.times.isEmpty, isWanted(rows), rows.risingRowCount)
-                    }
-                    if hasRows, wants {
-                        state.frozen.append(state.current)
-                        state.current = HeadTable()
-                    } else {
-                        fullest = max(fullest, count)
-                    }
-                    guard !state.frozen.isEmpty else { return nil }
-                    return FrozenGroup(group: group, tables: state.frozen, sealedThrough: applied)
-                }
-            }
+            let frozen = groups.compactMap { $0.freeze(where: isWanted, applied: applied) }
+            let fullest = groups.reduce(0) { max($0, $1.risingRowCount) }
+            rowsOfFullest.store(fullest, ordering: .relaxed)
+            return frozen
         }
         return frozen.sorted { $0.group.target < $1.group.target }
     }
@@ -58,19 +45,46 @@ extension Head {
                 var gone: Set<UInt64> = []
                 var emptyGroups: [Labels] = []
                 for (target, group) in index.groups where group.pendingAppends.load(ordering: .relaxed) == 0 {
-                    group.state.withLock { state in
-                        guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return }
-                        for (column, series) in state.series.enumerated() {
-                            guard let series, series.lastRound.load(ordering: .relaxed) + 2 <= round else { continue }
-                            gone.insert(series.id)
-                            state.series[column] = nil
-                            state.freeColumns.append(column)
-                        }
-                        if state.freeColumns.count == state.series.count { emptyGroups.append(target) }
-                    }
+                    let idle = group.forgetIdleSeries(in: round)
+                    gone.formUnion(idle.gone)
+                    if idle.isEmpty { emptyGroups.append(target) }
                 }
                 if !gone.isEmpty || !emptyGroups.isEmpty { index.remove(series: gone, emptyGroups: emptyGroups) }
             }
+        }
+    }
+}
+
+extension HeadGroup {
+    /// The rows that count for the length of a chunk.
+    fileprivate var risingRowCount: Int { state.withLock { $0.current.rows.withLock(\.risingRowCount) } }
+
+    /// Puts a new table in place of one that is wanted; nil when no table of the group is frozen then.
+    fileprivate func freeze(where isWanted: (HeadTable.Rows) -> Bool, applied: LogPosition) -> FrozenGroup? {
+        state.withLock { state in
+            let isDue = state.current.rows.withLock { rows in !rows.times.isEmpty && isWanted(rows) }
+            if isDue {
+                state.frozen.append(state.current)
+                state.current = HeadTable()
+            }
+            return state.frozen.isEmpty
+                ? nil : FrozenGroup(group: self, tables: state.frozen, sealedThrough: applied)
+        }
+    }
+
+    /// Lets go of series that no flush saw for two rounds, when the group has no rows; their numbers, and whether the
+    /// group has no series left.
+    fileprivate func forgetIdleSeries(in round: UInt64) -> (gone: [UInt64], isEmpty: Bool) {
+        state.withLock { state in
+            guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return ([], false) }
+            var gone: [UInt64] = []
+            for (column, series) in state.series.enumerated() {
+                guard let series, series.lastRound.load(ordering: .relaxed) + 2 <= round else { continue }
+                gone.append(series.id)
+                state.series[column] = nil
+                state.freeColumns.append(column)
+            }
+            return (gone, state.freeColumns.count == state.series.count)
         }
     }
 }
