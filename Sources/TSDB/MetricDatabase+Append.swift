@@ -124,9 +124,11 @@ private final class PendingAppend: Sendable {
         let (metadata, delivery) = isLast ? (metadata, delivery) : ([], nil)
         let head = database.head
         let epoch = head.epoch.load(ordering: .relaxed)
-        let bytes = writes.reduce(256) { $0 + $1.bytesEstimate(epoch: epoch) } + metadata.reduce(0) {
-            $0 + $1.help.utf8.count + $1.metricName.utf8.count + 32
-        }
+        let bytes =
+            writes.reduce(256) { $0 + $1.bytesEstimate(epoch: epoch) }
+            + metadata.reduce(0) {
+                $0 + $1.help.utf8.count + $1.metricName.utf8.count + 32
+            }
         do throws(LogAppendError) {
             try database.log.submit(kind: HeadRecordKind.batch.rawValue, bytes: bytes) {
                 var writer = HeadRecordWriter(epoch: head.epoch.load(ordering: .relaxed))

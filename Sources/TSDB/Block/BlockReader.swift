@@ -96,7 +96,9 @@ final class BlockReader: Sendable {
     }
 
     /// The samples of one column within `range`, in time order.
-    func samples(of entry: StripEntry, in strip: Strip, at location: StripLocation, range: TimeRange) throws -> SampleRun {
+    func samples(
+        of entry: StripEntry, in strip: Strip, at location: StripLocation, range: TimeRange
+    ) throws -> SampleRun {
         let body = try body(of: entry, at: location)
         return try body.withUnsafeBytes { raw in
             try parse(at: location.offset) { try Self.decode(raw, entry, strip.times, range) }
@@ -170,7 +172,7 @@ final class BlockReader: Sendable {
     private func read(_ count: Int, at offset: UInt64) throws -> [UInt8] {
         do {
             return try Self.read(file, count, at: offset)
-        } catch where error.kind == .inputOutput {
+        } catch  where error.kind == .inputOutput {
             throw damage(at: offset, error.description)
         }
     }
@@ -190,11 +192,14 @@ final class BlockReader: Sendable {
 }
 
 extension BlockReader {
-    private static func read(_ file: any ObjectReader, _ count: Int, at offset: UInt64) throws(StorageError) -> [UInt8] {
+    private static func read(_ file: any ObjectReader, _ count: Int, at offset: UInt64) throws(StorageError) -> [UInt8]
+    {
         var failure: StorageError?
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             do throws(StorageError) {
-                try file.read(into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]), at: offset)
+                try file.read(
+                    into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]),
+                    at: offset)
                 initialized = count
             } catch {
                 failure = error

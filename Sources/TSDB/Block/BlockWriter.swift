@@ -115,11 +115,12 @@ struct BlockWriter {
             }
         }
         sampleCount += samples
-        times = times.map { old in
-            TimeRange(
-                startMilliseconds: min(old.startMilliseconds, range.startMilliseconds),
-                endMilliseconds: max(old.endMilliseconds, range.endMilliseconds))
-        } ?? range
+        times =
+            times.map { old in
+                TimeRange(
+                    startMilliseconds: min(old.startMilliseconds, range.startMilliseconds),
+                    endMilliseconds: max(old.endMilliseconds, range.endMilliseconds))
+            } ?? range
         try flush(ifOver: Self.bufferByteCount)
         return index
     }

@@ -53,7 +53,9 @@ struct StripEntry: Sendable {
         var live = column.bits
         if column.bits.contains(Sample.staleBits) {
             live.removeAll { $0 == Sample.staleBits }
-            for (index, bits) in column.bits.enumerated() where bits == Sample.staleBits { stale.append(column.rows[index]) }
+            for (index, bits) in column.bits.enumerated() where bits == Sample.staleBits {
+                stale.append(column.rows[index])
+            }
         }
         var flags: UInt8 = 0
         if isHistogram { flags |= histogramFlag }

@@ -40,7 +40,8 @@ enum DecimalScale {
         var misfits = 0
         for index in stride(from: column.startIndex, to: column.endIndex, by: step) {
             seen += 1
-            if let fitting = (exponent...exponentMaximum).first(where: { integer(column[index], exponent: $0) != nil }) {
+            if let fitting = (exponent...exponentMaximum).first(where: { integer(column[index], exponent: $0) != nil })
+            {
                 exponent = fitting
             } else {
                 misfits += 1

@@ -140,9 +140,12 @@ struct GroupWriteBuilder {
         write.times = times.sorted()
         var rowOf: [Int64: UInt32] = [:]
         for (row, time) in write.times.enumerated() { rowOf[time] = UInt32(row) }
-        let order = isSorted ? Array(cells.indices) : cells.indices.sorted {
-            (cells[$0].series, cells[$0].time, $0) < (cells[$1].series, cells[$1].time, $1)
-        }
+        let order =
+            isSorted
+            ? Array(cells.indices)
+            : cells.indices.sorted {
+                (cells[$0].series, cells[$0].time, $0) < (cells[$1].series, cells[$1].time, $1)
+            }
         var previous: Cell?
         for index in order {
             let cell = cells[index]

@@ -20,7 +20,9 @@ struct SymbolTable: Sendable {
 
     /// Calls `body` with the bytes of a symbol.
     func withBytes<Value>(_ symbol: Int, _ body: (UnsafeRawBufferPointer) -> Value) -> Value {
-        text.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[Int(starts[symbol])..<Int(starts[symbol + 1])])) }
+        text.withUnsafeBytes {
+            body(UnsafeRawBufferPointer(rebasing: $0[Int(starts[symbol])..<Int(starts[symbol + 1])]))
+        }
     }
 
     /// The symbol of a string, nil when the block does not have it.

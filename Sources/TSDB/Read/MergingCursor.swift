@@ -86,7 +86,8 @@ final class MergingCursor: SeriesCursor {
         if opened.count == 1 {
             let run = opened[0].run
             let start = opened[0].next
-            let end = limit.map { limit in run.timesMilliseconds.firstIndexRising(from: start) { $0 >= limit } } ?? run.count
+            let end =
+                limit.map { limit in run.timesMilliseconds.firstIndexRising(from: start) { $0 >= limit } } ?? run.count
             buffer.append(run, start..<end)
             opened[0].next = end
             return

@@ -1,0 +1,214 @@
+import Disk
+import Telemetry
+import TestSupport
+import Testing
+
+@testable import TSDB
+
+/// Deleting, retention, merging, snapshots, a full disk, damage: what an operator meets.
+struct AdministrationTests {
+    private let start: Int64 = 1_700_000_000_000
+
+    private func fill(_ harness: DatabaseHarness, ticks: Range<Int>, sealEach: Int = 10) throws {
+        for tick in ticks {
+            _ = try harness.append(
+                .scrape(
+                    [(.series("a"), Double(tick)), (.series("b"), Double(tick) * 0.5)],
+                    at: start + Int64(tick) * 1000))
+            if tick % sealEach == sealEach - 1 { try harness.database.seal() }
+        }
+    }
+
+    @Test func blocksAreMergedAndNothingChanges() throws {
+        var harness = try DatabaseHarness()
+        harness.options.blocksPerMerge = 100
+        try harness.restart()
+        try fill(harness, ticks: 0..<90)
+        let before = try harness.samples()
+        #expect(harness.database.blocks.view.blocks.count == 9)
+        harness.options.blocksPerMerge = 3
+        try harness.restart()
+        try harness.database.seal()
+        #expect(harness.database.blocks.view.blocks.count == 1)
+        #expect(try harness.samples() == before)
+        try harness.restart()
+        #expect(harness.database.blocks.view.blocks.count == 1)
+        #expect(try harness.samples() == before)
+    }
+
+    @Test func deletedSamplesStayDeletedAndNewOnesShow() throws {
+        var harness = try DatabaseHarness()
+        try fill(harness, ticks: 0..<25)
+        let range = TimeRange(startMilliseconds: start + 5000, endMilliseconds: start + 14_000)
+        #expect(try harness.database.delete(matching: [.equal("__name__", "a")], range: range) == 1)
+        func check(_ extra: Int = 0) throws {
+            let all = try harness.samples()
+            #expect(all[.series("a")]?.count == 15 + extra)
+            #expect(all[.series("a")]?.keys.allSatisfy { !range.contains($0) || extra > 0 } == true)
+            #expect(all[.series("b")]?.count == 25)
+        }
+        try check()
+        try harness.restart()
+        try check()
+        _ = try harness.append(.scrape([(.series("a"), 1)], at: start + 6000))
+        try check(1)
+        try fill(harness, ticks: 25..<26)
+        for _ in 0..<6 { try harness.database.seal() }
+        #expect(try harness.samples()[.series("a")]?.count == 17)
+        #expect(throws: MetricDatabaseError.self) { try harness.database.delete(matching: [], range: .all) }
+        #expect(try harness.database.delete(matching: [.equal("__name__", "a")], range: .all) == 1)
+        #expect(try harness.samples()[.series("a")] == nil)
+    }
+
+    @Test func retentionDropsWholeBlocksByTime() throws {
+        var harness = try DatabaseHarness()
+        harness.options.blocksPerMerge = 100
+        try harness.restart()
+        try fill(harness, ticks: 0..<50)
+        let now = start + 50_000
+        #expect(try harness.database.enforceRetention(retentionMilliseconds: 0, nowMilliseconds: now) == 0)
+        #expect(try harness.database.enforceRetention(retentionMilliseconds: 30_000, nowMilliseconds: now) > 0)
+        #expect(harness.database.blocks.view.blocks.count == 3)
+        try harness.restart()
+        #expect(try harness.samples()[.series("a")]?.keys.min() == start + 20_000)
+    }
+
+    @Test func snapshotsOpenAsADatabase() throws {
+        let harness = try DatabaseHarness()
+        try fill(harness, ticks: 0..<25)
+        let all = try harness.samples()
+        try harness.database.snapshot(to: "backup/one")
+        let copy = try MetricDatabase.open(
+            storage: harness.storage, folder: "backup/one", options: harness.options, wallClock: harness.clock)
+        #expect(try DatabaseHarness.samples(of: copy, [], range: .all, in: harness.context) == all)
+        copy.submit(.scrape([(.series("a"), 1)], at: start + 60_000)) { _ in }
+        copy.log.runOnce()
+        try copy.close()
+        let again = try MetricDatabase.open(
+            storage: harness.storage, folder: "backup/one", options: harness.options, wallClock: harness.clock)
+        let found = try DatabaseHarness.samples(of: again, [], range: .all, in: harness.context)
+        #expect(found[.series("a")]?.count == 26)
+    }
+
+    @Test func aFullDiskRefusesAndRecoversByItself() throws {
+        let harness = try DatabaseHarness()
+        try fill(harness, ticks: 0..<5)
+        harness.storage.setCapacity(0)
+        var refusal: AppendRefusal?
+        for tick in 5..<400 where refusal == nil {
+            do { try fill(harness, ticks: tick..<tick + 1, sealEach: 1000) } catch let error as AppendRefusal {
+                refusal = error
+            }
+        }
+        #expect(refusal?.kind == .unavailable)
+        guard case .refusing = harness.database.ingestHealth else {
+            Issue.record("health is \(harness.database.ingestHealth)")
+            return
+        }
+        #expect(harness.database.queryHealth == .ready)
+        let before = try harness.samples()
+        #expect(before[.series("a")]?.count ?? 0 >= 5)
+        harness.storage.setCapacity(1 << 30)
+        try fill(harness, ticks: 500..<501, sealEach: 1000)
+        #expect(harness.database.ingestHealth == .ready)
+        #expect(try harness.samples()[.series("a")]?.count == (before[.series("a")]?.count ?? 0) + 1)
+    }
+
+    @Test func aFailedFlushKeepsTheRowsAndIsTriedAgain() throws {
+        let harness = try DatabaseHarness()
+        try fill(harness, ticks: 0..<9, sealEach: 1000)
+        harness.storage.setCapacity(0)
+        harness.database.maintain()
+        #expect(harness.database.blocks.view.blocks.isEmpty)
+        #expect(try harness.samples()[.series("a")]?.count == 9)
+        harness.storage.setCapacity(1 << 30)
+        for _ in 0..<5 { harness.database.maintain() }
+        #expect(harness.database.blocks.view.blocks.count == 1)
+        #expect(try harness.samples()[.series("a")]?.count == 9)
+    }
+
+    @Test func aFlippedBitIsAWarningThatNamesWhatIsMissing() throws {
+        var harness = try DatabaseHarness()
+        harness.options.blocksPerMerge = 100
+        try harness.restart()
+        try fill(harness, ticks: 0..<20)
+        let path = harness.database.blocks.view.blocks[0].reader.path
+        let strip = try harness.database.blocks.view.blocks[0].reader.groups()[0].strips[0]
+        harness.storage.flipBit(3, ofByte: Int(strip.offset) + strip.headerByteCount + 15, in: path)
+        try harness.restart()
+        let context = harness.context
+        let found = try harness.samples(in: context)
+        #expect(found[.series("a")]?.count == 10 && found[.series("b")]?.count == 10)
+        #expect(context.warnings.contains { $0.contains(path) && $0.contains("a{") && $0.contains("\(start)") })
+        #expect(context.gaps.count == 2)
+        #expect(harness.database.quarantine.map(\.path) == [path])
+        try harness.database.seal()
+        #expect(harness.database.blocks.view.blocks.count == 2)
+    }
+
+    @Test func aBlockWithoutAFooterIsSetAsideAndTold() throws {
+        var harness = try DatabaseHarness()
+        harness.options.blocksPerMerge = 100
+        try harness.restart()
+        try fill(harness, ticks: 0..<20)
+        let path = harness.database.blocks.view.blocks[0].reader.path
+        let size = harness.storage.bytes(of: path)?.count ?? 0
+        harness.storage.flipBit(0, ofByte: size - 30, in: path)
+        try harness.restart()
+        #expect(harness.database.quarantine.count == 1)
+        #expect(harness.database.findings.count == 1)
+        let context = harness.context
+        #expect(try harness.samples(in: context)[.series("a")]?.count == 10)
+        #expect(context.warnings.count == 1)
+        try harness.restart()
+        #expect(harness.database.quarantine.first?.reason.contains("checksum") == true)
+        try fill(harness, ticks: 20..<30)
+        #expect(try harness.samples()[.series("a")]?.count == 20)
+    }
+
+    @Test func aNewerFormatIsRefusedByName() throws {
+        var harness = try DatabaseHarness()
+        try fill(harness, ticks: 0..<10)
+        let path = harness.database.blocks.view.blocks[0].reader.path
+        var bytes = try #require(harness.storage.bytes(of: path))
+        bytes[4] = 9
+        harness.storage.replaceBytes(of: path, with: bytes)
+        #expect(throws: StorageError.self) { try harness.restart() }
+    }
+
+    @Test func idleSeriesAreForgottenAndComeBackWhole() throws {
+        let harness = try DatabaseHarness()
+        _ = try harness.append(.scrape([(.series("gone", instance: "x"), 1)], at: start))
+        for round in 0..<5 {
+            _ = try harness.append(.scrape([(.series("a"), 1)], at: start + Int64(round) * 1000))
+            try harness.database.seal()
+        }
+        #expect(harness.database.cardinality(limit: 10).total == 1)
+        _ = try harness.append(.scrape([(.series("gone", instance: "x"), 2)], at: start + 9000))
+        #expect(try harness.samples()[.series("gone", instance: "x")]?.count == 2)
+    }
+
+    @Test func metadataSurvivesSealsAndRestarts() throws {
+        var harness = try DatabaseHarness()
+        var batch = SampleBatch.scrape([(.series("a"), 1)], at: start)
+        batch.metadata = [MetricMetadata(metricName: "a", kind: .counter, unit: "seconds", help: "Time.")]
+        _ = try harness.append(batch)
+        try harness.database.seal()
+        try harness.restart()
+        let found = try harness.database.metadata(metricName: "a", limit: 0, in: harness.context)
+        #expect(found == batch.metadata)
+    }
+
+    @Test func metricsCarryThePrefixAndMemoryIsGivenBack() throws {
+        let harness = try DatabaseHarness()
+        try fill(harness, ticks: 0..<20)
+        _ = try harness.samples()
+        #expect(harness.database.metrics.allSatisfy { $0.name.hasPrefix("vedette_tsdb_") && !$0.help.isEmpty })
+        let held = harness.database.memoryBytes
+        #expect(harness.database.releaseMemory(bytes: 1 << 30) > 0)
+        #expect(harness.database.memoryBytes < held)
+        try harness.database.close()
+        #expect(throws: MetricDatabaseError.self) { try harness.samples() }
+        #expect(throws: AppendRefusal.self) { try harness.append(.scrape([(.series("a"), 1)], at: start)) }
+    }
+}
