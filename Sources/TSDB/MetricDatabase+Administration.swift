@@ -2,6 +2,7 @@ internal import Disk
 internal import Synchronization
 package import Telemetry
 
+/// What an operator may ask: seal, snapshot, delete, retention, health, figures.
 extension MetricDatabase: StorageAdministration {
     package func seal() throws {
         try checkOpen()

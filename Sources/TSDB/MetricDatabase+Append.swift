@@ -2,6 +2,7 @@ internal import Disk
 internal import Synchronization
 package import Telemetry
 
+/// The way of a batch: checked, resolved, logged, synced, applied, answered.
 extension MetricDatabase: SampleAppender {
     package func append(_ batch: SampleBatch) async throws -> AppendReceipt {
         let result: Result<AppendReceipt, AppendRefusal> = await withCheckedContinuation { continuation in

@@ -2,6 +2,7 @@ internal import Disk
 internal import Synchronization
 internal import Telemetry
 
+/// What goes on beside appends and queries: sealing, cutting the log, merging blocks.
 extension MetricDatabase {
     /// Lets the maintenance look soon when a group is full or the head's share is used up.
     func wakeIfNeeded() {

@@ -1,6 +1,7 @@
 internal import Synchronization
 package import Telemetry
 
+/// How queries ask: series, labels and metadata from head and blocks as one.
 extension MetricDatabase: SeriesSource {
     /// Functions whose windows a chunk's header can answer.
     private static let headerFunctions: Set = [

@@ -4,8 +4,9 @@ package import Telemetry
 
 /// The metric database: a log that makes appends durable, a head that answers for what is new, blocks for the rest.
 ///
-/// An append is checked and resolved by its caller, encoded and synced by the log's thread, applied to the head there, in
-/// log order, and only then answered. A maintenance thread writes full groups to blocks and cuts the log behind them.
+/// An append is checked and resolved by its caller, encoded and synced by the log's thread, applied to the head there,
+/// in log order, and only then answered. A maintenance thread writes full groups to blocks and cuts the log behind
+/// them.
 package final class MetricDatabase: Sendable {
     let options: MetricDatabaseOptions
     let wallClock: any WallClock
@@ -17,7 +18,8 @@ package final class MetricDatabase: Sendable {
     let isClosed = Atomic<Bool>(false)
     /// Whether the last round of maintenance failed.
     let isFailing = Atomic<Bool>(false)
-    /// Held by whoever changes the set of blocks; its value is how often a flush failed in a row, for the pace of retries.
+    /// Held by whoever changes the set of blocks; its value is how often a flush failed in a row, for the pace of
+    /// retries.
     let maintenance = Mutex(MaintenanceState())
     let thread = Mutex<MaintenanceThread?>(nil)
     private let storage: any FileStorage
@@ -32,8 +34,8 @@ package final class MetricDatabase: Sendable {
         var lastFailure: String?
     }
 
-    /// Opens the database in `folder`, made when absent, and brings back what was acknowledged. Damage is set aside, told in
-    /// `findings` and `quarantine`, and never keeps it from starting; a format of a newer version does.
+    /// Opens the database in `folder`, made when absent, and brings back what was acknowledged. Damage is set aside,
+    /// told in `findings` and `quarantine`, and never keeps it from starting; a format of a newer version does.
     package static func open(
         storage: any FileStorage, folder: String, options: MetricDatabaseOptions = MetricDatabaseOptions(),
         wallClock: any WallClock

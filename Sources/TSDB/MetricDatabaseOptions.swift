@@ -13,9 +13,11 @@ package struct MetricDatabaseOptions: Sendable {
     package var headBytes = 256 << 20
     /// Two hours at 15 s, eight minutes at 1 s: the shortest chunk that compresses well.
     package var rowsPerChunk = 480
-    /// A group with this many rows is sealed along with one that is full, so that groups fall into step and blocks stay few.
+    /// A group with this many rows is sealed along with one that is full, so that groups fall into step and blocks
+    /// stay few.
     package var rowsSealedAlong = 360
-    /// A group that never fills is sealed when its first row came this long ago, so that it does not hold the log for ever.
+    /// A group that never fills is sealed when its first row came this long ago, so that it does not hold the log for
+    /// ever.
     package var headAgeMilliseconds: Int64 = 9_000_000
     /// Above this the groups are sealed whatever they hold, so that a restart stays short.
     package var logBytes: UInt64 = 512 << 20

@@ -17,8 +17,8 @@ enum BlockFormat {
     static let pageHeaderByteCount = 12
     /// What fits into a page.
     static let pagePayloadByteCount = pageByteCount - pageHeaderByteCount
-    /// Two hours at 15 s, eight minutes at 1 s: longer chunks gain little (research: 0.822 bytes per sample at 120 rows,
-    /// 0.789 at 480).
+    /// Two hours at 15 s, eight minutes at 1 s: longer chunks gain little (research: 0.822 bytes per sample at 120
+    /// rows, 0.789 at 480).
     static let stripRowsMaximum = 480
     /// So that the header of a strip of ordinary columns fits into one page.
     static let stripColumnsMaximum = 1024

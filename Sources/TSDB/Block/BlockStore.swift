@@ -62,8 +62,8 @@ final class BlockStore: Sendable {
         return BlockSequence(first: next, last: next)
     }
 
-    /// Writes a block file, makes it durable under its name, and opens it. When the disk is full the reserve is given to
-    /// it. It is not part of the view yet.
+    /// Writes a block file, makes it durable under its name, and opens it. When the disk is full the reserve is given
+    /// to it. It is not part of the view yet.
     func write(_ sequence: BlockSequence, _ body: (inout BlockWriter) throws -> Void) throws -> Block {
         let path = StoragePath.join(blockFolder, sequence.fileName)
         do {
@@ -139,7 +139,8 @@ final class BlockStore: Sendable {
         state.withLock { $0.view.tombstones = kept }
     }
 
-    /// Lets go of indexes, the least recently used first, until at most `maximumBytes` are held; returns the bytes freed.
+    /// Lets go of indexes, the least recently used first, until at most `maximumBytes` are held; returns the bytes
+    /// freed.
     func trimIndexes(to maximumBytes: Int) -> Int {
         let blocks = view.blocks
         var held = blocks.reduce(0) { $0 + $1.reader.indexBytes }

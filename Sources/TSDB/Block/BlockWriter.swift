@@ -43,7 +43,8 @@ struct BlockWriter {
         return first
     }
 
-    /// Adds up to 480 rows of the group begun last. `rowTimes` rise strictly; columns are ordered by series, none empty.
+    /// Adds up to 480 rows of the group begun last. `rowTimes` rise strictly; columns are ordered by series, none
+    /// empty.
     mutating func append(rowTimes: [Int64], columns: [StripColumn]) throws(StorageError) {
         var next = columns.startIndex
         while next < columns.endIndex {

@@ -1,6 +1,7 @@
 /// Packs unsigned integers of one width behind each other, lowest bit first, without gaps.
 ///
-/// Shape: value `i` occupies bits `i * width ..< (i + 1) * width` of the bytes, bit 0 being the lowest of the first byte.
+/// Shape: value `i` occupies bits `i * width ..< (i + 1) * width` of the bytes, bit 0 being the lowest of the first
+/// byte.
 enum BitPacking {
     /// The bytes that `count` values of `width` bits take.
     static func byteCount(count: Int, width: Int) -> Int { (count * width + 7) / 8 }

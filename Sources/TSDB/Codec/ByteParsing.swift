@@ -1,5 +1,6 @@
 internal import Telemetry
 
+/// Parsing of bytes that are held in an array, as sections and bodies of a block are.
 extension [UInt8] {
     /// Runs a parser over these bytes; its typed error passes through.
     func parse<Value>(

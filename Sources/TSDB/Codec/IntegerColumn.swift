@@ -1,10 +1,12 @@
 internal import Telemetry
 
 /// Encodes a column of integers as its values, its differences, or the differences of those, whichever is smallest,
-/// divided by their common divisor and bit-packed in blocks of 128 with exceptions patched (PFOR, Zukowski et al. 2006).
+/// divided by their common divisor and bit-packed in blocks of 128 with exceptions patched (PFOR, Zukowski et al.
+/// 2006).
 ///
 /// Timestamps, start times and decimally scaled values all pass through here. The count is kept by the caller.
-/// Arithmetic wraps, so every column of 64-bit integers comes back as it was. docs/formats/metric-block.md has the layout.
+/// Arithmetic wraps, so every column of 64-bit integers comes back as it was. docs/formats/metric-block.md has the
+/// layout.
 enum IntegerColumn {
     /// Values per bit-packed block.
     static let blockCount = 128

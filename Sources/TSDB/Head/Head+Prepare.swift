@@ -15,8 +15,8 @@ struct PreparedAppend: Sendable {
 }
 
 extension Head {
-    /// Checks a batch and finds or makes its series. Samples that are refused here never reach the log. `finish` must be
-    /// called on the result. Throws when the batch contradicts itself.
+    /// Checks a batch and finds or makes its series. Samples that are refused here never reach the log. `finish` must
+    /// be called on the result. Throws when the batch contradicts itself.
     func prepare(
         _ batch: SampleBatch, options: MetricDatabaseOptions, nowMilliseconds: Int64
     ) throws(AppendRefusal) -> PreparedAppend {

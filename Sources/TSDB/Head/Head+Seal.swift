@@ -11,8 +11,8 @@ struct FrozenGroup: Sendable {
 }
 
 extension Head {
-    /// Freezes the groups that `isWanted` picks: appends go to new tables from now on. Tables that an earlier flush could
-    /// not write are taken along.
+    /// Freezes the groups that `isWanted` picks: appends go to new tables from now on. Tables that an earlier flush
+    /// could not write are taken along.
     func freeze(where isWanted: (HeadTable.Rows) -> Bool) -> [FrozenGroup] {
         let groups = index.withLock { Array($0.groups.values) }
         let frozen = visible.withLock { applied in

@@ -8,8 +8,8 @@ internal import Telemetry
 /// `visible`, `index`, a group's state, a table's rows.
 final class Head: Sendable {
     let index: Mutex<HeadIndex>
-    /// Held while a record is applied, tables are frozen, or a snapshot is taken: a reader sees a record whole or not at
-    /// all. Its value is the place of the last record applied.
+    /// Held while a record is applied, tables are frozen, or a snapshot is taken: a reader sees a record whole or not
+    /// at all. Its value is the place of the last record applied.
     let visible: Mutex<LogPosition>
     let marks = Mutex<[DeliveryIdentity.Sender: UInt64]>([:])
     let metadata = Mutex<[String: MetricMetadata]>([:])

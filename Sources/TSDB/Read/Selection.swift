@@ -11,7 +11,8 @@ struct Selection {
     /// What a series costs before its first sample is read.
     private static let seriesBytes = 320
 
-    /// Looks the request up. The head comes first: rows that move into a block meanwhile are then found twice, not missed.
+    /// Looks the request up. The head comes first: rows that move into a block meanwhile are then found twice, not
+    /// missed.
     init(_ request: SeriesRequest, head: Head, blocks store: BlockStore, in context: QueryContext) throws {
         self.request = request
         self.context = context
@@ -46,7 +47,8 @@ struct Selection {
     }
 
     private mutating func add(_ head: Head) throws {
-        // Matching may take long on a large index, so it is done outside `visible`; when series came in between, once more.
+        // Matching may take long on a large index, so it is done outside `visible`; when series came in between, once
+        // more.
         var (found, version) = try Self.match(request, head)
         let snapshots = try head.visible.withLock { _ in
             if head.index.withLock(\.version) != version { (found, version) = try Self.match(request, head) }
