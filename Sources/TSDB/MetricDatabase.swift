@@ -113,8 +113,8 @@ package final class MetricDatabase: Sendable {
         counters.samplesReplayed.store(replay.samplesApplied, ordering: .relaxed)
         if lost > 0 || replay.samplesWithoutSeries > 0 {
             findings.append(
-                "the log of metrics has lost \(lost) records, and \(replay.samplesWithoutSeries) samples whose series were "
-                    + "declared in them; everything else was kept, check the disk")
+                "the log of metrics has lost \(lost) records, and \(replay.samplesWithoutSeries) samples whose series "
+                    + "were declared in them; everything else was kept, check the disk")
         }
         return findings
     }

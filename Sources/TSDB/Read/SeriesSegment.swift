@@ -89,8 +89,8 @@ extension Block {
     func tell(_ damage: BlockDamage, missing times: TimeRange, of labels: Labels, in context: QueryContext) {
         let what = labels.isEmpty ? "all its series" : "\(labels)"
         context.warn(
-            "\(damage); samples of \(what) from \(times.startMilliseconds) to \(times.endMilliseconds) ms are missing from "
-                + "this answer, restore the block from a copy")
+            "\(damage); samples of \(what) from \(times.startMilliseconds) to \(times.endMilliseconds) ms are missing "
+                + "from this answer, restore the block from a copy")
         // A span of the answer is in nanoseconds; times a damaged file gives may not fit.
         let start = times.startMilliseconds.multipliedReportingOverflow(by: 1_000_000)
         let end = times.endMilliseconds.multipliedReportingOverflow(by: 1_000_000)
