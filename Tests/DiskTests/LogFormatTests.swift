@@ -1,7 +1,6 @@
+internal import Disk
 internal import TestSupport
 internal import Testing
-
-@testable internal import Disk
 
 /// docs/formats/segmented-log.md and the code say the same.
 @Suite struct LogFormatTests {

@@ -35,7 +35,7 @@ internal import Testing
         let log = try open()
         #expect(log.recovery.framesLost == 1)
         #expect(
-            "\(log.recovery)" == "segment \(first) is damaged from byte 544 to 672: 1 frames are lost; "
+            "\(log.recovery)" == "segment \(first) is damaged from byte 544 to 672: 1 frame is lost; "
                 + "everything before and behind was kept")
         let replay = try log.read(from: .first) { frame in
             #expect(frame.lostBefore == (frame.position == LogPosition(6) ? 1 : 0))

@@ -1,18 +1,25 @@
 /// The first bytes of a segment file. The layout is in docs/formats/segmented-log.md.
-struct SegmentHeader: Equatable {
-    static let byteCount = 32
+package struct SegmentHeader: Equatable {
+    /// The size of a segment's header.
+    package static let byteCount = 32
     /// The format this binary writes. It reads this one; there is none before it.
-    static let version: UInt8 = 1
+    package static let version: UInt8 = 1
     /// "vdt-log" in little-endian order; the eighth byte is the version.
     private static let magic: UInt64 = 0x0067_6f6c_2d74_6476
 
     /// Random, so that bytes which a sender puts into a payload cannot pass for a frame of this segment.
-    var salt: UInt64
+    package var salt: UInt64
     /// The position of the segment's first frame.
-    var first: LogPosition
+    package var first: LogPosition
+
+    /// A header for a new segment.
+    package init(salt: UInt64, first: LogPosition) {
+        self.salt = salt
+        self.first = first
+    }
 
     /// What bytes at the start of a file are.
-    enum Reading: Equatable {
+    package enum Reading: Equatable {
         case valid(SegmentHeader)
         /// Whole, but of a version that this binary does not know.
         case newer(version: UInt8)
@@ -20,7 +27,7 @@ struct SegmentHeader: Equatable {
     }
 
     /// Writes the header into 32 bytes.
-    func encode(into bytes: UnsafeMutableRawBufferPointer, version: UInt8 = SegmentHeader.version) {
+    package func encode(into bytes: UnsafeMutableRawBufferPointer, version: UInt8 = SegmentHeader.version) {
         bytes.store(Self.magic, at: 0)
         bytes[7] = version
         bytes.store(salt, at: 8)
@@ -30,7 +37,7 @@ struct SegmentHeader: Equatable {
     }
 
     /// Reads 32 bytes. Magic, version and checksum keep their places in every version to come.
-    static func decode(_ bytes: UnsafeRawBufferPointer) -> Reading {
+    package static func decode(_ bytes: UnsafeRawBufferPointer) -> Reading {
         guard bytes.count >= byteCount, bytes.integer(at: 0) & 0x00ff_ffff_ffff_ffff == magic,
             bytes.integer(at: 28) == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<28]))
         else { return .damaged }
@@ -43,26 +50,36 @@ struct SegmentHeader: Equatable {
     }
 
     /// What the checksums of all frames of the segment continue from.
-    var seed: UInt32 { withUnsafeBytes(of: salt.littleEndian) { crc32c($0) } }
+    package var seed: UInt32 { withUnsafeBytes(of: salt.littleEndian) { crc32c($0) } }
 }
 
 /// What stands in front of each payload. The layout is in docs/formats/segmented-log.md.
-struct FrameHeader: Equatable {
-    static let byteCount = 28
+package struct FrameHeader: Equatable {
+    /// The size of a frame without its payload.
+    package static let byteCount = 28
     /// F5 76 66 F8 in little-endian order: the first and the last of them occur in no UTF-8 text.
     static let magic: UInt32 = 0xF866_76F5
 
-    var payloadBytes: Int
-    var position: LogPosition
-    var kind: UInt8
+    /// At most `LogRecord.payloadBytesMaximum`.
+    package var payloadBytes: Int
+    package var position: LogPosition
+    package var kind: UInt8
     /// Set when everything in front of the frame was synced before the frame was written.
-    var followsSync: Bool
+    package var followsSync: Bool
+
+    /// A header for a payload of that size.
+    package init(payloadBytes: Int, position: LogPosition, kind: UInt8, followsSync: Bool) {
+        self.payloadBytes = payloadBytes
+        self.position = position
+        self.kind = kind
+        self.followsSync = followsSync
+    }
 
     /// The bytes of header and payload.
-    var frameBytes: Int { Self.byteCount + payloadBytes }
+    package var frameBytes: Int { Self.byteCount + payloadBytes }
 
     /// Writes header and payload into `frameBytes` bytes.
-    func encode(
+    package func encode(
         _ payload: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer, seed: UInt32
     ) {
         bytes.store(Self.magic, at: 0)
@@ -78,7 +95,7 @@ struct FrameHeader: Equatable {
     }
 
     /// Reads a header; nil when its own checksum, its reserved bits or its length do not hold.
-    static func decode(_ bytes: UnsafeRawBufferPointer, seed: UInt32) -> FrameHeader? {
+    package static func decode(_ bytes: UnsafeRawBufferPointer, seed: UInt32) -> FrameHeader? {
         guard bytes.count >= byteCount, bytes.integer(at: 0) == magic,
             bytes.integer(at: 20) == crc32c(UnsafeRawBufferPointer(rebasing: bytes[..<20]), continuing: seed),
             bytes[17] <= 1, bytes.integer(at: 18, as: UInt16.self) == 0
@@ -91,7 +108,7 @@ struct FrameHeader: Equatable {
     }
 
     /// Whether a whole frame's payload is what the header was written for.
-    static func payloadHolds(_ frame: UnsafeRawBufferPointer) -> Bool {
+    package static func payloadHolds(_ frame: UnsafeRawBufferPointer) -> Bool {
         let payload = UnsafeRawBufferPointer(rebasing: frame[byteCount...])
         return frame.integer(at: 24) == crc32c(payload, continuing: frame.integer(at: 20))
     }

@@ -7,7 +7,7 @@ package struct LogDamage: Sendable, Equatable, CustomStringConvertible {
 
     package var description: String {
         "segment \(path) is damaged from byte \(bytes.lowerBound) to \(bytes.upperBound): "
-            + "\(framesLost) frames are lost; everything before and behind was kept"
+            + "\(framesLost) \(framesLost == 1 ? "frame is" : "frames are") lost; everything before and behind was kept"
     }
 }
 
@@ -49,12 +49,11 @@ package struct LogRecovery: Sendable, Equatable, CustomStringConvertible {
         var sentences: [String] = []
         if tornBytes > 0 {
             sentences.append(
-                "cut off \(tornBytes) bytes of a write that was interrupted; nothing acknowledged was in it")
+                "cut off \(tornBytes) bytes behind the last whole frame: a write that was interrupted before its sync")
         }
         if unconfirmedFramesLost > 0 {
             sentences.append(
-                "\(unconfirmedFramesLost) frames of the last batch, of which no sync is on record, did not reach the disk"
-            )
+                "\(unconfirmedFramesLost) frames of the last batch did not reach the disk; no sync is on record")
         }
         sentences += damage.map(\.description)
         if unreadableBytes > 0 {

@@ -14,6 +14,7 @@ extension SegmentedLog {
         from position: LogPosition, _ body: (LogFrame) throws -> Bool
     ) throws -> LogReplay {
         var replay = LogReplay(next: position)
+        defer { window.shrink(to: Self.keptBytes) }
         let start = segments.lastIndex { $0.header.first <= position } ?? 0
         for index in segments.indices.dropFirst(start) {
             guard try read(index, &replay, body) else { return replay }
@@ -54,11 +55,23 @@ extension SegmentedLog {
             case .damage(let bytes, let framesLost):
                 guard scanner.expected > replay.next, replay.damage.count < LogRecovery.damageMaximum else { continue }
                 replay.damage.append(LogDamage(path: segment.path, bytes: bytes, framesLost: framesLost))
-            case .end:
+            case .end(let offset):
                 remember(scanner, in: segment)
+                noteEnd(of: index, offset..<end, expected: scanner.expected, in: &replay)
                 return true
             }
         }
+    }
+
+    /// Notes frames that are missing at the end of a segment, where no later frame of it tells.
+    private func noteEnd(
+        of index: Int, _ bytes: Range<UInt64>, expected: LogPosition, in replay: inout LogReplay
+    ) {
+        guard index + 1 < segments.count, replay.damage.count < LogRecovery.damageMaximum else { return }
+        let due = segments[index + 1].header.first
+        guard due > max(expected, replay.next) else { return }
+        let lost = due.ordinal - expected.ordinal
+        replay.damage.append(LogDamage(path: segments[index].path, bytes: bytes, framesLost: lost))
     }
 
     private func place(

@@ -6,7 +6,8 @@
 package final class SegmentedLog {
     /// What a log is tuned by.
     package struct Options: Sendable {
-        /// A segment of this size is closed and the next one begun; a batch is never split, so one may be larger.
+        /// A segment of this size is closed and the next one begun; a batch is never split, so one may be larger. On a
+        /// small disk segments are smaller.
         package var segmentBytes: UInt64
         /// Space is taken from the file system in steps of this size; 0 takes it as it is written.
         package var growthBytes: UInt64
@@ -24,7 +25,7 @@ package final class SegmentedLog {
         }
 
         /// Options whose segments suit the disk at hand: a 64th of it, between 1 MiB and `segmentBytes`.
-        package func fitted(to space: FileSystemSpace) -> Options {
+        func fitted(to space: FileSystemSpace) -> Options {
             var fitted = self
             fitted.segmentBytes = min(segmentBytes, max(1 << 20, space.totalBytes / 64))
             fitted.growthBytes = min(growthBytes, fitted.segmentBytes / 4)
@@ -49,6 +50,9 @@ package final class SegmentedLog {
     /// Records that every segment must begin with, so that it can be read on its own (full rows, declarations). Asked
     /// for, on the owner's thread, in front of the first append to each segment.
     package var segmentPreamble: (() -> [LogRecord])?
+
+    /// Buffers that a large record has made larger are not kept.
+    static let keptBytes = 1 << 20
 
     let storage: any FileStorage
     private let options: Options
@@ -76,7 +80,7 @@ package final class SegmentedLog {
         try opening.run()
         self.folder = folder
         self.storage = storage
-        self.options = options
+        self.options = options.fitted(to: try storage.space(at: folder))
         recovery = opening.recovery
         poison = opening.syncFailure
         segments = opening.segments
@@ -131,7 +135,10 @@ package final class SegmentedLog {
         let bytes = encode(preamble + records, into: segment)
         // Asked for anew when this fails: by then the caller may have more to say.
         self.preamble = nil
-        defer { adopt(segment) }
+        defer {
+            adopt(segment)
+            scratch.shrink(to: Self.keptBytes)
+        }
         try segment.append(bytes, count: preamble.count + records.count, growthBytes: options.growthBytes)
         return first
     }

@@ -25,9 +25,6 @@ struct NameTable {
     /// Only the root.
     init() {}
 
-    /// Changes that are not durable yet.
-    var pendingCount: Int { pending.count }
-
     /// What `path` stands for; the root is a folder.
     subscript(path: String) -> Node? { path.isEmpty ? .folder : live[path] }
 
