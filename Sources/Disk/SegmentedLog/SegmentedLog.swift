@@ -24,8 +24,9 @@ package final class SegmentedLog {
             self.salt = salt
         }
 
-        /// Options whose segments suit the disk at hand: a 64th of it, between 1 MiB and `segmentBytes`.
-        func fitted(to space: FileSystemSpace) -> Options {
+        /// Options whose segments suit the disk at hand: a 64th of it, between 1 MiB and `segmentBytes`. Opening a log
+        /// does this by itself.
+        package func fitted(to space: FileSystemSpace) -> Options {
             var fitted = self
             fitted.segmentBytes = min(segmentBytes, max(1 << 20, space.totalBytes / 64))
             fitted.growthBytes = min(growthBytes, fitted.segmentBytes / 4)
@@ -226,8 +227,7 @@ extension SegmentedLog {
         for (index, record) in records.enumerated() {
             let header = FrameHeader(
                 payloadBytes: record.payload.count, position: segment.end.position.advanced(by: UInt64(index)),
-                kind: record.kind,
-                followsSync: index == 0 && segment.isSynced)
+                kind: record.kind, followsSync: index == 0 && segment.isSynced)
             let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch.bytes[place..<place + header.frameBytes])
             record.payload.withUnsafeBytes { header.encode($0, into: bytes, seed: segment.header.seed) }
             place += header.frameBytes
