@@ -14,7 +14,7 @@ extension Expression: CustomStringConvertible {
         case .call(let node):
             "\(node.function.name)(\(node.arguments.map(\.description).joined(separator: ", ")))"
         case .aggregation(let node): node.description
-        case .binary(let node): "\(node.left) \(node.operatorDescription) \(node.right)"
+        case .binary(let node): "\(node.leftDescription) \(node.operatorDescription) \(node.right)"
         case .unary(let node): "\(node.isNegation ? "-" : "+")\(node.operand)"
         case .parenthesis(let node): "(\(node.inner))"
         }
@@ -108,6 +108,12 @@ extension Aggregation: CustomStringConvertible {
 }
 
 extension BinaryExpression {
+    /// The left side. A sign binds weaker than `^`, so infinity stands there without its own.
+    fileprivate var leftDescription: String {
+        if operation == .power, case .number(let literal) = left, literal.value == .infinity { return "Inf" }
+        return left.description
+    }
+
     /// The operator with its modifiers: `== bool on (job) group_left ()`.
     package var operatorDescription: String {
         var text = operation.rawValue + (returnsBool ? " bool" : "")

@@ -1,0 +1,13 @@
+internal import TestSupport
+internal import Testing
+
+/// A short run of this room's fuzzers; long ones are started by hand.
+struct QueryFuzzerTests {
+    @Test func theParserAnswersOrRefuses() throws {
+        try PromQLParserFuzzer.run(seed: 1, events: 3000)
+    }
+
+    @Test func whatIsPrintedReadsAsTheSame() throws {
+        try PromQLPrinterFuzzer.run(seed: 1, events: 3000)
+    }
+}
