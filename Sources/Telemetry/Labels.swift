@@ -26,30 +26,16 @@ public struct Labels: Hashable, Sendable {
 
     /// Builds labels from pairs in any order. Of repeated names the last one counts; empty values are dropped.
     public init(_ pairs: some Sequence<(name: String, value: String)>) {
-        var sorted: [(name: String, value: String)] = []
-        for pair in pairs { sorted.append(pair) }
-        // A stable order by bytes: equal names keep their order, so "the last one counts" holds.
-        let order = sorted.indices.sorted { left, right in
-            let a = sorted[left].name.utf8
-            let b = sorted[right].name.utf8
-            return a.lexicographicallyPrecedes(b) || (a.elementsEqual(b) && left < right)
-        }
-        var writer = ByteWriter()
-        for (position, index) in order.enumerated() {
-            let pair = sorted[index]
-            // By bytes again: two spellings of "é" are equal strings and two names.
-            let isLast =
-                position + 1 == order.count || !sorted[order[position + 1]].name.utf8.elementsEqual(pair.name.utf8)
-            guard isLast, !pair.value.isEmpty, !pair.name.isEmpty else { continue }
-            writer.putString(pair.name)
-            writer.putString(pair.value)
-        }
-        encoded = writer.bytes
+        var builder = LabelsBuilder()
+        for pair in pairs { builder.add(pair.name, pair.value) }
+        self = builder.build()
     }
 
     /// Builds labels from a dictionary; empty values are dropped.
     public init(_ dictionary: [String: String]) {
-        self.init(dictionary.map { (name: $0.key, value: $0.value) })
+        var builder = LabelsBuilder()
+        for (name, value) in dictionary { builder.add(name, value) }
+        self = builder.build()
     }
 
     /// Whether there are no labels.
@@ -69,7 +55,7 @@ public struct Labels: Hashable, Sendable {
             encoded.withUnsafeBytes { raw in
                 var cursor = PairCursor(raw)
                 while let (key, value) = cursor.next() {
-                    guard key.count == wanted.count, key.elementsEqual(wanted) else { continue }
+                    guard key.isSame(as: UnsafeRawBufferPointer(wanted)) else { continue }
                     return String(decoding: value, as: UTF8.self)
                 }
                 return nil
@@ -111,7 +97,7 @@ public struct Labels: Hashable, Sendable {
                     writer.putPrefixed(UnsafeRawBufferPointer(wanted))
                     value.withUTF8 { writer.putPrefixed(UnsafeRawBufferPointer($0)) }
                 }
-                if key.elementsEqual(wanted) { return }
+                if key.isSame(as: UnsafeRawBufferPointer(wanted)) { return }
                 writer.putPrefixed(key)
                 writer.putPrefixed(text)
             }
@@ -152,8 +138,8 @@ extension Labels: Comparable {
                 while true {
                     guard let (nameA, valueA) = a.next() else { return b.next() != nil }
                     guard let (nameB, valueB) = b.next() else { return false }
-                    if !nameA.elementsEqual(nameB) { return nameA.lexicographicallyPrecedes(nameB) }
-                    if !valueA.elementsEqual(valueB) { return valueA.lexicographicallyPrecedes(valueB) }
+                    if !nameA.isSame(as: nameB) { return nameA.lexicographicallyPrecedes(nameB) }
+                    if !valueA.isSame(as: valueB) { return valueA.lexicographicallyPrecedes(valueB) }
                 }
             }
         }
@@ -221,9 +207,7 @@ extension Labels {
         while !cursor.isAtEnd {
             guard let (name, value) = cursor.next(), !name.isEmpty, !value.isEmpty else { return false }
             if let previous, !previous.lexicographicallyPrecedes(name) { return false }
-            guard String(validating: name, as: UTF8.self) != nil, String(validating: value, as: UTF8.self) != nil else {
-                return false
-            }
+            guard UTF8Text.isValid(name), UTF8Text.isValid(value) else { return false }
             previous = name
         }
         return true

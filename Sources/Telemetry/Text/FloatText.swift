@@ -121,9 +121,32 @@ package enum FloatText {
             // Whole numbers are most of what is printed.
             target.append(contentsOf: String(Int64(value)).utf8)
         } else {
-            return false
+            return appendDecimal(value, to: &target)
         }
         return true
+    }
+
+    /// Appends a value that has at most four decimals and fifteen digits; false for another. Among so few digits only
+    /// one text reads back as the value, so the first that does is the shortest.
+    private static func appendDecimal(_ value: Double, to target: inout [UInt8]) -> Bool {
+        let magnitude = value.magnitude
+        guard magnitude < 1e10, magnitude >= 1e-4 else { return false }
+        for decimals in 1...4 {
+            let power = powersOfTen[decimals]
+            let scaled = (magnitude * power).rounded()
+            guard scaled / power == magnitude else { continue }
+            let (whole, fraction) = UInt64(scaled).quotientAndRemainder(dividingBy: UInt64(power))
+            if value < 0 { target.append(UInt8(ascii: "-")) }
+            target.append(contentsOf: String(whole).utf8)
+            target.append(UInt8(ascii: "."))
+            var unit = UInt64(power) / 10
+            while unit > 0 {
+                target.append(UInt8(ascii: "0") + UInt8(fraction / unit % 10))
+                unit /= 10
+            }
+            return true
+        }
+        return false
     }
 }
 

@@ -26,8 +26,8 @@ package struct JSONText {
 
     /// Whether the text is `other`.
     package static func == (text: JSONText, other: StaticString) -> Bool {
-        if text.hasEscapes { return text.unescaped.elementsEqual(UnsafeBufferPointer(other)) }
-        return text.raw.count == other.utf8CodeUnitCount && text.raw.elementsEqual(UnsafeBufferPointer(other))
+        if text.hasEscapes { return text.unescaped.withUnsafeBytes { $0.isSame(as: other) } }
+        return text.raw.isSame(as: other)
     }
 
     /// Appends the bytes of the text with its escapes resolved. As in Go, a surrogate without its partner becomes
@@ -41,8 +41,8 @@ package struct JSONText {
         while index < raw.count {
             let byte = raw[index]
             if byte != UInt8(ascii: "\\") {
-                let end = raw[index...].firstIndex(of: UInt8(ascii: "\\")) ?? raw.count
-                target.append(contentsOf: raw[index..<end])
+                let end = raw.offset(of: UInt8(ascii: "\\"), from: index) ?? raw.count
+                target.append(contentsOf: UnsafeRawBufferPointer(rebasing: raw[index..<end]))
                 index = end
                 continue
             }
@@ -78,12 +78,5 @@ package struct JSONText {
 
     private func codeUnit(at index: Int) -> UInt32 {
         (0..<4).reduce(0) { $0 << 4 | UInt32(Hexadecimal.value(of: raw[index + $1]) ?? 0) }
-    }
-}
-
-extension UnsafeBufferPointer<UInt8> {
-    /// The UTF-8 of a static string.
-    fileprivate init(_ text: StaticString) {
-        self.init(start: text.utf8Start, count: text.utf8CodeUnitCount)
     }
 }

@@ -15,11 +15,11 @@ enum SamplesPayload {
     }
 
     static func write(
-        _ batch: SampleBatch, isUrgent: Bool, to writer: inout ByteWriter, id: (Labels) -> UInt64
+        _ batch: SampleBatch, isUrgent: Bool, ids: [(target: UInt64, series: [UInt64])], to writer: inout ByteWriter
     ) {
         writer.putFlag(isUrgent)
         writer.putVarint(UInt64(batch.groups.count))
-        for group in batch.groups { write(group, to: &writer, id: id) }
+        for (group, ids) in zip(batch.groups, ids) { write(group, ids, to: &writer) }
         writer.putVarint(UInt64(batch.metadata.count))
         for metadata in batch.metadata {
             writer.putText(metadata.metricName)
@@ -46,13 +46,14 @@ enum SamplesPayload {
         return .samples(SampleBatch(groups: groups, metadata: metadata), isUrgent: isUrgent)
     }
 
-    private static func write(_ group: SampleGroup, to writer: inout ByteWriter, id: (Labels) -> UInt64) {
-        writer.putVarint(id(group.target))
+    private static func write(
+        _ group: SampleGroup, _ ids: (target: UInt64, series: [UInt64]), to writer: inout ByteWriter
+    ) {
+        writer.putVarint(ids.target)
         writer.putVarint(UInt64(max(0, group.intervalMilliseconds)))
-        writer.putVarint(UInt64(group.series.count))
+        writer.putVarint(UInt64(ids.series.count))
         var previous: UInt64 = 0
-        for series in group.series {
-            let next = id(series.labels)
+        for next in ids.series {
             // Contiguous ids are a run of ones.
             writer.putSigned(Int64(bitPattern: next &- previous))
             previous = next

@@ -11,84 +11,72 @@ struct ExpositionLine {
         self.number = number
     }
 
-    /// What the line says; nil for an empty line or a comment.
-    mutating func item() throws(ExpositionError) -> ExpositionParser.Item? {
+    /// What the line says; nil for an empty line or a comment. `builder` is lent for the labels.
+    mutating func item(with builder: inout LabelsBuilder) throws(ExpositionError) -> ExpositionParser.Item? {
         skipSpace()
         guard let first = peek() else { return nil }
-        return first == UInt8(ascii: "#") ? try comment() : try sample()
+        return first == UInt8(ascii: "#") ? try comment() : try sample(&builder)
     }
 
     private mutating func comment() throws(ExpositionError) -> ExpositionParser.Item? {
         offset += 1
         skipSpace()
         let keyword = token()
-        guard keyword.elementsEqual("HELP".utf8) || keyword.elementsEqual("TYPE".utf8) else { return nil }
+        let isHelp = keyword.isSame(as: "HELP")
+        guard isHelp || keyword.isSame(as: "TYPE") else { return nil }
         skipSpace()
-        let name: String
-        if peek() == UInt8(ascii: "\"") {
-            name = try quoted()
-        } else {
-            name = try text(token())
-        }
-        guard !name.isEmpty else {
-            throw wrong("expected a metric name behind \(String(decoding: keyword, as: UTF8.self))")
-        }
+        let name = peek() == UInt8(ascii: "\"") ? try text(quoted()) : try text(Piece(token()))
+        guard !name.isEmpty else { throw wrong("expected a metric name behind \(isHelp ? "HELP" : "TYPE")") }
         skipSpace()
-        if keyword.elementsEqual("HELP".utf8) {
+        if isHelp {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
-            return .help(name: name, text: try unescaped(rest, quotes: false))
+            return .help(name: name, text: try text(Piece(rest, hasEscapes: rest.contains(UInt8(ascii: "\\")))))
         }
-        let word = try text(token())
+        let word = try text(Piece(token()))
         let kind = word == "untyped" ? MetricKind.unknown : MetricKind(rawValue: word)
         guard let kind else { throw wrong("invalid metric type \(QuotedText.quoted(word))") }
         return .type(name: name, kind: kind)
     }
 
-    private mutating func sample() throws(ExpositionError) -> ExpositionParser.Item {
-        var pairs: [(name: String, value: String)] = []
+    private mutating func sample(_ builder: inout LabelsBuilder) throws(ExpositionError) -> ExpositionParser.Item {
+        var hasName = false
         if peek() != UInt8(ascii: "{") {
-            let name = try bareName(allowsColon: true, "a metric name")
-            pairs.append((Labels.metricNameLabel, name))
+            add(ExpositionLine.metricNameLabel, Piece(try bareName(allowsColon: true, "a metric name")), to: &builder)
+            hasName = true
             skipSpace()
         }
-        if peek() == UInt8(ascii: "{") { try labels(into: &pairs) }
-        guard pairs.contains(where: { $0.name == Labels.metricNameLabel && !$0.value.isEmpty }) else {
-            throw wrong("a sample without a metric name")
-        }
-        guard Set(pairs.map(\.name)).count == pairs.count else { throw wrong("a label is given twice") }
+        if peek() == UInt8(ascii: "{") { try labels(into: &builder, &hasName) }
+        guard let labels = builder.buildWithoutRepetition() else { throw wrong("a label is given twice") }
+        guard hasName else { throw wrong("a sample without a metric name") }
         skipSpace()
         let digits = token()
         guard let value = FloatText.parse(digits) else {
-            let found =
-                digits.isEmpty ? "the end of the line" : QuotedText.quoted(String(decoding: digits, as: UTF8.self))
-            throw wrong("expected a value, found \(found)")
+            throw wrong("expected a value, found \(digits.isEmpty ? "the end of the line" : shown(digits))")
         }
         skipSpace()
         var milliseconds: Int64?
         let time = token()
         if !time.isEmpty {
             milliseconds = IntegerText.parse(time)
-            if milliseconds == nil {
-                let found = QuotedText.quoted(String(decoding: time, as: UTF8.self))
-                throw wrong("expected a timestamp in milliseconds, found \(found)")
-            }
+            if milliseconds == nil { throw wrong("expected a timestamp in milliseconds, found \(shown(time))") }
         }
         skipSpace()
         guard offset == bytes.count else { throw wrong("text behind the timestamp") }
-        return .sample(labels: Labels(pairs), value: value, milliseconds: milliseconds)
+        return .sample(labels: labels, value: value, milliseconds: milliseconds)
     }
 
-    private mutating func labels(into pairs: inout [(name: String, value: String)]) throws(ExpositionError) {
+    private mutating func labels(into builder: inout LabelsBuilder, _ hasName: inout Bool) throws(ExpositionError) {
         offset += 1
         while true {
             skipSpace()
             if peek() == UInt8(ascii: "}") { break }
             let isQuoted = peek() == UInt8(ascii: "\"")
-            let name = isQuoted ? try quoted() : try bareName(allowsColon: false, "a label name")
+            let name = isQuoted ? try quoted() : Piece(try bareName(allowsColon: false, "a label name"))
             skipSpace()
             if isQuoted, let next = peek(), next == UInt8(ascii: ",") || next == UInt8(ascii: "}") {
                 // The UTF-8 extension: a quoted name without a value is the metric's.
-                pairs.append((Labels.metricNameLabel, name))
+                hasName = hasName || !name.raw.isEmpty
+                add(ExpositionLine.metricNameLabel, name, to: &builder)
             } else {
                 guard peek() == UInt8(ascii: "=") else {
                     throw wrong("expected '=' behind a label name, found \(found)")
@@ -96,9 +84,9 @@ struct ExpositionLine {
                 offset += 1
                 skipSpace()
                 guard peek() == UInt8(ascii: "\"") else { throw wrong("expected '\"' behind '=', found \(found)") }
-                pairs.append((name, try quoted()))
+                add(name, try quoted(), to: &builder)
             }
-            guard pairs.count <= ExpositionParser.labelsMaximum else {
+            guard builder.count <= ExpositionParser.labelsMaximum else {
                 throw wrong("more than \(ExpositionParser.labelsMaximum) labels")
             }
             skipSpace()
@@ -111,52 +99,52 @@ struct ExpositionLine {
         offset += 1
     }
 
-    private mutating func bareName(allowsColon: Bool, _ what: String) throws(ExpositionError) -> String {
+    private func add(_ name: Piece, _ value: Piece, to builder: inout LabelsBuilder) {
+        name.withBytes { name in value.withBytes { builder.add(name, $0) } }
+    }
+
+    private static var metricNameLabel: Piece {
+        let name: StaticString = "__name__"
+        return Piece(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+    }
+
+    private mutating func bareName(
+        allowsColon: Bool, _ what: StaticString
+    ) throws(ExpositionError) -> UnsafeRawBufferPointer {
         let start = offset
         while let byte = peek(), LabelName.isNameByte(byte, isFirst: offset == start, allowsColon: allowsColon) {
             offset += 1
         }
         guard offset > start else { throw wrong("expected \(what), found \(found)") }
-        return String(decoding: bytes[start..<offset], as: UTF8.self)
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
     }
 
     /// The text between two quotes, of which the first is the next byte.
-    private mutating func quoted() throws(ExpositionError) -> String {
+    private mutating func quoted() throws(ExpositionError) -> Piece {
         offset += 1
         let start = offset
+        var hasEscapes = false
         while let byte = peek(), byte != UInt8(ascii: "\"") {
-            offset += byte == UInt8(ascii: "\\") ? 2 : 1
+            let isEscape = byte == UInt8(ascii: "\\")
+            hasEscapes = hasEscapes || isEscape
+            offset += isEscape ? 2 : 1
         }
         guard offset < bytes.count else { throw wrong("a quote is not closed") }
-        defer { offset += 1 }
-        return try unescaped(UnsafeRawBufferPointer(rebasing: bytes[start..<offset]), quotes: true)
+        let raw = UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
+        guard UTF8Text.isValid(raw) else { throw wrong("text is not UTF-8") }
+        offset += 1
+        return Piece(raw, hasEscapes: hasEscapes, resolvesQuotes: true)
     }
 
-    /// Resolves \\, \n and, where `quotes`, \"; any other escape stays as it is, as in Prometheus.
-    private func unescaped(_ raw: UnsafeRawBufferPointer, quotes: Bool) throws(ExpositionError) -> String {
-        guard raw.contains(UInt8(ascii: "\\")) else { return try text(raw) }
-        var result: [UInt8] = []
-        var index = 0
-        while index < raw.count {
-            let next = index + 1 < raw.count ? raw[index + 1] : 0
-            switch (raw[index], next) {
-            case (UInt8(ascii: "\\"), UInt8(ascii: "\\")): result.append(next)
-            case (UInt8(ascii: "\\"), UInt8(ascii: "n")): result.append(0x0a)
-            case (UInt8(ascii: "\\"), UInt8(ascii: "\"")) where quotes: result.append(next)
-            default:
-                result.append(raw[index])
-                index -= 1
-            }
-            index += 2
+    private func text(_ piece: Piece) throws(ExpositionError) -> String {
+        guard let text = piece.withBytes({ String(validating: $0, as: UTF8.self) }) else {
+            throw wrong("text is not UTF-8")
         }
-        return try result.withUnsafeBytes { raw in
-            Result { () throws(ExpositionError) in try text(raw) }
-        }.get()
+        return text
     }
 
-    private func text(_ raw: UnsafeRawBufferPointer) throws(ExpositionError) -> String {
-        guard let text = String(validating: raw, as: UTF8.self) else { throw wrong("text is not UTF-8") }
-        return text
+    private func shown(_ raw: UnsafeRawBufferPointer) -> String {
+        QuotedText.quoted(String(decoding: raw, as: UTF8.self))
     }
 
     /// Everything up to the next white space.
@@ -179,4 +167,40 @@ struct ExpositionLine {
     }
 
     private func wrong(_ reason: String) -> ExpositionError { ExpositionError(line: number, reason: reason) }
+}
+
+extension ExpositionLine {
+    /// A name, value or help text as it stands in the line.
+    private struct Piece {
+        let raw: UnsafeRawBufferPointer
+        let hasEscapes: Bool
+        let resolvesQuotes: Bool
+
+        init(_ raw: UnsafeRawBufferPointer, hasEscapes: Bool = false, resolvesQuotes: Bool = false) {
+            self.raw = raw
+            self.hasEscapes = hasEscapes
+            self.resolvesQuotes = resolvesQuotes
+        }
+
+        /// Calls `body` with the bytes that are meant: \\, \n and in quotes \" resolved, any other escape left as it
+        /// is, as in Prometheus.
+        func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+            guard hasEscapes else { return body(raw) }
+            var resolved: [UInt8] = []
+            var index = 0
+            while index < raw.count {
+                let next = index + 1 < raw.count ? raw[index + 1] : 0
+                switch (raw[index], next) {
+                case (UInt8(ascii: "\\"), UInt8(ascii: "\\")): resolved.append(next)
+                case (UInt8(ascii: "\\"), UInt8(ascii: "n")): resolved.append(0x0a)
+                case (UInt8(ascii: "\\"), UInt8(ascii: "\"")) where resolvesQuotes: resolved.append(next)
+                default:
+                    resolved.append(raw[index])
+                    index -= 1
+                }
+                index += 2
+            }
+            return resolved.withUnsafeBytes(body)
+        }
+    }
 }

@@ -32,6 +32,7 @@ package struct ExpositionParser {
     private let bytes: UnsafeRawBufferPointer
     private var offset = 0
     private var line = 0
+    private var builder = LabelsBuilder()
 
     /// Reads `bytes`, which must outlive the parser.
     package init(_ bytes: UnsafeRawBufferPointer) {
@@ -54,14 +55,14 @@ package struct ExpositionParser {
     /// The next item, nil at the end.
     package mutating func next() throws(ExpositionError) -> Item? {
         while offset < bytes.count {
-            let end = bytes[offset...].firstIndex(of: 0x0a) ?? bytes.count
+            let end = bytes.offset(of: 0x0a, from: offset) ?? bytes.count
             line += 1
             guard end - offset <= ExpositionParser.lineBytesMaximum else {
                 throw ExpositionError(line: line, reason: "longer than \(ExpositionParser.lineBytesMaximum) bytes")
             }
             var cursor = ExpositionLine(UnsafeRawBufferPointer(rebasing: bytes[offset..<end]), number: line)
             offset = end + 1
-            if let item = try cursor.item() { return item }
+            if let item = try cursor.item(with: &builder) { return item }
         }
         return nil
     }

@@ -59,6 +59,7 @@ extension LokiPushJSON {
         let limits: Limits
         var push = Push(batch: LogBatch(streams: []), rejections: [])
         private var lines = 0
+        private var builder = LabelsBuilder()
 
         init(scanner: JSONScanner, limits: Limits) {
             self.scanner = scanner
@@ -151,18 +152,17 @@ extension LokiPushJSON {
 
         /// An object of strings; numbers and booleans are taken as they are written, as careless senders send them.
         private mutating func readLabels() throws(ByteError) -> Labels {
-            var pairs: [(name: String, value: String)] = []
             try scanner.enterObject()
             while let key = try scanner.nextKey() {
                 switch try scanner.peek() {
-                case .string: pairs.append((key.string, try scanner.string().string))
+                case .string: builder.add(key.string, try scanner.string().string)
                 case .null: _ = try scanner.skipNull()
                 case .number, .boolean:
-                    pairs.append((key.string, String(decoding: try scanner.skipValue(), as: UTF8.self)))
+                    builder.add(key.string, String(decoding: try scanner.skipValue(), as: UTF8.self))
                 case .object, .array: throw error("label \(QuotedText.quoted(key.string)) is no string")
                 }
             }
-            return Labels(pairs)
+            return builder.build()
         }
 
         /// Why a stream of these labels is refused, in the words of Loki's validation; nil when it is not.

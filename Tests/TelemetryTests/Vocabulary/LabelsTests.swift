@@ -56,6 +56,23 @@ internal import Testing
         }
     }
 
+    @Test func theBuilderIsReusedAndTellsRepetition() {
+        var builder = LabelsBuilder()
+        builder.add("b", "1")
+        builder.add("a", "2")
+        #expect(builder.count == 2)
+        #expect(builder.buildWithoutRepetition() == Labels(["a": "2", "b": "1"]))
+        #expect(builder.buildWithoutRepetition() == .empty)
+        builder.add("a", "1")
+        builder.add("a", "1")
+        #expect(builder.buildWithoutRepetition() == nil)
+        for index in (0..<200).reversed() { builder.add("n\(index % 100)", "\(index)") }
+        let many = builder.build()
+        #expect(many.count == 100)
+        #expect(many["n7"] == "7", "the last one added counts")
+        #expect(Labels(validating: many.encoded) == many)
+    }
+
     @Test func ordersAsPrometheusDoes() {
         let ordered = [
             Labels.empty, Labels(["a": "1"]), Labels(["a": "1", "b": "1"]), Labels(["a": "10"]), Labels(["a": "2"]),

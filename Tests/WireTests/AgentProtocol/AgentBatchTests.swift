@@ -70,6 +70,25 @@ internal import Testing
         #expect(encoder.followingID == 7)
     }
 
+    @Test func followsATargetWhoseSeriesComeAndGo() throws {
+        var random = SeededGenerator(seed: 12)
+        var encoder = AgentFrameEncoder()
+        let dictionary = SeriesDictionary()
+        var names = Array(0..<12)
+        for tick in 0..<200 {
+            if random.oneIn(3) { names.insert(random.int(in: 0..<40), at: random.int(in: 0..<names.count)) }
+            if random.oneIn(3), names.count > 1 { names.remove(at: random.int(in: 0..<names.count)) }
+            if random.oneIn(9) { names.shuffle(using: &random) }
+            if random.oneIn(30) { encoder.beginSegment() }
+            var group = SampleGroup(target: Labels(["t": "\(random.int(in: 0..<2))"]))
+            for name in names { group.append(Labels(["n": "\(name)"]), milliseconds: Int64(tick), value: Double(name)) }
+            let signal = AgentBatch.Signal.samples(SampleBatch(groups: [group]), isUrgent: false)
+            let body = AgentBatchEncoder.body(of: BatchExamples.batch(signal), with: &encoder)
+            let decoded = try decode(body, dictionary)
+            #expect(BatchExamples.words(decoded.batch.signal) == BatchExamples.words(signal))
+        }
+    }
+
     @Test func asksForDeclarationsItDoesNotHave() throws {
         var encoder = AgentFrameEncoder()
         let declared = encoder.encode(.samples(BatchExamples.tick, isUrgent: false)).declarations
