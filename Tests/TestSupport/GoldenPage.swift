@@ -1,7 +1,7 @@
 internal import Disk
 
 /// A page of docs/formats with its lines `golden: <what> -> <hex>`, which the code must write and read back.
-package struct GoldenPage {
+package struct GoldenPage: Sendable {
     private let lines: [String: [UInt8]]
     private let path: String
 
@@ -10,10 +10,10 @@ package struct GoldenPage {
         package let description: String
     }
 
-    /// Reads docs/formats/`name`, found from this file's place in the repository.
-    package init(_ name: String, file: String = #filePath) throws {
-        let root = StoragePath.parent(of: StoragePath.parent(of: StoragePath.parent(of: file)))
-        path = StoragePath.join(root, "docs/formats/\(name)")
+    /// Reads docs/formats/`name`, with or without its ".md", found from this file's place in the repository.
+    package init(_ name: String) throws {
+        let root = StoragePath.parent(of: StoragePath.parent(of: StoragePath.parent(of: #filePath)))
+        path = StoragePath.join(root, "docs/formats/\(name)\(name.hasSuffix(".md") ? "" : ".md")")
         guard let bytes = try AtomicFile.read(path, in: SystemStorage(), maximumBytes: 1 << 20) else {
             throw Fault(description: "there is no \(path)")
         }
@@ -36,6 +36,9 @@ package struct GoldenPage {
         guard let bytes = lines[name] else { throw Fault(description: "\(path) has no golden line about \(name)") }
         return bytes
     }
+
+    /// The bytes of the line about `name`: `page("the header")` reads like a sentence.
+    package func callAsFunction(_ name: String) throws -> [UInt8] { try bytes(of: name) }
 
     /// Bytes from digits, spaces left out; nil when they are not pairs of digits.
     package static func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
