@@ -8,22 +8,28 @@ struct ScriptSamples {
         self.load = load
     }
 
-    /// One batch per step, so that a store that groups by target sees rows as a scrape would bring them.
+    /// So many steps travel in one batch: few enough for a frame, many enough that a script does not wait for the disk.
+    private static let stepsPerBatch = 200
+
+    /// One group per step, so that a store that groups by target sees rows as a scrape would bring them.
     var batches: [SampleBatch] {
         get throws(ScriptError) {
             var series = load.series.map(ScriptSamples.hinted)
             if load.addsNativeHistograms { series += try nativeHistograms }
             let steps = series.map(\.values.count).max() ?? 0
-            var batches: [SampleBatch] = []
+            var groups: [SampleGroup] = []
             for step in 0..<steps {
                 var group = SampleGroup()
                 let time = Int64(step) * load.stepMilliseconds
                 for one in series where step < one.values.count {
                     append(one, step, time, to: &group)
                 }
-                if !group.series.isEmpty { batches.append(SampleBatch(groups: [group])) }
+                if !group.series.isEmpty { groups.append(group) }
             }
-            return batches
+            return stride(from: 0, to: groups.count, by: ScriptSamples.stepsPerBatch).map { start in
+                let end = min(groups.count, start + ScriptSamples.stepsPerBatch)
+                return SampleBatch(groups: Array(groups[start..<end]))
+            }
         }
     }
 
