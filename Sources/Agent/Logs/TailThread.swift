@@ -22,6 +22,7 @@ final class TailThread: Sendable {
     private static let pollMilliseconds: Int64 = 250
     private static let lookAtAllNanoseconds: Int64 = 1_000_000_000
     private static let filesNanoseconds: Int64 = 5_000_000_000
+    private static let firstFilesNanoseconds: Int64 = 2_000_000_000
     /// After a container's end the engine writes its last words within this time, as a rule.
     private static let lastWordsMilliseconds: [Int64] = [0, 20, 50, 100, 200, 350]
 
@@ -63,7 +64,8 @@ final class TailThread: Sendable {
         let tailer = LogTailer(setting)
         var urgent: [Int64] = []
         var lookAtAll: Int64 = 0
-        var files: Int64 = 0
+        // The engine is given a moment to answer before its files are read instead.
+        var files = monotonicClock.nowNanoseconds - Self.filesNanoseconds + Self.firstFilesNanoseconds
         var checkpoint: Int64 = 0
         var pollSoon = true
         var next: Int64 = 0
