@@ -1,4 +1,5 @@
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Agent
@@ -100,5 +101,10 @@ import Testing
         let record = Array(line.utf8).withUnsafeBytes { DockerRecord.parse($0, into: &text) }
         #expect(record == nil)
         #expect(text == [1])
+    }
+
+    @Test(arguments: 1...10 as ClosedRange<UInt64>)
+    func bytesAreNeitherLostNorDoubled(_ seed: UInt64) throws {
+        try TailFuzzer.run(seed: seed, events: 200)
     }
 }

@@ -136,8 +136,11 @@ struct Outbox {
     /// For each lane, the last sequence of `epoch` in front of which nothing is needed: what a ledger may say.
     func archived(epoch: UInt64) -> [UInt64] {
         lanes.map { lane in
-            let needed = [lane.first, lane.stored.first].compactMap(\.self).filter { $0.epoch == epoch }
-            return needed.map(\.sequence).min().map { $0 - 1 } ?? lane.lastSequence(epoch)
+            // Batches of older epochs may stand in front.
+            let waiting = lane.entries[lane.head...].first { $0.epoch == epoch }
+            let stored = lane.stored.first { $0.epoch == epoch }
+            let needed = [waiting, stored].compactMap { $0?.sequence }.min()
+            return needed.map { $0 - 1 } ?? lane.lastSequence(epoch)
         }
     }
 

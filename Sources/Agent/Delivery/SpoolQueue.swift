@@ -19,10 +19,11 @@ final class SpoolQueue {
 
     /// Opens the queue and reads what an earlier run left.
     init(
-        _ queue: DeliveryQueue, folder: String, storage: any FileStorage, ledger: SpoolLedger
+        _ queue: DeliveryQueue, folder: String, storage: any FileStorage, ledger: SpoolLedger, segmentBytes: UInt64
     ) throws {
         self.queue = queue
-        let options = SegmentedLog.Options(segmentBytes: queue.segmentBytes, growthBytes: 256 << 10)
+        let options = SegmentedLog.Options(
+            segmentBytes: segmentBytes, growthBytes: min(256 << 10, segmentBytes / 4))
         let log = try SegmentedLog(folder: "\(folder)/\(queue.folder)", in: storage, options: options)
         self.log = log
         var recovered: [Outbox.Entry] = []

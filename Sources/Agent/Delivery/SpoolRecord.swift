@@ -48,6 +48,7 @@ struct SpoolRecord: Equatable {
             writer.putSigned(loss.range.endNanoseconds)
             writer.putVarint(UInt64(max(0, loss.lines)))
             writer.putVarint(UInt64(max(0, loss.bytes)))
+            writer.putString(loss.reason)
         }
         return writer.bytes
     }
@@ -80,7 +81,8 @@ struct SpoolRecord: Equatable {
             summary.append(
                 LogLoss(
                     labels: labels, origin: source.isEmpty ? nil : LogOrigin(source: source, generation: generation),
-                    range: range, lines: try reader.count(upTo: .max), bytes: try reader.count(upTo: .max), reason: ""))
+                    range: range, lines: try reader.count(upTo: .max), bytes: try reader.count(upTo: .max),
+                    reason: try reader.string()))
         }
         self.init(
             header, summary: summary, frames: AgentFrames(declarations: declarations, data: data))

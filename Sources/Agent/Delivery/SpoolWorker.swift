@@ -28,7 +28,9 @@ final class SpoolWorker {
         try setting.storage.makeFolder(setting.folder)
         var ledger = Self.ledger(setting)
         queues = try DeliveryQueue.allCases.map {
-            try SpoolQueue($0, folder: setting.folder, storage: setting.storage, ledger: ledger)
+            try SpoolQueue(
+                $0, folder: setting.folder, storage: setting.storage, ledger: ledger,
+                segmentBytes: min($0.segmentBytes, max(16 << 10, setting.policy.bytesMaximum / 16)))
         }
         let damage = queues.compactMap(\.damage)
         if !damage.isEmpty {
@@ -174,11 +176,21 @@ extension SpoolWorker {
         switch work {
         case .batch: break
         case .frames(let queue, let entry, let continuation):
-            continuation.resume(with: Result { try queues[queue.rawValue].frames(of: entry) })
+            continuation.resume(with: Result { try frames(of: entry, in: queue) })
         case .declarations(let queue, let entry, let continuation):
-            continuation.resume(with: Result { try queues[queue.rawValue].declarations(for: entry) })
+            continuation.resume(with: Result { try declarations(for: entry, in: queue) })
         case .keepRejected(let queue, let entry, let reason): keepRejected(queue, entry, reason)
         }
+    }
+
+    /// Reads a batch back from disk; nil when it is not there any more.
+    func frames(of entry: Outbox.Entry, in queue: DeliveryQueue) throws -> AgentFrames? {
+        try queues[queue.rawValue].frames(of: entry)
+    }
+
+    /// Everything declared in a batch's segment up to it.
+    func declarations(for entry: Outbox.Entry, in queue: DeliveryQueue) throws -> [[UInt8]] {
+        try queues[queue.rawValue].declarations(for: entry)
     }
 
     /// Keeps a batch that the server refused for good, for a person to look at.
@@ -187,7 +199,7 @@ extension SpoolWorker {
         let path = "\(folder)/\(rejectedNumber % Self.rejectedMaximum).batch"
         rejectedNumber += 1
         do {
-            guard let frames = try queues[queue.rawValue].frames(of: entry) else { return }
+            guard let frames = try frames(of: entry, in: queue) else { return }
             try setting.storage.makeFolder(folder)
             try AtomicFile.write(frames.declarations + frames.data, to: path, in: setting.storage)
             setting.notices.say(
@@ -283,8 +295,10 @@ extension SpoolWorker {
         }
         let lost = Set(entries.map { SpoolBatchKey(epoch: $0.epoch, lane: $0.lane, sequence: $0.sequence) })
         let losses = records.filter { lost.contains(SpoolBatchKey($0)) }.flatMap(\.summary)
+        // A tombstone that is given up is carried on, and was counted when its lines were.
+        let lines = losses.filter(\.reason.isEmpty).reduce(0) { $0 + UInt64($1.lines) }
+        spool.shared.withLock { $0.statistics.givenUpLines += lines }
         let merged = SpoolTombstones.merge(losses)
-        spool.shared.withLock { $0.statistics.givenUpLines += merged.reduce(0) { $0 + UInt64($1.lines) } }
         spool.settle(entries)
         if !entries.isEmpty {
             setting.notices.say(

@@ -12,6 +12,9 @@ enum Fixture {
         return path + "/Fixtures"
     }()
 
+    /// The root of the repository.
+    static let repository: String = folder.split(separator: "/Tests/AgentTests")[0].description
+
     /// The host in a fixture.
     static func host(_ name: String) -> HostRoot { HostRoot("\(folder)/\(name)") }
 
