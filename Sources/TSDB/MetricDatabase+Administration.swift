@@ -32,7 +32,9 @@ extension MetricDatabase: StorageAdministration {
                 let index = try block.reader.index()
                 try index.select(matchers).forEach { touched.insert(try index.labels(of: $0)) }
             }
-            if !touched.isEmpty { try blocks.addTombstone(matchers, range) }
+            guard !touched.isEmpty else { return 0 }
+            try blocks.addTombstone(matchers, range)
+            try head.forgetLastSamples(matching: matchers, range: range)
             return touched.count
         }
     }
@@ -164,6 +166,23 @@ extension MetricDatabase: StorageAdministration {
 }
 
 extension Head {
+    /// Forgets the newest sample of series when it was deleted, so that the same one may come again.
+    func forgetLastSamples(matching matchers: [LabelMatcher], range: TimeRange) throws {
+        try visible.withLock { _ in
+            try index.withLock { index in
+                try index.select(matchers).forEach { number in
+                    let series = index.series[Int(number)]
+                    if range.contains(series.lastMilliseconds.load(ordering: .relaxed)) {
+                        series.lastMilliseconds.store(.min, ordering: .relaxed)
+                    }
+                    if range.contains(series.lastHistogramMilliseconds.load(ordering: .relaxed)) {
+                        series.lastHistogramMilliseconds.store(.min, ordering: .relaxed)
+                    }
+                }
+            }
+        }
+    }
+
     /// From the first to the last sample in memory; nil when there is none.
     var times: TimeRange? {
         let groups = index.withLock { Array($0.groups.values) }

@@ -47,6 +47,8 @@ final class BlockStore: Sendable {
         tombstoneFile = TombstoneFile(path: StoragePath.join(folder, "tombstones"), storage: storage)
         try storage.makeFolder(blockFolder)
         try storage.makeFolder(quarantineFolder)
+        // The process before may have died between a rename and the sync of its folder: what is seen now must stay.
+        for path in [blockFolder, quarantineFolder, folder] { try storage.syncFolder(path) }
         try listQuarantine()
         try openBlocks()
         try openTombstones()

@@ -1,0 +1,109 @@
+import Telemetry
+
+@testable import TSDB
+
+/// What the database should hold, kept in the plainest way: a dictionary, and for what a failure left open, both answers.
+struct MetricModel {
+    /// What may be read for one series at one time.
+    struct Cell {
+        /// Acknowledged, or seen after a restart: must be there.
+        var certain: UInt64?
+        /// Sent without an answer: may be there, from the first of them that is.
+        var possible: Set<UInt64> = []
+        /// Taken although an earlier sample in a block hides it; shows when retention drops that block before its own.
+        var hidden: Set<UInt64> = []
+        /// Deleted or out of retention by something that did not finish, or drops whole blocks only.
+        var mayBeGone = false
+    }
+
+    private(set) var cells: [Labels: [Int64: Cell]] = [:]
+
+    /// Takes in a batch that was answered; throws when the answer cannot be right.
+    mutating func accept(_ batch: SampleBatch, _ receipt: AppendReceipt) throws {
+        if receipt.isDuplicate { return }
+        var refused: [Labels: Set<Int64>] = [:]
+        for rejection in receipt.rejections {
+            guard rejection.reason == .duplicate else {
+                throw HarnessError("rejection \(rejection) was not expected")
+            }
+            refused[rejection.labels, default: []].insert(rejection.milliseconds)
+        }
+        Self.forEachSample(of: batch) { labels, time, bits in
+            var cell = cells[labels]?[time] ?? Cell()
+            if cell.certain == nil { cell.certain = bits } else { cell.hidden.insert(bits) }
+            cells[labels, default: [:]][time] = cell
+        }
+        for (labels, times) in refused {
+            for time in times where cells[labels]?[time] == nil {
+                throw HarnessError("a first sample was called a duplicate: \(labels) at \(time)")
+            }
+        }
+    }
+
+    /// Takes in a batch whose fate nobody knows.
+    mutating func doubt(_ batch: SampleBatch) {
+        Self.forEachSample(of: batch) { labels, time, bits in
+            cells[labels, default: [:]][time, default: Cell()].possible.insert(bits)
+        }
+    }
+
+    /// Deletes for good.
+    mutating func delete(_ isDeleted: (Labels, Int64) -> Bool) {
+        for (labels, times) in cells { cells[labels] = times.filter { !isDeleted(labels, $0.key) } }
+    }
+
+    /// Deletes, or perhaps not.
+    mutating func mayDelete(_ isDeleted: (Labels, Int64) -> Bool) {
+        for (labels, times) in cells {
+            for time in times.keys where isDeleted(labels, time) { cells[labels]?[time]?.mayBeGone = true }
+        }
+    }
+
+    /// Compares with what was read; throws at the first difference.
+    func check(_ found: [Labels: [Int64: UInt64]]) throws {
+        for (labels, times) in cells {
+            for (time, cell) in times {
+                let bits = found[labels]?[time]
+                if let certain = cell.certain {
+                    if bits == certain || (bits == nil && cell.mayBeGone) { continue }
+                    if let bits, cell.possible.contains(bits) { continue }
+                    if let bits, cell.mayBeGone, cell.hidden.contains(bits) { continue }
+                    let words = bits.map { "found \($0)" } ?? "found nothing"
+                    throw HarnessError("\(labels) at \(time): \(certain) was acknowledged, \(words)")
+                }
+                guard bits.map({ cell.possible.contains($0) }) ?? true else {
+                    throw HarnessError("\(labels) at \(time): a value that was never sent")
+                }
+            }
+        }
+        for (labels, times) in found {
+            for time in times.keys where cells[labels]?[time] == nil {
+                throw HarnessError("\(labels) at \(time): nothing was sent, or it was deleted")
+            }
+        }
+    }
+
+    /// After a restart what is there stays there, and what is not will not come.
+    mutating func settle(_ found: [Labels: [Int64: UInt64]]) {
+        for (labels, times) in cells {
+            for (time, cell) in times {
+                guard let bits = found[labels]?[time] else {
+                    // What retention or a deletion left half done may still go, never come back.
+                    cells[labels]?[time] = nil
+                    continue
+                }
+                cells[labels]?[time] = Cell(
+                    certain: bits, possible: [], hidden: cell.hidden, mayBeGone: cell.mayBeGone)
+            }
+        }
+    }
+
+    private static func forEachSample(of batch: SampleBatch, _ body: (Labels, Int64, UInt64) -> Void) {
+        for group in batch.groups {
+            for index in group.values.indices {
+                let labels = group.series[Int(group.seriesIndexes[index])].labels
+                body(labels, group.timesMilliseconds[index], group.values[index].bitPattern)
+            }
+        }
+    }
+}

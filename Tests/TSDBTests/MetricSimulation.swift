@@ -1,0 +1,234 @@
+import Disk
+import Synchronization
+import Telemetry
+import TestSupport
+
+@testable import TSDB
+
+/// One seeded life of a database on a failing disk, compared with the model after every few steps.
+struct MetricSimulation {
+    /// What the lives of all seeds met together.
+    struct Coverage {
+        var crashes: [String: Int] = [:]
+        var events: [String: Int] = [:]
+
+        mutating func add(_ other: Coverage) {
+            crashes.merge(other.crashes, uniquingKeysWith: +)
+            events.merge(other.events, uniquingKeysWith: +)
+        }
+
+        mutating func note(_ event: String, _ count: Int = 1) { if count > 0 { events[event, default: 0] += count } }
+    }
+
+    private var generator: SeededGenerator
+    private var storage: SimulatedStorage
+    private let clock = ManualClock()
+    private var options = DatabaseHarness.smallOptions
+    private var database: MetricDatabase?
+    private var model = MetricModel()
+    private var sequences: [DeliveryIdentity.Sender: UInt64] = [:]
+    /// A delivery without an answer, which its sender repeats until it has one.
+    private var unanswered: [DeliveryIdentity.Sender: SampleBatch] = [:]
+    private(set) var coverage = Coverage()
+    /// What happened, for the report of a failing seed.
+    private(set) var story: [String] = []
+
+    init(seed: UInt64) {
+        generator = SeededGenerator(seed: seed)
+        storage = SimulatedStorage(seed: seed)
+        options.segmentBytes = UInt64(generator.int(in: 1..<8)) << 10
+        storage = SimulatedStorage(seed: seed, plan: plan())
+    }
+
+    /// Lives through `steps`; throws at the first difference.
+    mutating func run(steps: Int) throws {
+        try open()
+        for _ in 0..<steps {
+            clock.advance(milliseconds: Int64(generator.int(in: 1..<3000)))
+            do {
+                try step()
+            } catch let error as HarnessError {
+                throw error
+            } catch {
+                coverage.note("failed operation")
+                story.append("failed: \(error)")
+                if storage.crash == nil, generator.oneIn(2) { continue }
+                try crash()
+            }
+            if generator.oneIn(4), storage.crash == nil { try check() }
+        }
+        if storage.crash != nil { try crash() }
+        try check()
+        try crash()
+        try check()
+    }
+
+    private mutating func plan() -> SimulatedStorage.Plan {
+        var plan = SimulatedStorage.Plan()
+        switch generator.int(in: 0..<8) {
+        case 0: break
+        case 1:
+            plan.failingSync = generator.int(in: 1..<60)
+            plan.crashAfterFailingSync = generator.oneIn(2)
+        case 2: plan.failingWrite = generator.int(in: 1..<60)
+        default:
+            plan.crashAtOperation = generator.int(in: 1..<200)
+            plan.crashMoment = generator.pick(SimulatedStorage.Moment.allCases)
+        }
+        return plan
+    }
+
+    private mutating func step() throws {
+        guard let database else { throw HarnessError("no database is open") }
+        switch generator.int(in: 0..<40) {
+        case 0:
+            story.append("seal")
+            try database.seal()
+        case 1...6:
+            story.append("maintain")
+            database.maintain()
+        case 7: try retain(database)
+        case 8: try delete(database)
+        case 9: storage.setCapacity(storage.crash == nil ? generator.int(in: 0..<40_000) : 0)
+        case 10, 11: storage.setCapacity(1 << 30)
+        case 12:
+            coverage.note("clean restart")
+            try database.close()
+            try crash()
+        default: try append(database)
+        }
+    }
+
+    private mutating func append(_ database: MetricDatabase) throws {
+        var batch = scrape()
+        defer { story.append("append \(batch)") }
+        if generator.oneIn(3) {
+            let lane = generator.pick(DeliveryIdentity.Lane.allCases)
+            let sender = DeliveryIdentity.Sender(agent: "\(generator.int(in: 0..<3))", epoch: 1, lane: lane)
+            if let repeated = unanswered[sender] {
+                batch = repeated
+                coverage.note("repeated delivery")
+            } else {
+                sequences[sender, default: 0] += 1
+                batch.delivery = DeliveryIdentity(sender: sender, sequence: sequences[sender] ?? 0)
+                unanswered[sender] = batch
+            }
+        }
+        let answer = Mutex<Result<AppendReceipt, AppendRefusal>?>(nil)
+        database.submit(batch) { result in answer.withLock { $0 = result } }
+        database.log.runOnce()
+        switch answer.withLock({ $0 }) {
+        case .success(let receipt):
+            coverage.note(receipt.isDuplicate ? "duplicate delivery" : "append")
+            coverage.note("rejected sample", receipt.rejections.count)
+            try model.accept(batch, receipt)
+            guard let delivery = batch.delivery else { return }
+            guard receipt.marks?.synced == delivery.sequence else { throw HarnessError("marks \(receipt)") }
+            unanswered[delivery.sender] = nil
+        case .failure(let refusal):
+            coverage.note("refused append")
+            model.doubt(batch)
+            throw refusal
+        case nil: throw HarnessError("an append was not answered")
+        }
+    }
+
+    /// A few series of a few targets at the present or a little before, times repeated now and then.
+    private mutating func scrape() -> SampleBatch {
+        var groups: [SampleGroup] = []
+        for _ in 0..<generator.int(in: 1..<4) {
+            let instance = "\(generator.int(in: 0..<3))"
+            var group = SampleGroup(
+                target: generator.oneIn(5) ? .empty : Labels(["instance": instance, "job": "node"]))
+            let time =
+                clock.nowMilliseconds / 500 * 500 - (generator.oneIn(6) ? Int64(generator.int(in: 0..<20)) * 500 : 0)
+            for name in 0..<generator.int(in: 1..<6) where !generator.oneIn(5) {
+                let labels = Labels.series("m\(name)", instance: instance)
+                let bits =
+                    generator.oneIn(12)
+                    ? generator.pick(ColumnGenerator.special) : Double(generator.int(in: 0..<100)).bitPattern
+                group.append(labels, milliseconds: time, value: Double(bitPattern: bits))
+            }
+            groups.append(group)
+        }
+        return SampleBatch(groups: groups)
+    }
+
+    private mutating func retain(_ database: MetricDatabase) throws {
+        let keeps = Int64(generator.int(in: 5000..<60_000))
+        let cutoff = clock.nowMilliseconds - keeps
+        story.append("retention from \(cutoff)")
+        model.mayDelete { $1 < cutoff }
+        let freed = try database.enforceRetention(
+            retentionMilliseconds: keeps, nowMilliseconds: clock.nowMilliseconds)
+        coverage.note("retention", freed > 0 ? 1 : 0)
+    }
+
+    private mutating func delete(_ database: MetricDatabase) throws {
+        let name = "m\(generator.int(in: 0..<6))"
+        let end = clock.nowMilliseconds - Int64(generator.int(in: 0..<10_000))
+        let range = TimeRange(startMilliseconds: end - 5000, endMilliseconds: end)
+        story.append("delete \(name) in \(range)")
+        func isDeleted(_ labels: Labels, _ time: Int64) -> Bool { labels.metricName == name && range.contains(time) }
+        model.mayDelete(isDeleted)
+        let touched = try database.delete(matching: [.equal("__name__", name)], range: range)
+        model.delete(isDeleted)
+        coverage.note("delete", touched > 0 ? 1 : 0)
+    }
+
+    /// The machine dies, or only the process; the next one opens what is left, dying again perhaps.
+    private mutating func crash() throws {
+        if let crash = storage.crash {
+            coverage.crashes["\(crash.operation.rawValue) \(crash.moment.rawValue)", default: 0] += 1
+        }
+        if let database {
+            coverage.note("flush", database.counters.flushes.load(ordering: .relaxed))
+            coverage.note("merge", database.counters.merges.load(ordering: .relaxed))
+        }
+        database = nil
+        let ending = generator.pick(SimulatedStorage.Ending.allCases)
+        coverage.note("\(ending)")
+        story.append("\(ending) after \(storage.crash.map { "\($0)" } ?? "no crash")")
+        storage = storage.survivors(of: ending, plan: plan())
+        try open()
+        let found = try contents()
+        try model.check(found)
+        model.settle(found)
+    }
+
+    private mutating func open() throws {
+        for _ in 0..<20 {
+            do {
+                let opened = try MetricDatabase.open(
+                    storage: storage, folder: DatabaseHarness.folder, options: options, wallClock: clock)
+                coverage.note("replayed sample", opened.counters.samplesReplayed.load(ordering: .relaxed))
+                if !opened.quarantine.isEmpty { throw HarnessError("quarantine: \(opened.quarantine)") }
+                database = opened
+                return
+            } catch let error as HarnessError {
+                throw error
+            } catch {
+                coverage.note("failed open")
+                story.append("failed open: \(error)")
+                if let crash = storage.crash {
+                    coverage.crashes["\(crash.operation.rawValue) \(crash.moment.rawValue)", default: 0] += 1
+                }
+                storage = storage.survivors(of: generator.pick(SimulatedStorage.Ending.allCases))
+            }
+        }
+        throw HarnessError("the database does not open")
+    }
+
+    private func contents() throws -> [Labels: [Int64: UInt64]] {
+        guard let database else { return [:] }
+        let context = QueryContext(clock: clock)
+        let found = try DatabaseHarness.samples(of: database, [], range: .all, in: context)
+        guard context.warnings.isEmpty else { throw HarnessError("\(context.warnings)") }
+        return found
+    }
+
+    private mutating func check() throws {
+        coverage.note("check")
+        if storage.crash == nil { try model.check(try contents()) }
+    }
+}
