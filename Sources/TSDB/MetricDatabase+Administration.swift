@@ -112,7 +112,7 @@ extension MetricDatabase: StorageAdministration {
                 }
             }
         }
-        return view.quarantined + damaged
+        return view.quarantined + damaged + logDamage
     }
 
     package var metrics: [StoreMetric] {

@@ -34,6 +34,10 @@ extension MetricDatabase: SampleAppender {
         }
     }
 
+    /// Writes, syncs, applies and answers what was submitted; false when nothing was. Only with `Driving.manual`.
+    @discardableResult
+    package func drive() -> Bool { log.runOnce() }
+
     /// Refuses while memory or the log say so.
     private func admit() throws(AppendRefusal) {
         if isClosed.load(ordering: .acquiring) {

@@ -24,8 +24,10 @@ package final class MetricDatabase: Sendable {
     let thread = Mutex<MaintenanceThread?>(nil)
     private let storage: any FileStorage
 
-    /// What a start found damaged or missing, and why the last flush failed; for the operator's log.
+    /// What the start found damaged or missing, for the operator's log.
     package let findings: [String]
+    /// What of it concerns the log.
+    let logDamage: [Quarantined]
 
     /// What the maintenance remembers from round to round.
     struct MaintenanceState {
@@ -74,6 +76,7 @@ package final class MetricDatabase: Sendable {
             wallClock: wallClock)
         self.head = head
         findings = try Self.replay(segments, into: head, blocks: blocks, options: options, counters: counters)
+        logDamage = Self.damage(of: segments, framesLost: counters.framesLost.load(ordering: .relaxed))
         segments.segmentPreamble = { head.preamble() }
         log = try GroupCommitLog(
             segments, driving: options.driving == .manual ? .manual : .thread(name: "tsdb-log"))
@@ -100,10 +103,13 @@ package final class MetricDatabase: Sendable {
         }
         var replay = HeadReplay(
             into: head, sealedThrough: sealedThrough, metadataMaximum: options.metadataMaximum)
+        var nextFlush = options.headBytes
         let result = try segments.read(from: segments.firstPosition) { frame in
             replay.read(frame)
-            if head.rowBytes.load(ordering: .relaxed) > options.headBytes {
-                try flush(head, to: blocks, counters: counters) { _ in true }
+            // A full disk is no reason not to start: then the rows wait in memory.
+            if head.rowBytes.load(ordering: .relaxed) > nextFlush {
+                _ = try? flush(head, to: blocks, counters: counters) { _ in true }
+                nextFlush = head.rowBytes.load(ordering: .relaxed) + options.headBytes
             }
             return true
         }
@@ -117,6 +123,19 @@ package final class MetricDatabase: Sendable {
                     + "were declared in them; everything else was kept, check the disk")
         }
         return findings
+    }
+
+    private static func damage(of segments: SegmentedLog, framesLost: Int) -> [Quarantined] {
+        var damage = segments.recovery.quarantined.map { path in
+            Quarantined(path: path, reason: "the first bytes of this segment of the log are damaged; its rows are lost")
+        }
+        if framesLost > 0 {
+            damage.append(
+                Quarantined(
+                    path: segments.folder,
+                    reason: "\(framesLost) records of the log were damaged; everything else was kept, check the disk"))
+        }
+        return damage
     }
 
     /// Writes groups to a block, and lets go of them once it is durable; false when there was nothing to write.

@@ -82,7 +82,7 @@ struct AdministrationTests {
             storage: harness.storage, folder: "backup/one", options: harness.options, wallClock: harness.clock)
         #expect(try DatabaseHarness.samples(of: copy, [], range: .all, in: harness.context) == all)
         copy.submit(.scrape([(.series("a"), 1)], at: start + 60_000)) { _ in }
-        copy.log.runOnce()
+        copy.drive()
         try copy.close()
         let again = try MetricDatabase.open(
             storage: harness.storage, folder: "backup/one", options: harness.options, wallClock: harness.clock)

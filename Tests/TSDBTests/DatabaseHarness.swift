@@ -51,7 +51,7 @@ struct DatabaseHarness {
     func append(_ batch: SampleBatch) throws -> AppendReceipt {
         let answer = Mutex<Result<AppendReceipt, AppendRefusal>?>(nil)
         database.submit(batch) { result in answer.withLock { $0 = result } }
-        database.log.runOnce()
+        database.drive()
         guard let result = answer.withLock({ $0 }) else { throw AppendRefusal(.unavailable, "no answer came") }
         return try result.get()
     }

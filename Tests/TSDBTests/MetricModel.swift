@@ -2,7 +2,8 @@ import Telemetry
 
 @testable import TSDB
 
-/// What the database should hold, kept in the plainest way: a dictionary, and for what a failure left open, both answers.
+/// What the database should hold, kept in the plainest way: a dictionary, and for what a failure left open, both
+/// answers.
 struct MetricModel {
     /// What may be read for one series at one time.
     struct Cell {

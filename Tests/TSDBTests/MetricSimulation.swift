@@ -20,6 +20,7 @@ struct MetricSimulation {
         mutating func note(_ event: String, _ count: Int = 1) { if count > 0 { events[event, default: 0] += count } }
     }
 
+    private let syncsAreLies: Bool
     private var generator: SeededGenerator
     private var storage: SimulatedStorage
     private let clock = ManualClock()
@@ -33,7 +34,8 @@ struct MetricSimulation {
     /// What happened, for the report of a failing seed.
     private(set) var story: [String] = []
 
-    init(seed: UInt64) {
+    init(seed: UInt64, syncsAreLies: Bool = false) {
+        self.syncsAreLies = syncsAreLies
         generator = SeededGenerator(seed: seed)
         storage = SimulatedStorage(seed: seed)
         options.segmentBytes = UInt64(generator.int(in: 1..<8)) << 10
@@ -65,6 +67,7 @@ struct MetricSimulation {
 
     private mutating func plan() -> SimulatedStorage.Plan {
         var plan = SimulatedStorage.Plan()
+        plan.syncsAreLies = syncsAreLies
         switch generator.int(in: 0..<8) {
         case 0: break
         case 1:
@@ -116,7 +119,7 @@ struct MetricSimulation {
         }
         let answer = Mutex<Result<AppendReceipt, AppendRefusal>?>(nil)
         database.submit(batch) { result in answer.withLock { $0 = result } }
-        database.log.runOnce()
+        database.drive()
         switch answer.withLock({ $0 }) {
         case .success(let receipt):
             coverage.note(receipt.isDuplicate ? "duplicate delivery" : "append")

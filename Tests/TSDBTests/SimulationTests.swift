@@ -7,6 +7,14 @@ import Testing
 
 /// A thousand lives on failing disks: nothing acknowledged is lost, nothing is doubled, nothing is made up.
 struct SimulationTests {
+    @Test func aDiskThatLiesAboutSyncsIsFoundOut() {
+        let isFoundOut = (0..<50 as Range<UInt64>).contains { seed in
+            var simulation = MetricSimulation(seed: seed, syncsAreLies: true)
+            return (try? simulation.run(steps: 40)) == nil
+        }
+        #expect(isFoundOut, "the simulation cannot fail, so it proves nothing")
+    }
+
     @Test func acknowledgedSamplesSurviveEveryCrash() throws {
         var coverage = MetricSimulation.Coverage()
         for seed in 0..<1000 as Range<UInt64> {

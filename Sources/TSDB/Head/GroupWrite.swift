@@ -103,6 +103,8 @@ struct GroupWriteBuilder {
     private var cells: [Cell] = []
     private var histograms: [PendingHistogram] = []
     private var isSorted = true
+    /// Whether every sample is of a series of its own and of one time, as a scrape's are.
+    private var isOneScrape = true
     private var hasStarts = false
 
     /// No samples yet.
@@ -113,13 +115,19 @@ struct GroupWriteBuilder {
     /// Adds a float.
     mutating func add(_ one: HeadSeries, milliseconds: Int64, bits: UInt64, start: Int64) {
         let cell = Cell(series: number(of: one), time: milliseconds, bits: bits, start: start)
-        if let last = cells.last, (cell.series, cell.time) <= (last.series, last.time) { isSorted = false }
+        if let last = cells.last {
+            if (cell.series, cell.time) <= (last.series, last.time) { isSorted = false }
+            if cell.series != last.series + 1 || cell.time != last.time { isOneScrape = false }
+        } else if cell.series != 0 {
+            isOneScrape = false
+        }
         hasStarts = hasStarts || start != 0
         cells.append(cell)
     }
 
     /// Adds a histogram.
     mutating func add(_ one: HeadSeries, milliseconds: Int64, start: Int64, histogram: NativeHistogram) {
+        isOneScrape = false
         histograms.append(
             PendingHistogram(series: number(of: one), time: milliseconds, start: start, histogram: histogram))
     }
@@ -136,6 +144,14 @@ struct GroupWriteBuilder {
     func build(refuse: (HeadSeries, Int64) -> Void) -> GroupWrite {
         var write = GroupWrite(group: group)
         write.series = series
+        if isOneScrape, let time = cells.first?.time {
+            write.times = [time]
+            write.cellStarts = Array(0...cells.count)
+            write.rows = [UInt32](repeating: 0, count: cells.count)
+            write.bits = cells.map(\.bits)
+            if hasStarts { write.starts = cells.map(\.start) }
+            return write
+        }
         let times = Set(cells.map(\.time)).union(histograms.map(\.time))
         write.times = times.sorted()
         var rowOf: [Int64: UInt32] = [:]

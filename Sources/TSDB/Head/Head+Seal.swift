@@ -36,12 +36,15 @@ extension Head {
         }
     }
 
-    /// Forgets series without rows that no flush has seen for two rounds, and groups without series.
+    /// Forgets series without rows that no flush has seen for two rounds, and groups without series. The index is made
+    /// anew for that, so it waits until an eighth of the series are idle.
     func forgetIdleSeries() {
         let round = round.add(1, ordering: .relaxed).newValue
         // Under both locks nothing can be appended to what is found idle.
         visible.withLock { _ in
             index.withLock { index in
+                let idle = index.groups.values.reduce(0) { $0 + $1.idleSeriesCount(in: round) }
+                guard idle > 0, idle * 8 >= index.series.count else { return }
                 var gone: Set<UInt64> = []
                 var emptyGroups: [Labels] = []
                 for (target, group) in index.groups where group.pendingAppends.load(ordering: .relaxed) == 0 {
@@ -72,6 +75,15 @@ extension HeadGroup {
         }
     }
 
+    /// How many series could be forgotten.
+    fileprivate func idleSeriesCount(in round: UInt64) -> Int {
+        guard pendingAppends.load(ordering: .relaxed) == 0 else { return 0 }
+        return state.withLock { state in
+            guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return 0 }
+            return state.series.reduce(0) { $0 + ($1?.isIdle(in: round) == true ? 1 : 0) }
+        }
+    }
+
     /// Lets go of series that no flush saw for two rounds, when the group has no rows; their numbers, and whether the
     /// group has no series left.
     fileprivate func forgetIdleSeries(in round: UInt64) -> (gone: [UInt64], isEmpty: Bool) {
@@ -79,7 +91,7 @@ extension HeadGroup {
             guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return ([], false) }
             var gone: [UInt64] = []
             for (column, series) in state.series.enumerated() {
-                guard let series, series.lastRound.load(ordering: .relaxed) + 2 <= round else { continue }
+                guard let series, series.isIdle(in: round) else { continue }
                 gone.append(series.id)
                 state.series[column] = nil
                 state.freeColumns.append(column)

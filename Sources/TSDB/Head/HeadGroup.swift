@@ -26,6 +26,9 @@ final class HeadSeries: Sendable {
         self.group = group
         self.column = column
     }
+
+    /// Whether two flushes have passed since its last sample.
+    func isIdle(in round: UInt64) -> Bool { lastRound.load(ordering: .relaxed) + 2 <= round }
 }
 
 /// The series of one target, which share their timestamps.
