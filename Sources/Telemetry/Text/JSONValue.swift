@@ -50,7 +50,8 @@ package indirect enum JSONValue: Sendable, Equatable {
         case .number:
             let start = scanner.offset
             let text = try scanner.number()
-            if let whole = IntegerText.parse(text) {
+            // -0 is a double's zero, no integer's.
+            if let whole = IntegerText.parse(text), whole != 0 || text.first != UInt8(ascii: "-") {
                 self = .integer(whole)
             } else if let value = FloatText.parse(text) {
                 self = .number(value)

@@ -126,7 +126,9 @@ internal import Testing
             #expect(found == -0.0005)
         }
         #expect(
-            try JSONValue(parsing: "[1,1.0,1e2,-0]").elements == [.integer(1), .number(1), .number(100), .integer(0)])
+            try JSONValue(parsing: "[1,1.0,1e2,-0,0]").elements == [
+                .integer(1), .number(1), .number(100), .number(0), .integer(0),
+            ])
     }
 }
 
