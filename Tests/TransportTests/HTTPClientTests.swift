@@ -137,15 +137,17 @@ import Wire
 
     @Test func cancellingClosesTheConnection() async {
         let closed = Mutex(false)
+        let asked = Mutex(false)
         let peer = ScriptedPeer { connection, _ in
             _ = connection.read(until: "\r\n\r\n")
+            asked.withLock { $0 = true }
             _ = connection.read()
             closed.withLock { $0 = true }
         }
         let client = HTTPClient()
         let call = call(peer)
         let task = Task { await stage(call, client) }
-        while peer.connections == 0 { await Task.yield() }
+        while !asked.withLock({ $0 }) { await Task.yield() }
         task.cancel()
         #expect(await task.value == .cancelled)
         while !closed.withLock({ $0 }) { await Task.yield() }
