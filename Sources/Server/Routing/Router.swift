@@ -1,0 +1,80 @@
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// Finds the route of a request, checks who asks, and turns failures into answers.
+struct Router: Sendable {
+    let routes: [Route]
+    private let policy: @Sendable () -> AccessPolicy
+    private let metrics: ServerMetrics
+    private let clock: any MonotonicClock
+
+    init(
+        routes: [Route], policy: @escaping @Sendable () -> AccessPolicy, metrics: ServerMetrics,
+        clock: any MonotonicClock
+    ) {
+        self.routes = routes
+        self.policy = policy
+        self.metrics = metrics
+        self.clock = clock
+    }
+
+    /// Answers a request, always.
+    func answer(_ request: ListenerRequest) async -> ListenerResponse {
+        let start = clock.nowNanoseconds
+        let (route, captures, failure) = find(request)
+        let response: ListenerResponse
+        if let route {
+            response = await answer(request, route, captures)
+        } else {
+            response = failure.map { request.target.hasPrefix("/loki/") ? $0.text : $0.json } ?? .text(500, "")
+        }
+        metrics.requests.record(
+            route: route?.pattern ?? "none", method: route == nil ? "other" : request.method, status: response.status,
+            nanoseconds: clock.nowNanoseconds - start)
+        return response
+    }
+
+    private func answer(
+        _ request: ListenerRequest, _ route: Route, _ captures: [String: String]
+    ) async -> ListenerResponse {
+        do {
+            let principal: Principal
+            if let permission = route.permission {
+                principal = try policy().principal(of: request)
+                guard principal.permissions.contains(permission) else {
+                    throw APIFailure(
+                        .forbidden,
+                        "\(principal.name) may not do this: \(route.pattern) needs the permission \(permission.rawValue)")
+                }
+            } else {
+                principal = Principal(name: "anonymous", permissions: [])
+            }
+            return try await route.handle(ServerRequest(request, captures: captures, principal: principal))
+        } catch {
+            let failure = APIFailure(describing: error)
+            return route.wording == .json ? failure.json : failure.text
+        }
+    }
+
+    private func find(_ request: ListenerRequest) -> (Route?, [String: String], APIFailure?) {
+        let path = request.target.prefix { $0 != "?" }
+        guard let segments = FormText.segments(path) else {
+            return (nil, [:], APIFailure(.badData, "the path has a broken percent escape"))
+        }
+        var allowed: [String] = []
+        for route in routes {
+            guard let captures = route.match(segments) else { continue }
+            if route.methods.contains(request.method) || (request.method == "HEAD" && route.methods.contains("GET")) {
+                return (route, captures, nil)
+            }
+            allowed += route.methods
+        }
+        if allowed.isEmpty {
+            return (nil, [:], APIFailure(.notFound, "there is nothing at \(path); GET / lists what there is"))
+        }
+        let fields = [HTTPField("Allow", allowed.joined(separator: ", "))]
+        let words = "\(path) takes \(allowed.joined(separator: ", ")), not \(request.method)"
+        return (nil, [:], APIFailure(.methodNotAllowed, words, fields: fields))
+    }
+}
