@@ -54,11 +54,7 @@ package final class QueryPool: Sendable {
                 enqueue(id, body, continuation)
             }
         } onCancel: {
-            let job = state.withLock { state -> Job? in
-                guard let index = state.waiting.firstIndex(where: { $0.id == id }) else { return nil }
-                return state.waiting.remove(at: index)
-            }
-            job?.drop()
+            dropWaiting(id)
         }
     }
 
@@ -151,7 +147,6 @@ enum Thread {
     static func start(name: String, _ body: @escaping @Sendable () -> Void) {
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Body(body))
-        // A query of deep nesting needs more than the eight megabytes nobody touches cost nothing.
         let status = pthread_create(
             &thread, nil,
             { argument in

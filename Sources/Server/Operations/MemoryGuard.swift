@@ -1,0 +1,86 @@
+internal import Glibc
+internal import Synchronization
+internal import Telemetry
+
+/// How near the process is to its memory cap.
+enum MemoryLevel: Int, Sendable, Comparable {
+    case normal = 0
+    /// Above four fifths: caches shrink.
+    case tight = 1
+    /// Above the cap: no new queries.
+    case over = 2
+    /// An eighth above it: no new data either.
+    case critical = 3
+
+    /// The level of `resident` bytes under a cap of `cap` bytes (0: no cap).
+    init(resident: Int, cap: Int) {
+        if cap <= 0 || resident <= cap / 5 * 4 {
+            self = .normal
+        } else if resident <= cap {
+            self = .tight
+        } else if resident <= cap + cap / 8 {
+            self = .over
+        } else {
+            self = .critical
+        }
+    }
+
+    static func < (left: MemoryLevel, right: MemoryLevel) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Watches the process' resident memory against the one cap: caches shrink first, then queries are refused, then ingest.
+final class MemoryGuard: Sendable {
+    private let cap: Int
+    private let stores: [any StorageAdministration]
+    private let level = Atomic<Int>(0)
+    private let resident = Atomic<Int>(0)
+    private let releases = Atomic<Int>(0)
+
+    init(cap: Int, stores: [any StorageAdministration]) {
+        self.cap = cap
+        self.stores = stores
+    }
+
+    /// Looks at the process once and lets the stores give back what they can. Blocks; called by the housekeeping thread.
+    func look(residentBytes: Int) {
+        var bytes = residentBytes
+        if MemoryLevel(resident: bytes, cap: cap) > .normal {
+            let wanted = bytes - cap / 4 * 3
+            let freed = stores.reduce(0) { $0 + $1.releaseMemory(bytes: wanted) }
+            if freed > 0 {
+                releases.add(1, ordering: .relaxed)
+                // What was freed lies in the allocator's lists until it is told to give it back.
+                malloc_trim(0)
+                bytes = max(0, min(bytes, ProcessUsage.read().residentBytes))
+            }
+        }
+        resident.store(bytes, ordering: .relaxed)
+        level.store(MemoryLevel(resident: bytes, cap: cap).rawValue, ordering: .relaxed)
+    }
+
+    private var current: MemoryLevel { MemoryLevel(rawValue: level.load(ordering: .relaxed)) ?? .normal }
+
+    /// Why no query is taken now; nil when they are.
+    var queryRefusal: String? { current >= .over ? words("queries are refused") : nil }
+
+    /// Why no data is taken now; nil when it is.
+    var ingestRefusal: String? { current >= .critical ? words("queries and data are refused") : nil }
+
+    private func words(_ what: String) -> String {
+        let used = ByteSizes.binary(Int64(resident.load(ordering: .relaxed)))
+        return "the process holds \(used) of memory, more than its cap of \(ByteSizes.binary(Int64(cap))): \(what) until "
+            + "there is room. Narrow queries, lower cardinality (GET /api/v1/status/tsdb), or raise --memory"
+    }
+
+    var readings: [StoreMetric] {
+        [
+            StoreMetric("vedette_memory_cap_bytes", .gauge, Double(cap), help: "The cap of --memory."),
+            StoreMetric(
+                "vedette_memory_level", .gauge, Double(current.rawValue),
+                help: "0 normal, 1 caches shrink, 2 queries are refused, 3 ingest is refused."),
+            StoreMetric(
+                "vedette_memory_releases_total", .counter, Double(releases.load(ordering: .relaxed)),
+                help: "How often caches were made to shrink."),
+        ]
+    }
+}

@@ -1,0 +1,53 @@
+internal import Glibc
+
+/// What the kernel says about this process (proc(5): statm, stat; getrusage(2)).
+struct ProcessUsage: Sendable {
+    var residentBytes = 0
+    var virtualBytes = 0
+    var processorSeconds = 0.0
+    var openDescriptors = 0
+    var descriptorsMaximum = 0
+    var threads = 0
+
+    /// Reads it now. These files are made by the kernel in memory: nothing here waits for a disk.
+    static func read() -> ProcessUsage {
+        var usage = ProcessUsage()
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let pages = text(of: "/proc/self/statm").split(separator: " ").prefix(2).map { Int($0) ?? 0 }
+        if pages.count == 2 {
+            usage.virtualBytes = pages[0] * page
+            usage.residentBytes = pages[1] * page
+        }
+        var times = rusage()
+        if getrusage(RUSAGE_SELF, &times) == 0 {
+            usage.processorSeconds = seconds(times.ru_utime) + seconds(times.ru_stime)
+        }
+        usage.openDescriptors = entries(of: "/proc/self/fd")
+        usage.threads = entries(of: "/proc/self/task")
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+            usage.descriptorsMaximum = Int(clamping: limit.rlim_cur)
+        }
+        return usage
+    }
+
+    private static func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+
+    private static func text(of path: String) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 4_096)
+        let count = Glibc.read(descriptor, &bytes, bytes.count)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    private static func entries(of path: String) -> Int {
+        guard let folder = opendir(path) else { return 0 }
+        defer { closedir(folder) }
+        var count = 0
+        while readdir(folder) != nil { count += 1 }
+        // Without "." and "..".
+        return max(0, count - 2)
+    }
+}

@@ -1,0 +1,92 @@
+internal import Telemetry
+
+/// Runs queries with limits: admitted, listed, killed when the client goes away, counted, and logged when slow.
+final class QueryRunner: Sendable {
+    /// What one query is, besides what it does.
+    struct Description: Sendable {
+        /// `promql`, `logql`, `labels` …
+        var kind: String
+        var text: String
+        var principal: String
+        /// The client's own limit; the server's holds where it is shorter.
+        var timeoutMilliseconds: Int64?
+    }
+
+    let active = ActiveQueries()
+    private let pool: QueryPool
+    private let options: ServerOptions
+    private let memory: MemoryGuard
+    private let metrics: ServerMetrics
+    private let clock: any MonotonicClock
+    private let wallClock: any WallClock
+    private let log: @Sendable (ServerLogEntry) -> Void
+
+    init(_ dependencies: ServerDependencies, pool: QueryPool, memory: MemoryGuard, metrics: ServerMetrics) {
+        self.pool = pool
+        self.memory = memory
+        self.metrics = metrics
+        options = dependencies.options
+        clock = dependencies.monotonicClock
+        wallClock = dependencies.wallClock
+        log = dependencies.log
+    }
+
+    /// Runs `body` on a query thread. The context it gets carries the limits and takes warnings and statistics.
+    func run<Value: Sendable>(
+        _ description: Description, _ body: @escaping @Sendable (QueryContext) throws -> Value
+    ) async throws -> (value: Value, context: QueryContext) {
+        if let reason = memory.queryRefusal { throw APIFailure(.unavailable, reason, retryAfterSeconds: 5) }
+        let timeout = min(description.timeoutMilliseconds ?? .max, options.queryTimeoutMilliseconds)
+        let start = clock.nowNanoseconds
+        let limits = QueryContext.Limits(
+            bytes: options.queryBytesMaximum, samples: options.querySamplesMaximum,
+            deadlineNanoseconds: start + timeout * 1_000_000, timeoutMilliseconds: timeout)
+        let context = QueryContext(limits: limits, clock: clock)
+        let id = active.enter(
+            kind: description.kind, text: description.text, principal: description.principal,
+            monotonicNanoseconds: start, milliseconds: wallClock.nowMilliseconds, context: context)
+        defer { active.leave(id) }
+        let clock = clock
+        do {
+            let value = try await withTaskCancellationHandler {
+                try await pool.run {
+                    try context.check()
+                    return try body(context)
+                }
+            } onCancel: {
+                context.cancel()
+            }
+            finish(description, context, nanoseconds: clock.nowNanoseconds - start, failure: nil)
+            return (value, context)
+        } catch let full as QueryPool.Full {
+            finish(description, context, nanoseconds: 0, failure: "too many")
+            throw APIFailure(.unavailable, full.description, retryAfterSeconds: 2)
+        } catch {
+            let failure = APIFailure(describing: error)
+            finish(
+                description, context, nanoseconds: clock.nowNanoseconds - start, failure: failure.kind.rawValue,
+                words: failure.message)
+            throw failure
+        }
+    }
+
+    private func finish(
+        _ description: Description, _ context: QueryContext, nanoseconds: Int64, failure: String?, words: String = ""
+    ) {
+        let statistics = context.statistics
+        metrics.queries.record(
+            kind: description.kind, nanoseconds: nanoseconds, statistics: statistics, failure: failure)
+        let milliseconds = nanoseconds / 1_000_000
+        guard milliseconds >= options.slowQueryMilliseconds || (failure != nil && failure != "bad_data") else { return }
+        log(
+            ServerLogEntry(
+                failure == nil ? .info : .warning, failure == nil ? "slow query" : "query without an answer",
+                fields: [
+                    ("kind", description.kind), ("query", String(description.text.prefix(2_000))),
+                    ("principal", description.principal), ("milliseconds", String(milliseconds)),
+                    ("samples", String(statistics.samplesDecoded)), ("lines", String(statistics.linesScanned)),
+                    ("read_bytes", String(statistics.bytesRead)), ("peak_bytes", String(context.bytesPeak)),
+                    ("error", words),
+                ].filter { !$0.1.isEmpty }))
+    }
+}
