@@ -93,7 +93,8 @@ package struct ServerDependencies: Sendable {
         metricAdministration: any StorageAdministration, logAppender: any LogAppender, logSource: any LogSource,
         logAdministration: any StorageAdministration, engineOptions: Engine.Options = Engine.Options(),
         wallClock: any WallClock, monotonicClock: any MonotonicClock, build: BuildInformation, options: ServerOptions,
-        tokens: @escaping @Sendable () -> [AccessToken] = { [] }, reload: @escaping @Sendable () async throws -> Void = {},
+        tokens: @escaping @Sendable () -> [AccessToken] = { [] },
+        reload: @escaping @Sendable () async throws -> Void = {},
         log: @escaping @Sendable (ServerLogEntry) -> Void = { _ in }
     ) {
         self.sampleAppender = sampleAppender

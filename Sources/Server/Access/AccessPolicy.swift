@@ -41,7 +41,8 @@ struct AccessPolicy: Sendable {
         }
         if let origin = request.fields["origin"], AccessPolicy.host(ofOrigin: origin) != host {
             throw APIFailure(
-                .forbidden, "the request comes from the web page \(origin.debugDescription); configure a token to allow that")
+                .forbidden,
+                "the request comes from the web page \(origin.debugDescription); configure a token to allow that")
         }
         return .local
     }

@@ -6,7 +6,8 @@ package enum BindRule {
         var missing: [String] = []
         if !hasTLS { missing.append("TLS (server.tls in --config)") }
         if !hasTokens { missing.append("a token (server.tokens in --config)") }
-        return "\(host.isEmpty ? "all addresses" : host) can be reached from other machines, and whoever reaches it could "
+        return
+            "\(host.isEmpty ? "all addresses" : host) can be reached from other machines, and whoever reaches it could "
             + "read everything and act on containers. Missing: \(missing.joined(separator: " and ")). "
             + "Listen on 127.0.0.1, configure what is missing, or take the risk with --insecure"
     }

@@ -50,7 +50,7 @@ final class MemoryGuard: Sendable {
             if freed > 0 {
                 releases.add(1, ordering: .relaxed)
                 // What was freed lies in the allocator's lists until it is told to give it back.
-                malloc_trim(0)
+                Allocator.giveBack()
                 bytes = max(0, min(bytes, ProcessUsage.read().residentBytes))
             }
         }
@@ -68,7 +68,8 @@ final class MemoryGuard: Sendable {
 
     private func words(_ what: String) -> String {
         let used = ByteSizes.binary(Int64(resident.load(ordering: .relaxed)))
-        return "the process holds \(used) of memory, more than its cap of \(ByteSizes.binary(Int64(cap))): \(what) until "
+        return
+            "the process holds \(used) of memory, more than its cap of \(ByteSizes.binary(Int64(cap))): \(what) until "
             + "there is room. Narrow queries, lower cardinality (GET /api/v1/status/tsdb), or raise --memory"
     }
 

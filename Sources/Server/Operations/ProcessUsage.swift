@@ -19,7 +19,7 @@ struct ProcessUsage: Sendable {
             usage.residentBytes = pages[1] * page
         }
         var times = rusage()
-        if getrusage(RUSAGE_SELF, &times) == 0 {
+        if getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &times) == 0 {
             usage.processorSeconds = seconds(times.ru_utime) + seconds(times.ru_stime)
         }
         usage.openDescriptors = entries(of: "/proc/self/fd")

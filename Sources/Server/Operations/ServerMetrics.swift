@@ -33,7 +33,8 @@ struct DurationHistogram: Sendable {
         var total: UInt64 = 0
         for (index, count) in counts.enumerated() {
             total += count
-            let bound = index < DurationHistogram.bounds.count ? FloatText.plain(DurationHistogram.bounds[index]) : "+Inf"
+            let bound =
+                index < DurationHistogram.bounds.count ? FloatText.plain(DurationHistogram.bounds[index]) : "+Inf"
             all.append(
                 StoreMetric(
                     "\(name)_bucket", .histogram, Double(total), help: help, labels: labels.setting("le", to: bound)))
@@ -68,7 +69,8 @@ final class RequestCounters: Sendable {
 
     var readings: [StoreMetric] {
         let (counts, durations) = state.withLock { ($0.counts, $0.durations) }
-        let requests = counts.sorted { ($0.key.route, $0.key.status) < ($1.key.route, $1.key.status) }.map { key, count in
+        let requests = counts.sorted { ($0.key.route, $0.key.status) < ($1.key.route, $1.key.status) }.map {
+            key, count in
             StoreMetric(
                 "vedette_http_requests_total", .counter, Double(count), help: "Requests answered.",
                 labels: Labels(["route": key.route, "method": key.method, "code": String(key.status)]))
@@ -126,7 +128,10 @@ final class IngestCounters: Sendable {
             let counts = state[signal] ?? Counts()
             let labels = Labels(["signal": signal.rawValue])
             for (name, value, help) in [
-                ("vedette_ingest_items_accepted_total", counts.accepted, "Samples, lines and events stored and fsynced."),
+                (
+                    "vedette_ingest_items_accepted_total", counts.accepted,
+                    "Samples, lines and events stored and fsynced."
+                ),
                 ("vedette_ingest_items_rejected_total", counts.rejected, "Samples and lines refused one by one."),
                 ("vedette_ingest_items_duplicate_total", counts.duplicates, "Lines that were stored before."),
                 ("vedette_ingest_bytes_total", counts.bytes, "Bytes of bodies received, as they were sent."),
@@ -140,7 +145,8 @@ final class IngestCounters: Sendable {
                         labels: labels.setting("verdict", to: verdict)))
             }
             all += counts.durations.readings(
-                "vedette_ingest_duration_seconds", help: "Time from a whole batch to its acknowledgement.", labels: labels)
+                "vedette_ingest_duration_seconds", help: "Time from a whole batch to its acknowledgement.",
+                labels: labels)
         }
         return all
     }

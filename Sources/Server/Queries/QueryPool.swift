@@ -59,7 +59,8 @@ package final class QueryPool: Sendable {
     }
 
     private func enqueue<Value: Sendable>(
-        _ id: UInt64, _ body: @escaping @Sendable () throws -> Value, _ continuation: CheckedContinuation<Value, any Error>
+        _ id: UInt64, _ body: @escaping @Sendable () throws -> Value,
+        _ continuation: CheckedContinuation<Value, any Error>
     ) {
         let job = Job(
             id: id,
@@ -133,29 +134,5 @@ private final class Semaphore: @unchecked Sendable {
 
     func wait() {
         while sem_wait(semaphore) != 0 {}
-    }
-}
-
-/// A thread of our own.
-enum Thread {
-    private final class Body {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-
-    /// Starts a detached thread that runs `body`.
-    static func start(name: String, _ body: @escaping @Sendable () -> Void) {
-        var thread = pthread_t()
-        let box = Unmanaged.passRetained(Body(body))
-        let status = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
-                return nil
-            }, box.toOpaque())
-        precondition(status == 0, "the system gives no more threads (error \(status))")
-        pthread_setname_np(thread, name)
-        pthread_detach(thread)
     }
 }

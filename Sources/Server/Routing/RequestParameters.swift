@@ -1,21 +1,22 @@
 internal import Telemetry
+internal import Wire
 
-/// The parameters of a request, from its query string and its form body together.
+/// The parameters of a request, from its form body and its query string together, read as the two APIs write them.
 struct RequestParameters: Sendable {
-    private var values: [String: [String]] = [:]
+    private let query: QueryString
 
-    init(_ pairs: [(name: String, value: String)]) {
-        for pair in pairs { values[pair.name, default: []].append(pair.value) }
+    init(_ query: QueryString) {
+        self.query = query
     }
 
     /// The first value of `name`, nil when absent or empty.
     subscript(name: String) -> String? {
-        guard let value = values[name]?.first, !value.isEmpty else { return nil }
+        guard let value = query[name], !value.isEmpty else { return nil }
         return value
     }
 
     /// All values of `name`.
-    func all(_ name: String) -> [String] { values[name] ?? [] }
+    func all(_ name: String) -> [String] { query.values(of: name) }
 
     /// A value that must be there.
     func required(_ name: String) throws(APIFailure) -> String {
@@ -38,8 +39,7 @@ struct RequestParameters: Sendable {
         if let seconds = FloatText.parse(text) {
             let milliseconds = seconds * 1_000
             guard milliseconds.isFinite, abs(milliseconds) < 9e18 else {
-                throw .invalid(
-                    name, "cannot parse \(QuotedText.quoted(text)) to a valid duration. It overflows int64")
+                throw .invalid(name, "cannot parse \(QuotedText.quoted(text)) to a valid duration. It overflows int64")
             }
             return Int64(milliseconds)
         }

@@ -45,12 +45,13 @@ struct Router: Sendable {
                 guard principal.permissions.contains(permission) else {
                     throw APIFailure(
                         .forbidden,
-                        "\(principal.name) may not do this: \(route.pattern) needs the permission \(permission.rawValue)")
+                        "\(principal.name) may not do this: \(route.pattern) needs the permission \(permission.rawValue)"
+                    )
                 }
             } else {
                 principal = Principal(name: "anonymous", permissions: [])
             }
-            return try await route.handle(ServerRequest(request, captures: captures, principal: principal))
+            return try await route.handle(ServerRequest(listener: request, captures: captures, principal: principal))
         } catch {
             let failure = APIFailure(describing: error)
             return route.wording == .json ? failure.json : failure.text
@@ -59,8 +60,12 @@ struct Router: Sendable {
 
     private func find(_ request: ListenerRequest) -> (Route?, [String: String], APIFailure?) {
         let path = request.target.prefix { $0 != "?" }
-        guard let segments = FormText.segments(path) else {
-            return (nil, [:], APIFailure(.badData, "the path has a broken percent escape"))
+        var segments: [String] = []
+        for part in path.split(separator: "/") {
+            guard let segment = PercentCoding.decode(String(part)) else {
+                return (nil, [:], APIFailure(.badData, "the path has a broken percent escape"))
+            }
+            segments.append(segment)
         }
         var allowed: [String] = []
         for route in routes {

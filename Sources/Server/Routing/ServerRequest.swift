@@ -4,22 +4,9 @@ internal import Wire
 /// A request that has found its route and its principal.
 struct ServerRequest: Sendable {
     let listener: ListenerRequest
-    /// The path without its query.
-    let path: String
     /// What stands in the pattern's places, by name.
     let captures: [String: String]
     let principal: Principal
-    private let query: Substring
-
-    init(_ listener: ListenerRequest, captures: [String: String], principal: Principal) {
-        self.listener = listener
-        self.captures = captures
-        self.principal = principal
-        let target = listener.target
-        let mark = target.firstIndex(of: "?") ?? target.endIndex
-        path = String(target[..<mark])
-        query = mark == target.endIndex ? "" : target[target.index(after: mark)...]
-    }
 
     /// A form longer than this is no query.
     static let formBytesMaximum = 4 << 20
@@ -27,31 +14,37 @@ struct ServerRequest: Sendable {
     /// What stands in the pattern's place `name`.
     func capture(_ name: String) -> String { captures[name] ?? "" }
 
-    /// The parameters of the query string alone.
-    func queryParameters() throws(APIFailure) -> RequestParameters {
-        guard let pairs = FormText.pairs(query) else {
-            throw APIFailure(.badData, "the query string has a broken percent escape")
-        }
-        return RequestParameters(pairs)
-    }
-
     /// The parameters of the form body, where there is one, and of the query string.
     func parameters() async throws -> RequestParameters {
-        var pairs = FormText.pairs(query)
-        if listener.method == "POST", isForm {
-            let body = try await listener.body.collect(upTo: ServerRequest.formBytesMaximum)
-            if let form = FormText.pairs(String(decoding: body, as: UTF8.self)) {
-                pairs = pairs.map { form + $0 }
-            } else {
-                pairs = nil
+        do {
+            var query = try QueryString.split(target: listener.target).query
+            if listener.method == "POST", isForm {
+                let body = try await listener.body.collect(upTo: ServerRequest.formBytesMaximum)
+                query.items = try QueryString(form: body).items + query.items
             }
+            return RequestParameters(query)
+        } catch let malformed as QueryString.Malformed {
+            throw APIFailure(.badData, malformed.description)
         }
-        guard let pairs else { throw APIFailure(.badData, "the parameters have a broken percent escape") }
-        return RequestParameters(pairs)
     }
 
     private var isForm: Bool {
-        (listener.fields["content-type"] ?? "").lowercased().hasPrefix("application/x-www-form-urlencoded")
+        listener.fields["content-type"].flatMap { MediaType(parsing: $0)?.name } == "application/x-www-form-urlencoded"
+    }
+
+    /// The whole body, its coding undone.
+    func body(upTo bytesMaximum: Int) async throws -> [UInt8] {
+        let body = try await listener.body.collect(upTo: bytesMaximum)
+        do {
+            return try ContentCoding.decode(
+                body, coding: listener.fields["content-encoding"], bytesMaximum: bytesMaximum)
+        } catch {
+            switch error {
+            case .unsupported: throw APIFailure(.unsupportedMedia, error.description)
+            case .tooLarge: throw APIFailure(.tooLarge, error.description)
+            case .damaged: throw APIFailure(.badData, error.description)
+            }
+        }
     }
 
     /// Whether the client takes gzip.

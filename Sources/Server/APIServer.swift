@@ -1,0 +1,114 @@
+internal import Glibc
+internal import Synchronization
+internal import Telemetry
+package import Transport
+internal import Wire
+
+/// The server: one listener, one route table, the threads that queries run on, and the watch over memory.
+package final class APIServer: Sendable {
+    /// The address bound, as clients write it behind "http://".
+    package var address: String { listener.address }
+    /// The port bound.
+    package var port: Int { listener.port }
+
+    private let dependencies: ServerDependencies
+    private let listener: HTTPListener
+    private let parts: Parts
+
+    /// What requests share.
+    private struct Parts: Sendable {
+        let queries: QueryPool
+        let maintenance: QueryPool
+        let runner: QueryRunner
+        let memory: MemoryGuard
+        let isClosed = SharedFlag()
+    }
+
+    private init(_ dependencies: ServerDependencies, _ listener: HTTPListener, _ parts: Parts) {
+        self.dependencies = dependencies
+        self.listener = listener
+        self.parts = parts
+    }
+
+    /// Binds and serves. Throws `ListenerFailure`.
+    package static func start(
+        _ dependencies: ServerDependencies, listen options: HTTPListener.Options
+    ) async throws -> APIServer {
+        let metrics = ServerMetrics()
+        let stores = [dependencies.metricAdministration, dependencies.logAdministration]
+        let memory = MemoryGuard(cap: dependencies.options.memoryBytesMaximum, stores: stores)
+        let queries = QueryPool(
+            name: "query", threads: dependencies.options.queryConcurrency,
+            waitingMaximum: dependencies.options.queriesWaitingMaximum)
+        let runner = QueryRunner(dependencies, pool: queries, memory: memory, metrics: metrics)
+        let parts = Parts(
+            queries: queries, maintenance: QueryPool(name: "maintenance", threads: 1, waitingMaximum: 4),
+            runner: runner, memory: memory)
+        let table = table(dependencies, parts, metrics)
+        let index = RouteTable.index(of: table.routes, version: dependencies.build.version)
+        let routes = table.routes + [Route("GET", "/", .read, wording: .text) { _ in .text(200, index) }]
+        let router = Router(
+            routes: routes, policy: { AccessPolicy(tokens: dependencies.tokens()) }, metrics: metrics,
+            clock: dependencies.monotonicClock)
+        do {
+            let listener = try await HTTPListener.start(options) { await router.answer($0) }
+            watchMemory(parts)
+            return APIServer(dependencies, listener, parts)
+        } catch {
+            queries.close()
+            parts.maintenance.close()
+            throw error
+        }
+    }
+
+    private static func table(
+        _ dependencies: ServerDependencies, _ parts: Parts, _ metrics: ServerMetrics
+    ) -> RouteTable {
+        let start = dependencies.wallClock.nowMilliseconds
+        let agents = KnownAgents()
+        let memory = parts.memory
+        let runner = parts.runner
+        return RouteTable(
+            query: PrometheusQueryAPI(dependencies: dependencies, runner: runner),
+            series: PrometheusSeriesAPI(dependencies: dependencies, runner: runner),
+            status: PrometheusStatusAPI(dependencies: dependencies, runner: runner, startMilliseconds: start),
+            lokiSeries: LokiSeriesAPI(dependencies: dependencies, runner: runner),
+            lokiPush: LokiPushAPI(dependencies: dependencies, memory: memory, metrics: metrics),
+            ingest: AgentIngestAPI(
+                dependencies: dependencies, memory: memory, metrics: metrics, agents: agents,
+                dictionaries: SeriesDictionaries(bytesMaximum: dependencies.options.dictionaryBytesMaximum)),
+            operations: OperationsAPI(
+                dependencies: dependencies, memory: memory, maintenance: parts.maintenance),
+            metrics: MetricsPage(
+                dependencies: dependencies, metrics: metrics, memory: memory, runner: runner, pool: parts.queries,
+                agents: agents, startMilliseconds: start))
+    }
+
+    /// Looks at the process' memory once a second, on a thread of its own: it must work when nothing else does.
+    private static func watchMemory(_ parts: Parts) {
+        Thread.start(name: "memory") {
+            while !parts.isClosed.isSet {
+                parts.memory.look(residentBytes: ProcessUsage.read().residentBytes)
+                sleep(1)
+            }
+        }
+    }
+
+    /// Stops accepting, answers what is under way, and after `deadlineMilliseconds` kills queries and cuts connections.
+    package func shutdown(deadlineMilliseconds: Int64) async {
+        await listener.shutdown(deadlineMilliseconds: deadlineMilliseconds)
+        parts.runner.active.killAll()
+        parts.isClosed.set()
+        parts.queries.close()
+        parts.maintenance.close()
+    }
+}
+
+/// A flag that is set once, seen by all threads.
+final class SharedFlag: Sendable {
+    private let value = Atomic<Bool>(false)
+
+    var isSet: Bool { value.load(ordering: .acquiring) }
+
+    func set() { value.store(true, ordering: .releasing) }
+}

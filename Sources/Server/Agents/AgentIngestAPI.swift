@@ -1,0 +1,178 @@
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// `POST /agent/v1/batch`: samples, lines and events from agents (DESIGN D10, docs/formats/agent-protocol.md).
+///
+/// 200 with the verdict `stored` means fsynced. Every answer carries an `AgentReply`, whatever its status.
+struct AgentIngestAPI: Sendable {
+    let dependencies: ServerDependencies
+    let memory: MemoryGuard
+    let metrics: ServerMetrics
+    let agents: KnownAgents
+    let dictionaries: SeriesDictionaries
+
+    /// What storing gave.
+    private struct Outcome {
+        var reply: AgentReply
+        var signal: IngestCounters.Signal
+        var duplicates = 0
+    }
+
+    /// Stores one batch.
+    func batch(_ request: ServerRequest) async throws -> ListenerResponse {
+        if let reason = memory.ingestRefusal { return AgentIngestAPI.later(429, reason, seconds: 5) }
+        let body = try await request.listener.body.collect(upTo: AgentProtocol.bodyBytesMaximum)
+        let start = dependencies.monotonicClock.nowNanoseconds
+        let now = dependencies.wallClock.nowNanoseconds
+        let decoded: AgentBatchDecoder.Decoded
+        let dictionary: SeriesDictionary
+        do {
+            (decoded, dictionary) = try decode(body)
+        } catch {
+            return refuse(error, bytes: body.count, nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
+        }
+        let batch = decoded.batch
+        agents.saw(batch.information, nowNanoseconds: now, remoteAddress: request.listener.remoteAddress)
+        do {
+            let outcome = try await store(decoded, dictionary)
+            metrics.ingest.record(
+                outcome.signal, verdict: "stored", accepted: outcome.reply.accepted, rejected: outcome.reply.rejected,
+                duplicates: outcome.duplicates, bytes: body.count,
+                nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
+            return AgentIngestAPI.response(200, outcome.reply)
+        } catch {
+            let (status, reply) = AgentIngestAPI.reply(describing: error)
+            metrics.ingest.record(
+                batch.signal.counted, verdict: reply.verdict == .refused ? "refused" : "later", bytes: body.count,
+                nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
+            dependencies.log(
+                ServerLogEntry(
+                    .warning, "agent batch not stored",
+                    fields: [("node", batch.information.node), ("error", reply.reason)]))
+            return AgentIngestAPI.response(status, reply)
+        }
+    }
+
+    private func decode(
+        _ body: [UInt8]
+    ) throws(AgentProtocolError) -> (AgentBatchDecoder.Decoded, SeriesDictionary) {
+        let result = body.withUnsafeBytes { raw in
+            Result { () throws(AgentProtocolError) in
+                let decoder = try AgentBatchDecoder(raw)
+                let sender = decoder.delivery.sender
+                let dictionary = dictionaries.dictionary(agent: sender.agent, epoch: sender.epoch)
+                return (try decoder.batch(resolving: dictionary), dictionary)
+            }
+        }
+        return try result.get()
+    }
+
+    private func store(
+        _ decoded: AgentBatchDecoder.Decoded, _ dictionary: SeriesDictionary
+    ) async throws -> Outcome {
+        let delivery = decoded.batch.delivery
+        let marks = DeliveryMarks(synced: delivery.sequence, archived: delivery.sequence)
+        switch decoded.batch.signal {
+        case .samples(let batch, _):
+            let receipt = try await dependencies.sampleAppender.append(batch)
+            dictionary.learn(receipt.seriesIDs, of: decoded.declaredIDs)
+            let rejected = receipt.rejections.reduce(0) { $0 + $1.count }
+            let reason = receipt.rejections.first.map { "\($0.labels): \($0.reason.rawValue)" } ?? ""
+            let reply = AgentReply(
+                verdict: .stored, marks: receipt.marks ?? marks, accepted: receipt.accepted, rejected: rejected,
+                reason: reason)
+            return Outcome(reply: reply, signal: .samples)
+        case .lines(let batch): return try await store(batch, .lines, marks)
+        case .events(let events):
+            return try await store(EventRecord.batch(events, delivery: delivery), .events, marks)
+        }
+    }
+
+    private func store(
+        _ batch: LogBatch, _ signal: IngestCounters.Signal, _ marks: DeliveryMarks
+    ) async throws -> Outcome {
+        let receipt = try await dependencies.logAppender.append(batch)
+        let rejected = receipt.rejections.reduce(0) { $0 + $1.lines }
+        let reason = receipt.rejections.first.map { "\($0.labels): \($0.reason)" } ?? ""
+        let reply = AgentReply(
+            verdict: .stored, marks: receipt.marks ?? marks, accepted: receipt.accepted, rejected: rejected,
+            reason: reason)
+        return Outcome(reply: reply, signal: signal, duplicates: receipt.duplicates)
+    }
+
+    // MARK: - Answers
+
+    private func refuse(_ error: AgentProtocolError, bytes: Int, nanoseconds: Int64) -> ListenerResponse {
+        let isUndeclared = if case .undeclared = error { true } else { false }
+        metrics.ingest.record(
+            .samples, verdict: isUndeclared ? "redeclare" : "refused", bytes: bytes, nanoseconds: nanoseconds)
+        let reply = AgentReply(
+            verdict: isUndeclared ? .redeclare : .refused, marks: DeliveryMarks(synced: 0, archived: 0),
+            reason: error.description)
+        return AgentIngestAPI.response(isUndeclared ? 200 : 400, reply)
+    }
+
+    private static func reply(describing error: any Error) -> (Int, AgentReply) {
+        let failure = APIFailure(describing: error)
+        let isFinal = failure.kind == .badData
+        let reply = AgentReply(
+            verdict: isFinal ? .refused : .later, marks: DeliveryMarks(synced: 0, archived: 0),
+            retryAfterSeconds: isFinal ? 0 : failure.retryAfterSeconds ?? 5, reason: failure.message)
+        let status = [.badData, .overloaded].contains(failure.kind) ? failure.kind.status : 503
+        return (status, reply)
+    }
+
+    private static func later(_ status: Int, _ reason: String, seconds: Int) -> ListenerResponse {
+        let reply = AgentReply(
+            verdict: .later, marks: DeliveryMarks(synced: 0, archived: 0), retryAfterSeconds: seconds, reason: reason)
+        return response(status, reply)
+    }
+
+    private static func response(_ status: Int, _ reply: AgentReply) -> ListenerResponse {
+        var fields = [HTTPField("Content-Type", AgentProtocol.mediaType)]
+        if reply.retryAfterSeconds > 0 { fields.append(HTTPField("Retry-After", String(reply.retryAfterSeconds))) }
+        return ListenerResponse(status: status, fields: fields, body: .bytes(AgentReplyCodec.encode(reply)))
+    }
+
+    // MARK: - Who is there
+
+    /// The agents seen since the start.
+    func list(_ request: ServerRequest) async throws -> ListenerResponse {
+        let now = dependencies.wallClock.nowNanoseconds
+        let entries = agents.entries
+        return .compressedJSON(
+            PrometheusAnswer.success { writer in
+                writer.beginObject()
+                writer.key("agents")
+                writer.beginArray()
+                for entry in entries {
+                    writer.beginObject()
+                    writer.member("agent", entry.information.agent)
+                    writer.member("node", entry.information.node)
+                    writer.member("version", entry.information.version)
+                    writer.member("remoteAddress", entry.remoteAddress)
+                    writer.member("lastSeen", Timestamps.rfc3339(nanoseconds: entry.lastSeenNanoseconds))
+                    writer.key("secondsSinceLastSeen")
+                    writer.number(Double(max(0, now - entry.lastSeenNanoseconds)) / 1e9)
+                    writer.key("clockOffsetSeconds")
+                    writer.number(Double(entry.clockOffsetNanoseconds) / 1e9)
+                    writer.member("batches", entry.batches)
+                    writer.endObject()
+                }
+                writer.endArray()
+                writer.endObject()
+            }, acceptsGzip: request.acceptsGzip)
+    }
+}
+
+extension AgentBatch.Signal {
+    /// Under which name it is counted.
+    fileprivate var counted: IngestCounters.Signal {
+        switch self {
+        case .samples: .samples
+        case .lines: .lines
+        case .events: .events
+        }
+    }
+}

@@ -1,0 +1,151 @@
+internal import Query
+internal import Telemetry
+internal import Wire
+
+/// The JSON of the Loki HTTP API (grafana.com/docs/loki/latest/reference/loki-http-api).
+enum LokiAnswer {
+    /// The answer of a query. With `isCategorized` (`X-Loki-Response-Encoding-Flags: categorize-labels`) structured
+    /// metadata comes beside each line; without, lines are regrouped under the labels they have with it.
+    static func query(
+        _ value: QueryValue, isCategorized: Bool, context: QueryContext, nanoseconds: Int64
+    ) -> PiecewiseAnswer {
+        guard case .streams(let given) = value else {
+            return wrap(PrometheusAnswer.query(value, context: context, statistics: nil), value, context, nanoseconds)
+        }
+        let streams = isCategorized ? given : flattened(given)
+        let lines = streams.reduce(0) { $0 + $1.lines.count }
+        return PiecewiseAnswer(
+            estimatedBytes: streams.reduce(0) { sum, stream in
+                sum + stream.labels.encoded.count * 2 + stream.lines.reduce(64) { $0 + $1.text.count + 40 }
+            },
+            elementCount: streams.count,
+            open: { writer in
+                open(&writer, type: "streams")
+                if isCategorized {
+                    writer.key("encodingFlags")
+                    writer.beginArray()
+                    writer.string("categorize-labels")
+                    writer.endArray()
+                }
+                writer.key("result")
+                writer.beginArray()
+            },
+            element: { writer, index in write(streams[index], isCategorized: isCategorized, &writer) },
+            close: { writer in
+                writer.endArray()
+                close(&writer, context, lines: lines, nanoseconds: nanoseconds)
+            })
+    }
+
+    private static func wrap(
+        _ inner: PiecewiseAnswer, _ value: QueryValue, _ context: QueryContext, _ nanoseconds: Int64
+    ) -> PiecewiseAnswer {
+        var answer = inner
+        let isList =
+            switch value {
+            case .scalar, .string: false
+            case .vector, .matrix, .streams: true
+            }
+        answer.open = { writer in
+            open(&writer, type: value.typeName)
+            writer.key("result")
+            if isList { writer.beginArray() }
+        }
+        answer.close = { writer in
+            if isList { writer.endArray() }
+            close(&writer, context, lines: inner.elementCount, nanoseconds: nanoseconds)
+        }
+        return answer
+    }
+
+    private static func open(_ writer: inout JSONWriter, type: String) {
+        writer.beginObject()
+        writer.member("status", "success")
+        writer.key("data")
+        writer.beginObject()
+        writer.member("resultType", type)
+    }
+
+    private static func close(
+        _ writer: inout JSONWriter, _ context: QueryContext, lines: Int, nanoseconds: Int64
+    ) {
+        let statistics = context.statistics
+        let seconds = max(Double(nanoseconds) / 1e9, 1e-9)
+        writer.key("stats")
+        writer.beginObject()
+        writer.key("summary")
+        writer.beginObject()
+        writer.member(
+            "bytesProcessedPerSecond", Int64(clamping: Int((Double(statistics.bytesRead) / seconds).rounded())))
+        writer.member(
+            "linesProcessedPerSecond", Int64(clamping: Int((Double(statistics.linesScanned) / seconds).rounded())))
+        writer.member("totalBytesProcessed", statistics.bytesRead)
+        writer.member("totalLinesProcessed", statistics.linesScanned)
+        writer.key("execTime")
+        writer.number(Double(nanoseconds) / 1e9)
+        writer.member("queueTime", 0)
+        writer.member("subqueries", 0)
+        writer.member("totalEntriesReturned", lines)
+        writer.endObject()
+        writer.key("vedette")
+        writer.beginObject()
+        writer.member("streamsSelected", statistics.streamsSelected)
+        writer.member("linesMatched", statistics.linesMatched)
+        writer.member("blocksRead", statistics.blocksRead)
+        writer.member("blocksSkipped", statistics.blocksSkipped)
+        writer.endObject()
+        writer.endObject()
+        writer.endObject()
+        PrometheusAnswer.remarks(of: context, &writer)
+        writer.endObject()
+    }
+
+    private static func write(_ stream: StreamLines, isCategorized: Bool, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("stream")
+        writer.labels(stream.labels)
+        writer.key("values")
+        writer.beginArray()
+        for line in stream.lines {
+            writer.beginArray()
+            writer.string(String(line.nanoseconds))
+            writer.string(line.text[...])
+            if isCategorized {
+                writer.beginObject()
+                if !line.metadata.isEmpty {
+                    writer.key("structuredMetadata")
+                    writer.labels(line.metadata)
+                }
+                writer.endObject()
+            }
+            writer.endArray()
+        }
+        writer.endArray()
+        writer.endObject()
+    }
+
+    /// Streams as clients without the flag expect them: one per set of labels and metadata, in the order of first lines.
+    static func flattened(_ streams: [StreamLines]) -> [StreamLines] {
+        var result: [StreamLines] = []
+        for stream in streams {
+            guard stream.lines.contains(where: { !$0.metadata.isEmpty }) else {
+                result.append(stream)
+                continue
+            }
+            var places: [Labels: Int] = [:]
+            for line in stream.lines {
+                let place =
+                    places[line.metadata]
+                    ?? {
+                        // A label of the stream wins over metadata of the same name.
+                        let labels = Labels(line.metadata.pairs + stream.labels.pairs)
+                        result.append(StreamLines(labels: labels, lines: []))
+                        places[line.metadata] = result.count - 1
+                        return result.count - 1
+                    }()
+                result[place].lines.append(line)
+            }
+        }
+        return result
+    }
+}

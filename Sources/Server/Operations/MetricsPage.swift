@@ -1,0 +1,124 @@
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// `/metrics`: what the server says about itself, for any Prometheus.
+struct MetricsPage: Sendable {
+    let dependencies: ServerDependencies
+    let metrics: ServerMetrics
+    let memory: MemoryGuard
+    let runner: QueryRunner
+    let pool: QueryPool
+    let agents: KnownAgents
+    let startMilliseconds: Int64
+
+    /// Answers a scrape.
+    func answer(_ request: ServerRequest) async throws -> ListenerResponse {
+        let text = MetricsPage.text(readings)
+        let type = HTTPField("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        guard request.acceptsGzip, text.count >= PiecewiseAnswer.gzipBytesMinimum else {
+            return ListenerResponse(status: 200, fields: [type], body: .bytes(text))
+        }
+        let fields = [type, HTTPField("Content-Encoding", "gzip"), HTTPField("Vary", "Accept-Encoding")]
+        return ListenerResponse(
+            status: 200, fields: fields, body: .bytes(Compression.gzip.compress(text, level: 1)))
+    }
+
+    private var readings: [StoreMetric] {
+        let usage = ProcessUsage.read()
+        let build = dependencies.build
+        let now = dependencies.wallClock.nowNanoseconds
+        let seen = agents.counts(since: now - 60_000_000_000)
+        let load = pool.load
+        let own = [
+            StoreMetric(
+                "vedette_build_info", .gauge, 1, help: "The build that runs.",
+                labels: Labels(["version": build.version, "revision": build.revision, "compiler": build.compiler])),
+            StoreMetric(
+                "process_cpu_seconds_total", .counter, usage.processorSeconds,
+                help: "Total user and system CPU time spent in seconds."),
+            StoreMetric(
+                "process_resident_memory_bytes", .gauge, Double(usage.residentBytes),
+                help: "Resident memory size in bytes."),
+            StoreMetric(
+                "process_virtual_memory_bytes", .gauge, Double(usage.virtualBytes),
+                help: "Virtual memory size in bytes."),
+            StoreMetric(
+                "process_open_fds", .gauge, Double(usage.openDescriptors), help: "Number of open file descriptors."),
+            StoreMetric(
+                "process_max_fds", .gauge, Double(usage.descriptorsMaximum),
+                help: "Maximum number of open file descriptors."),
+            StoreMetric("process_threads", .gauge, Double(usage.threads), help: "Number of threads."),
+            StoreMetric(
+                "process_start_time_seconds", .gauge, Double(startMilliseconds) / 1_000,
+                help: "Start time of the process since unix epoch in seconds."),
+            StoreMetric("vedette_queries_running", .gauge, Double(load.running), help: "Queries that run now."),
+            StoreMetric(
+                "vedette_queries_waiting", .gauge, Double(load.waiting), help: "Queries that wait for a thread."),
+            StoreMetric("vedette_agents", .gauge, Double(seen.all), help: "Agents seen since the start."),
+            StoreMetric(
+                "vedette_agents_connected", .gauge, Double(seen.recent), help: "Agents seen within the last minute."),
+        ]
+        let stores = dependencies.metricAdministration.metrics + dependencies.logAdministration.metrics
+        return own + memory.readings + metrics.readings + stores
+    }
+
+    /// The text exposition format 0.0.4: readings of one metric stand together, in the order of their first.
+    static func text(_ readings: [StoreMetric]) -> [UInt8] {
+        var order: [String] = []
+        var families: [String: [StoreMetric]] = [:]
+        for reading in readings {
+            let family = family(of: reading)
+            if families[family] == nil { order.append(family) }
+            families[family, default: []].append(reading)
+        }
+        var text = ""
+        for family in order {
+            guard let members = families[family], let first = members.first else { continue }
+            text += "# HELP \(family) \(escaped(first.help, quotes: false))\n# TYPE \(family) \(first.kind.exposed)\n"
+            for reading in members {
+                text += reading.name
+                if !reading.labels.isEmpty {
+                    let pairs = reading.labels.pairs.map { "\($0.name)=\"\(escaped($0.value, quotes: true))\"" }
+                    text += "{\(pairs.joined(separator: ","))}"
+                }
+                text += " \(FloatText.general(reading.value))\n"
+            }
+        }
+        return Array(text.utf8)
+    }
+
+    /// The series of a histogram belong to the metric without their suffix.
+    private static func family(of reading: StoreMetric) -> String {
+        guard reading.kind == .histogram || reading.kind == .summary else { return reading.name }
+        for suffix in ["_bucket", "_sum", "_count"] where reading.name.hasSuffix(suffix) {
+            return String(reading.name.dropLast(suffix.count))
+        }
+        return reading.name
+    }
+
+    private static func escaped(_ text: String, quotes: Bool) -> String {
+        guard text.utf8.contains(where: { $0 == 0x5c || $0 == 0x0a || (quotes && $0 == 0x22) }) else { return text }
+        var result = ""
+        for character in text {
+            switch character {
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\"" where quotes: result += "\\\""
+            default: result.append(character)
+            }
+        }
+        return result
+    }
+}
+
+extension MetricKind {
+    /// The word of the text format, which knows five types.
+    fileprivate var exposed: String {
+        switch self {
+        case .counter, .gauge, .histogram, .summary: rawValue
+        case .info, .stateset: "gauge"
+        case .gaugeHistogram, .unknown: "untyped"
+        }
+    }
+}

@@ -1,0 +1,204 @@
+internal import Query
+internal import Telemetry
+internal import Wire
+
+/// The JSON of the Prometheus HTTP API, version 1 (prometheus.io/docs/prometheus/latest/querying/api).
+enum PrometheusAnswer {
+    /// `{"status":"success","data":…}` around what `data` writes.
+    static func success(_ data: (inout JSONWriter) -> Void) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("status", "success")
+        writer.key("data")
+        data(&writer)
+        writer.endObject()
+        return writer.bytes
+    }
+
+    /// A list of strings or objects as `data`, with the warnings of `context`.
+    static func list(
+        count: Int, elementBytes: Int, context: QueryContext,
+        _ element: @escaping @Sendable (inout JSONWriter, Int) -> Void
+    ) -> PiecewiseAnswer {
+        PiecewiseAnswer(
+            estimatedBytes: count * elementBytes, elementCount: count,
+            open: { writer in
+                writer.beginObject()
+                writer.member("status", "success")
+                writer.key("data")
+                writer.beginArray()
+            },
+            element: element,
+            close: { writer in
+                writer.endArray()
+                remarks(of: context, &writer)
+                writer.endObject()
+            })
+    }
+
+    /// The answer of a query.
+    static func query(_ value: QueryValue, context: QueryContext, statistics: QueryTimes?) -> PiecewiseAnswer {
+        let (count, bytes) = size(of: value)
+        return PiecewiseAnswer(
+            estimatedBytes: bytes, elementCount: count,
+            open: { writer in
+                writer.beginObject()
+                writer.member("status", "success")
+                writer.key("data")
+                writer.beginObject()
+                writer.member("resultType", value.typeName)
+                writer.key("result")
+                if isList(value) { writer.beginArray() }
+            },
+            element: { writer, index in write(value, index, &writer) },
+            close: { writer in
+                if isList(value) { writer.endArray() }
+                if let statistics { write(statistics, context, &writer) }
+                writer.endObject()
+                remarks(of: context, &writer)
+                writer.endObject()
+            })
+    }
+
+    private static func isList(_ value: QueryValue) -> Bool {
+        switch value {
+        case .scalar, .string: false
+        case .vector, .matrix, .streams: true
+        }
+    }
+
+    private static func size(of value: QueryValue) -> (count: Int, bytes: Int) {
+        switch value {
+        case .scalar, .string: (1, 256)
+        case .vector(let points): (points.count, points.reduce(0) { $0 + $1.labels.encoded.count * 2 + 64 })
+        case .matrix(let series):
+            (
+                series.count,
+                series.reduce(0) { sum, series in
+                    let points = series.values.count * 32 + series.histograms.count * 512
+                    return sum + series.labels.encoded.count * 2 + 64 + points
+                }
+            )
+        case .streams(let streams):
+            (
+                streams.count,
+                streams.reduce(0) { sum, stream in
+                    sum + stream.labels.encoded.count * 2 + stream.lines.reduce(64) { $0 + $1.text.count + 40 }
+                }
+            )
+        }
+    }
+
+    private static func write(_ value: QueryValue, _ index: Int, _ writer: inout JSONWriter) {
+        switch value {
+        case .scalar(let sample): write(sample.milliseconds, sample.value, &writer)
+        case .string(let text, let milliseconds):
+            writer.beginArray()
+            writer.sampleTime(milliseconds: milliseconds)
+            writer.string(text)
+            writer.endArray()
+        case .vector(let points):
+            let point = points[index]
+            writer.beginObject()
+            writer.key("metric")
+            writer.labels(point.labels)
+            if let histogram = point.histogram {
+                writer.key("histogram")
+                write(point.milliseconds, histogram, &writer)
+            } else {
+                writer.key("value")
+                write(point.milliseconds, point.value, &writer)
+            }
+            writer.endObject()
+        case .matrix(let series): write(series[index], &writer)
+        case .streams: break
+        }
+    }
+
+    private static func write(_ series: SeriesPoints, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("metric")
+        writer.labels(series.labels)
+        if !series.values.isEmpty {
+            writer.key("values")
+            writer.beginArray()
+            for (time, value) in zip(series.timesMilliseconds, series.values) { write(time, value, &writer) }
+            writer.endArray()
+        }
+        if !series.histograms.isEmpty {
+            writer.key("histograms")
+            writer.beginArray()
+            for (time, histogram) in zip(series.histogramTimesMilliseconds, series.histograms) {
+                write(time, histogram, &writer)
+            }
+            writer.endArray()
+        }
+        writer.endObject()
+    }
+
+    private static func write(_ milliseconds: Int64, _ value: Double, _ writer: inout JSONWriter) {
+        writer.beginArray()
+        writer.sampleTime(milliseconds: milliseconds)
+        writer.sampleValue(value)
+        writer.endArray()
+    }
+
+    private static func write(_ milliseconds: Int64, _ histogram: NativeHistogram, _ writer: inout JSONWriter) {
+        writer.beginArray()
+        writer.sampleTime(milliseconds: milliseconds)
+        HistogramAnswer.write(histogram, &writer)
+        writer.endArray()
+    }
+
+    /// `warnings` and `infos`, and a warning for each span the answer does not cover.
+    static func remarks(of context: QueryContext, _ writer: inout JSONWriter) {
+        let gaps = context.gaps.map { gap in
+            let start = Timestamps.rfc3339(nanoseconds: gap.range.startNanoseconds)
+            let end = Timestamps.rfc3339(nanoseconds: gap.range.endNanoseconds)
+            return "the answer is incomplete from \(start) to \(end) for \(gap.labels): \(gap.reason)"
+        }
+        for (name, texts) in [("warnings", context.warnings + gaps), ("infos", context.infos)] where !texts.isEmpty {
+            writer.key(name)
+            writer.beginArray()
+            for text in texts { writer.string(text) }
+            writer.endArray()
+        }
+    }
+
+    private static func write(_ times: QueryTimes, _ context: QueryContext, _ writer: inout JSONWriter) {
+        let statistics = context.statistics
+        writer.key("stats")
+        writer.beginObject()
+        writer.key("timings")
+        writer.beginObject()
+        writer.key("evalTotalTime")
+        writer.number(Double(times.evaluationNanoseconds) / 1e9)
+        writer.key("execQueueTime")
+        writer.number(Double(times.queueNanoseconds) / 1e9)
+        writer.key("execTotalTime")
+        writer.number(Double(times.evaluationNanoseconds + times.queueNanoseconds) / 1e9)
+        writer.endObject()
+        writer.key("samples")
+        writer.beginObject()
+        writer.member("totalQueryableSamples", statistics.samplesDecoded)
+        writer.member("peakSamples", statistics.samplesDecoded)
+        writer.endObject()
+        writer.key("vedette")
+        writer.beginObject()
+        writer.member("seriesSelected", statistics.seriesSelected)
+        writer.member("chunksDecoded", statistics.chunksDecoded)
+        writer.member("chunksSkipped", statistics.chunksSkipped)
+        writer.member("blocksRead", statistics.blocksRead)
+        writer.member("blocksSkipped", statistics.blocksSkipped)
+        writer.member("bytesRead", statistics.bytesRead)
+        writer.member("bytesPeak", context.bytesPeak)
+        writer.endObject()
+        writer.endObject()
+    }
+}
+
+/// How long a query waited and ran.
+struct QueryTimes: Sendable {
+    var queueNanoseconds: Int64
+    var evaluationNanoseconds: Int64
+}

@@ -1,0 +1,138 @@
+internal import Query
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// `/api/v1/series`, `/labels`, `/label/<name>/values`, `/metadata`.
+struct PrometheusSeriesAPI: Sendable {
+    let dependencies: ServerDependencies
+    let runner: QueryRunner
+
+    /// What a request selects: one series request for each `match[]`, or one for everything.
+    private struct Selection: Sendable {
+        var requests: [SeriesRequest]
+        var limit: Int
+        var text: String
+    }
+
+    private func selection(_ parameters: RequestParameters) throws -> Selection {
+        let start = try parameters.time("start") ?? TimeRange.all.startMilliseconds
+        let end = try parameters.time("end") ?? TimeRange.all.endMilliseconds
+        guard start <= end else {
+            throw APIFailure.invalid("end", "end timestamp must not be before start timestamp")
+        }
+        let range = TimeRange(startMilliseconds: start, endMilliseconds: end)
+        let limit = try parameters.count("limit") ?? 0
+        let selectors = parameters.all("match[]")
+        var requests: [SeriesRequest] = []
+        for selector in selectors {
+            do {
+                requests.append(SeriesRequest(matchers: try Engine.matchers(selector), range: range))
+            } catch {
+                throw APIFailure.invalid("match[]", error.description)
+            }
+        }
+        if requests.isEmpty { requests = [SeriesRequest(matchers: [], range: range)] }
+        return Selection(requests: requests, limit: limit, text: selectors.joined(separator: " or "))
+    }
+
+    private func description(
+        _ kind: String, _ request: ServerRequest, _ selection: Selection
+    ) -> QueryRunner.Description {
+        QueryRunner.Description(kind: kind, text: selection.text, principal: request.principal.name)
+    }
+
+    private static func cut<Element>(
+        _ elements: [Element], _ selection: Selection, _ context: QueryContext
+    ) -> [Element] {
+        guard selection.limit > 0, elements.count > selection.limit else { return elements }
+        context.warn("results truncated due to limit")
+        return Array(elements.prefix(selection.limit))
+    }
+
+    /// The label sets of the series that any selector matches.
+    func series(_ request: ServerRequest) async throws -> ListenerResponse {
+        let parameters = try await request.parameters()
+        guard !parameters.all("match[]").isEmpty else {
+            throw APIFailure(.badData, "no match[] parameter provided")
+        }
+        let selection = try selection(parameters)
+        let source = dependencies.seriesSource
+        let acceptsGzip = request.acceptsGzip
+        return try await runner.run(description("series", request, selection)) { context in
+            var all = try selection.requests.map { try source.series($0, in: context) }
+            var series = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
+            series = PrometheusSeriesAPI.cut(series, selection, context)
+            let found = series
+            let bytes = 16 + (found.first?.encoded.count ?? 0) * 2
+            return PrometheusAnswer.list(count: found.count, elementBytes: bytes, context: context) {
+                $0.labels(found[$1])
+            }.response(acceptsGzip: acceptsGzip)
+        }.value
+    }
+
+    /// The names of labels.
+    func labels(_ request: ServerRequest) async throws -> ListenerResponse {
+        try await names("labels", request) { source, request, context in
+            try source.labelNames(request, in: context)
+        }
+    }
+
+    /// The values of one label.
+    func values(_ request: ServerRequest) async throws -> ListenerResponse {
+        let name = request.capture("name")
+        guard !name.isEmpty else { throw APIFailure(.badData, "invalid label name: \(QuotedText.quoted(name))") }
+        return try await names("label values", request) { source, request, context in
+            try source.labelValues(name, request, in: context)
+        }
+    }
+
+    private func names(
+        _ kind: String, _ request: ServerRequest,
+        _ ask: @escaping @Sendable (any SeriesSource, SeriesRequest, QueryContext) throws -> [String]
+    ) async throws -> ListenerResponse {
+        let selection = try selection(await request.parameters())
+        let source = dependencies.seriesSource
+        let acceptsGzip = request.acceptsGzip
+        return try await runner.run(description(kind, request, selection)) { context in
+            var all = try selection.requests.map { try ask(source, $0, context) }
+            let merged = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
+            let found = PrometheusSeriesAPI.cut(merged, selection, context)
+            return PrometheusAnswer.list(count: found.count, elementBytes: 32, context: context) {
+                $0.string(found[$1])
+            }.response(acceptsGzip: acceptsGzip)
+        }.value
+    }
+
+    /// What producers said about metrics.
+    func metadata(_ request: ServerRequest) async throws -> ListenerResponse {
+        let parameters = try await request.parameters()
+        let limit = try parameters.count("limit") ?? 0
+        let metric = parameters["metric"]
+        let source = dependencies.seriesSource
+        let acceptsGzip = request.acceptsGzip
+        let description = QueryRunner.Description(
+            kind: "metadata", text: metric ?? "", principal: request.principal.name)
+        return try await runner.run(description) { context in
+            let all = try source.metadata(metricName: metric, limit: limit, in: context)
+            let byName = Dictionary(grouping: all) { $0.metricName }.sorted { $0.key < $1.key }
+            let bytes = PrometheusAnswer.success { writer in
+                writer.beginObject()
+                for (name, entries) in byName {
+                    writer.key(name)
+                    writer.beginArray()
+                    for entry in entries {
+                        writer.beginObject()
+                        writer.member("type", entry.kind.rawValue)
+                        writer.member("help", entry.help)
+                        writer.member("unit", entry.unit)
+                        writer.endObject()
+                    }
+                    writer.endArray()
+                }
+                writer.endObject()
+            }
+            return ListenerResponse.compressedJSON(bytes, acceptsGzip: acceptsGzip)
+        }.value
+    }
+}

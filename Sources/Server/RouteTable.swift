@@ -1,0 +1,76 @@
+internal import Transport
+
+/// Every route of the server, with the permission it needs: the one place to look.
+struct RouteTable: Sendable {
+    let query: PrometheusQueryAPI
+    let series: PrometheusSeriesAPI
+    let status: PrometheusStatusAPI
+    let lokiSeries: LokiSeriesAPI
+    let lokiPush: LokiPushAPI
+    let ingest: AgentIngestAPI
+    let operations: OperationsAPI
+    let metrics: MetricsPage
+
+    /// The routes, in the order in which they are tried and listed.
+    var routes: [Route] {
+        prometheus + loki + agents + operators
+    }
+
+    private var prometheus: [Route] {
+        [
+            Route("GET POST", "/api/v1/query", .read, query.instant),
+            Route("GET POST", "/api/v1/query_range", .read, query.range),
+            Route("GET POST", "/api/v1/format_query", .read, query.format),
+            Route("GET POST", "/api/v1/series", .read, series.series),
+            Route("GET POST", "/api/v1/labels", .read, series.labels),
+            Route("GET", "/api/v1/label/{name}/values", .read, series.values),
+            Route("GET", "/api/v1/metadata", .read, series.metadata),
+            Route("GET", "/api/v1/status/buildinfo", .read, status.buildInformation),
+            Route("GET", "/api/v1/status/runtimeinfo", .read, status.runtimeInformation),
+            Route("GET", "/api/v1/status/flags", .read, status.flags),
+            Route("GET", "/api/v1/status/tsdb", .read, status.cardinality),
+            Route("GET", "/api/v1/status/queries", .read, status.queries),
+            Route("DELETE", "/api/v1/status/queries/{id}", .admin, status.kill),
+        ]
+    }
+
+    private var loki: [Route] {
+        [
+            Route("GET POST", "/loki/api/v1/labels", .read, wording: .text, lokiSeries.labels),
+            Route("GET POST", "/loki/api/v1/label", .read, wording: .text, lokiSeries.labels),
+            Route("GET POST", "/loki/api/v1/label/{name}/values", .read, wording: .text, lokiSeries.values),
+            Route("GET POST", "/loki/api/v1/series", .read, wording: .text, lokiSeries.series),
+            Route("POST", "/loki/api/v1/push", .ingest, wording: .text, lokiPush.push),
+            Route("GET", "/loki/api/v1/status/buildinfo", .read, wording: .text, status.buildInformation),
+        ]
+    }
+
+    private var agents: [Route] {
+        [
+            Route("POST", "/agent/v1/batch", .ingest, wording: .text, ingest.batch),
+            Route("GET", "/api/v1/agents", .read, ingest.list),
+        ]
+    }
+
+    private var operators: [Route] {
+        [
+            Route("GET", "/metrics", .read, wording: .text, metrics.answer),
+            Route("GET", "/-/healthy", nil, wording: .text, operations.healthy),
+            Route("GET", "/-/ready", nil, wording: .text, operations.ready),
+            Route("POST PUT", "/-/reload", .admin, wording: .text, operations.reload),
+            Route("POST", "/api/v1/admin/seal", .admin, operations.seal),
+            Route("POST", "/api/v1/admin/snapshot", .admin, operations.snapshot),
+        ]
+    }
+
+    /// The plain list of routes that `/` shows.
+    static func index(of routes: [Route], version: String) -> String {
+        let width = routes.map(\.pattern.count).max() ?? 0
+        let lines = routes.map { route in
+            let padding = String(repeating: " ", count: width - route.pattern.count)
+            return "\(route.pattern)\(padding)  \(route.permission?.rawValue ?? "open")"
+                + "  \(route.methods.joined(separator: " "))"
+        }
+        return "vedette \(version)\n\n" + lines.joined(separator: "\n")
+    }
+}
