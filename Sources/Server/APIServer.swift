@@ -86,7 +86,7 @@ package final class APIServer: Sendable {
 
     /// Looks at the process' memory once a second, on a thread of its own: it must work when nothing else does.
     private static func watchMemory(_ parts: Parts) {
-        Thread.start(name: "memory") {
+        DedicatedThread.start(name: "memory") {
             while !parts.isClosed.isSet {
                 parts.memory.look(residentBytes: ProcessUsage.read().residentBytes)
                 sleep(1)

@@ -15,7 +15,7 @@ struct MetricsPage: Sendable {
     /// Answers a scrape.
     func answer(_ request: ServerRequest) async throws -> ListenerResponse {
         let text = MetricsPage.text(readings)
-        let type = HTTPField("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        let type = HTTPField("Content-Type", ExpositionWriter.contentType)
         guard request.acceptsGzip, text.count >= PiecewiseAnswer.gzipBytesMinimum else {
             return ListenerResponse(status: 200, fields: [type], body: .bytes(text))
         }
@@ -63,7 +63,7 @@ struct MetricsPage: Sendable {
         return own + memory.readings + metrics.readings + stores
     }
 
-    /// The text exposition format 0.0.4: readings of one metric stand together, in the order of their first.
+    /// The text format: readings of one metric stand together, in the order of their first.
     static func text(_ readings: [StoreMetric]) -> [UInt8] {
         var order: [String] = []
         var families: [String: [StoreMetric]] = [:]
@@ -72,20 +72,13 @@ struct MetricsPage: Sendable {
             if families[family] == nil { order.append(family) }
             families[family, default: []].append(reading)
         }
-        var text = ""
+        var writer = ExpositionWriter()
         for family in order {
             guard let members = families[family], let first = members.first else { continue }
-            text += "# HELP \(family) \(escaped(first.help, quotes: false))\n# TYPE \(family) \(first.kind.exposed)\n"
-            for reading in members {
-                text += reading.name
-                if !reading.labels.isEmpty {
-                    let pairs = reading.labels.pairs.map { "\($0.name)=\"\(escaped($0.value, quotes: true))\"" }
-                    text += "{\(pairs.joined(separator: ","))}"
-                }
-                text += " \(FloatText.general(reading.value))\n"
-            }
+            writer.family(family, first.kind, help: first.help)
+            for reading in members { writer.sample(reading.name, reading.labels, reading.value) }
         }
-        return Array(text.utf8)
+        return writer.bytes
     }
 
     /// The series of a histogram belong to the metric without their suffix.
@@ -95,30 +88,5 @@ struct MetricsPage: Sendable {
             return String(reading.name.dropLast(suffix.count))
         }
         return reading.name
-    }
-
-    private static func escaped(_ text: String, quotes: Bool) -> String {
-        guard text.utf8.contains(where: { $0 == 0x5c || $0 == 0x0a || (quotes && $0 == 0x22) }) else { return text }
-        var result = ""
-        for character in text {
-            switch character {
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\"" where quotes: result += "\\\""
-            default: result.append(character)
-            }
-        }
-        return result
-    }
-}
-
-extension MetricKind {
-    /// The word of the text format, which knows five types.
-    fileprivate var exposed: String {
-        switch self {
-        case .counter, .gauge, .histogram, .summary: rawValue
-        case .info, .stateset: "gauge"
-        case .gaugeHistogram, .unknown: "untyped"
-        }
     }
 }

@@ -35,7 +35,7 @@ package final class QueryPool: Sendable {
     package init(name: String, threads: Int, waitingMaximum: Int) {
         self.waitingMaximum = waitingMaximum
         threadCount = threads
-        for _ in 0..<threads { Thread.start(name: name) { [self] in work() } }
+        for _ in 0..<threads { DedicatedThread.start(name: name) { [self] in work() } }
     }
 
     /// How many jobs run and wait.

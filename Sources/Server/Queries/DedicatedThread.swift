@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// A thread of our own.
-enum Thread {
+enum DedicatedThread {
     private final class Body {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }

@@ -1,1 +1,0 @@
-// This room has no test until its first one arrives.
