@@ -21,6 +21,7 @@ package final class APIServer: Sendable {
         let maintenance: QueryPool
         let runner: QueryRunner
         let memory: MemoryGuard
+        let connections = ConnectionGauge()
         let isClosed = SharedFlag()
     }
 
@@ -52,6 +53,7 @@ package final class APIServer: Sendable {
             clock: dependencies.monotonicClock)
         do {
             let listener = try await HTTPListener.start(options) { await router.answer($0) }
+            parts.connections.watch(listener)
             watchMemory(parts)
             return APIServer(dependencies, listener, parts)
         } catch {
@@ -81,7 +83,7 @@ package final class APIServer: Sendable {
                 dependencies: dependencies, memory: memory, maintenance: parts.maintenance),
             metrics: MetricsPage(
                 dependencies: dependencies, metrics: metrics, memory: memory, runner: runner, pool: parts.queries,
-                agents: agents, startMilliseconds: start))
+                agents: agents, connections: parts.connections, startMilliseconds: start))
     }
 
     /// Looks at the process' memory once a second, on a thread of its own: it must work when nothing else does.
@@ -102,6 +104,16 @@ package final class APIServer: Sendable {
         parts.queries.close()
         parts.maintenance.close()
     }
+}
+
+/// Counts the listener's connections for `/metrics`, whose routes exist before the listener does.
+final class ConnectionGauge: Sendable {
+    private let listener = Mutex<HTTPListener?>(nil)
+
+    /// The number of open connections.
+    var count: Int { listener.withLock { $0 }?.connectionCount ?? 0 }
+
+    func watch(_ listener: HTTPListener) { self.listener.withLock { $0 = listener } }
 }
 
 /// A flag that is set once, seen by all threads.

@@ -125,6 +125,8 @@ import Wire
         while gate.waiting == 0 { await Task.yield() }
         query.cancel()
         _ = await query.result
+        // The server has seen the client leave when only the connection of this question is left.
+        while !(try await fixture.text("/metrics")).contains("vedette_http_connections 1\n") { await Task.yield() }
         gate.open()
         var failures = ""
         while !failures.contains(#"reason="canceled"} 1"#) { failures = try await fixture.text("/metrics") }

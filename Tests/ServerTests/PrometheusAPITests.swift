@@ -168,7 +168,7 @@ import Wire
         let fixture = try await filled()
         let filler = String(repeating: "x", count: 20_000)
         for index in 0..<150 {
-            fixture.metrics.add(["__name__": "large", "index": "\(index)", "filler": filler], ServerFixture.now, 1)
+            fixture.metrics.add(["__name__": "large", "index": "\(index)", "zfiller": filler], ServerFixture.now, 1)
         }
         let reply = try await fixture.get("/api/v1/query", [("query", "large")])
         #expect(reply.fields["transfer-encoding"] == "chunked")

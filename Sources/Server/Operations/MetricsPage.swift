@@ -10,6 +10,7 @@ struct MetricsPage: Sendable {
     let runner: QueryRunner
     let pool: QueryPool
     let agents: KnownAgents
+    let connections: ConnectionGauge
     let startMilliseconds: Int64
 
     /// Answers a scrape.
@@ -52,6 +53,8 @@ struct MetricsPage: Sendable {
             StoreMetric(
                 "process_start_time_seconds", .gauge, Double(startMilliseconds) / 1_000,
                 help: "Start time of the process since unix epoch in seconds."),
+            StoreMetric(
+                "vedette_http_connections", .gauge, Double(connections.count), help: "Open connections of clients."),
             StoreMetric("vedette_queries_running", .gauge, Double(load.running), help: "Queries that run now."),
             StoreMetric(
                 "vedette_queries_waiting", .gauge, Double(load.waiting), help: "Queries that wait for a thread."),
