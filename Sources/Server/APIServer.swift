@@ -22,6 +22,7 @@ package final class APIServer: Sendable {
         let runner: QueryRunner
         let memory: MemoryGuard
         let connections = ConnectionGauge()
+        let polls = LongPolls()
         let isClosed = SharedFlag()
     }
 
@@ -67,23 +68,26 @@ package final class APIServer: Sendable {
         _ dependencies: ServerDependencies, _ parts: Parts, _ metrics: ServerMetrics
     ) -> RouteTable {
         let start = dependencies.wallClock.nowMilliseconds
-        let agents = KnownAgents()
         let memory = parts.memory
         let runner = parts.runner
         return RouteTable(
             query: PrometheusQueryAPI(dependencies: dependencies, runner: runner),
             series: PrometheusSeriesAPI(dependencies: dependencies, runner: runner),
             status: PrometheusStatusAPI(dependencies: dependencies, runner: runner, startMilliseconds: start),
+            alerts: AlertsAPI(dependencies: dependencies), silences: SilencesAPI(dependencies: dependencies),
+            remedies: RemediesAPI(dependencies: dependencies),
+            lokiQuery: LokiQueryAPI(dependencies: dependencies, runner: runner),
             lokiSeries: LokiSeriesAPI(dependencies: dependencies, runner: runner),
             lokiPush: LokiPushAPI(dependencies: dependencies, memory: memory, metrics: metrics),
             ingest: AgentIngestAPI(
-                dependencies: dependencies, memory: memory, metrics: metrics, agents: agents,
+                dependencies: dependencies, memory: memory, metrics: metrics,
                 dictionaries: SeriesDictionaries(bytesMaximum: dependencies.options.dictionaryBytesMaximum)),
+            commands: AgentCommandsAPI(dependencies: dependencies, polls: parts.polls),
             operations: OperationsAPI(
                 dependencies: dependencies, memory: memory, maintenance: parts.maintenance),
             metrics: MetricsPage(
                 dependencies: dependencies, metrics: metrics, memory: memory, runner: runner, pool: parts.queries,
-                agents: agents, connections: parts.connections, startMilliseconds: start))
+                connections: parts.connections, startMilliseconds: start))
     }
 
     /// Looks at the process' memory once a second, on a thread of its own: it must work when nothing else does.
@@ -98,6 +102,7 @@ package final class APIServer: Sendable {
 
     /// Stops accepting, answers what is under way, and after `deadlineMilliseconds` kills queries and cuts connections.
     package func shutdown(deadlineMilliseconds: Int64) async {
+        parts.polls.close()
         await listener.shutdown(deadlineMilliseconds: deadlineMilliseconds)
         parts.runner.active.killAll()
         parts.isClosed.set()

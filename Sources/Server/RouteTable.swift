@@ -5,15 +5,20 @@ struct RouteTable: Sendable {
     let query: PrometheusQueryAPI
     let series: PrometheusSeriesAPI
     let status: PrometheusStatusAPI
+    let alerts: AlertsAPI
+    let silences: SilencesAPI
+    let remedies: RemediesAPI
+    let lokiQuery: LokiQueryAPI
     let lokiSeries: LokiSeriesAPI
     let lokiPush: LokiPushAPI
     let ingest: AgentIngestAPI
+    let commands: AgentCommandsAPI
     let operations: OperationsAPI
     let metrics: MetricsPage
 
     /// The routes, in the order in which they are tried and listed.
     var routes: [Route] {
-        prometheus + loki + agents + operators
+        prometheus + alerting + loki + agents + operators
     }
 
     private var prometheus: [Route] {
@@ -34,8 +39,26 @@ struct RouteTable: Sendable {
         ]
     }
 
+    private var alerting: [Route] {
+        [
+            Route("GET", "/api/v1/rules", .read, alerts.rules),
+            Route("GET", "/api/v1/alerts", .read, alerts.alerts),
+            Route("GET", "/api/v1/notifications", .read, alerts.notifications),
+            Route("GET", "/api/v1/silences", .read, silences.list),
+            Route("POST", "/api/v1/silences", .silence, silences.set),
+            Route("DELETE", "/api/v1/silences/{id}", .silence, silences.expire),
+            Route("GET", "/api/v1/remedies", .read, remedies.list),
+            Route("GET", "/api/v1/remedies/history", .read, remedies.history),
+            Route("POST", "/api/v1/remedies/{name}/approve", .act, remedies.approve),
+            Route("POST", "/api/v1/remedies/{name}/pause", .act, remedies.pause),
+        ]
+    }
+
     private var loki: [Route] {
         [
+            Route("GET POST", "/loki/api/v1/query_range", .read, wording: .text, lokiQuery.range),
+            Route("GET POST", "/loki/api/v1/query", .read, wording: .text, lokiQuery.instant),
+            Route("GET POST", "/loki/api/v1/format_query", .read, wording: .text, lokiQuery.format),
             Route("GET POST", "/loki/api/v1/labels", .read, wording: .text, lokiSeries.labels),
             Route("GET POST", "/loki/api/v1/label", .read, wording: .text, lokiSeries.labels),
             Route("GET POST", "/loki/api/v1/label/{name}/values", .read, wording: .text, lokiSeries.values),
@@ -48,6 +71,8 @@ struct RouteTable: Sendable {
     private var agents: [Route] {
         [
             Route("POST", "/agent/v1/batch", .ingest, wording: .text, ingest.batch),
+            Route("GET", "/agent/v1/commands", .ingest, wording: .text, commands.commands),
+            Route("POST", "/agent/v1/reports", .ingest, wording: .text, commands.reports),
             Route("GET", "/api/v1/agents", .read, ingest.list),
         ]
     }

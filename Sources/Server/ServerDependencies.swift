@@ -1,3 +1,4 @@
+package import Alerting
 package import Query
 package import Telemetry
 internal import Transport
@@ -76,6 +77,9 @@ package struct ServerDependencies: Sendable {
     package var logAppender: any LogAppender
     package var logSource: any LogSource
     package var logAdministration: any StorageAdministration
+    package var alerting: AlertingService
+    /// Shared with alerting, which must know where an agent runs and whether it lives.
+    package var agents: KnownAgents
     package var engineOptions: Engine.Options
     package var wallClock: any WallClock
     package var monotonicClock: any MonotonicClock
@@ -91,7 +95,8 @@ package struct ServerDependencies: Sendable {
     package init(
         sampleAppender: any SampleAppender, seriesSource: any SeriesSource,
         metricAdministration: any StorageAdministration, logAppender: any LogAppender, logSource: any LogSource,
-        logAdministration: any StorageAdministration, engineOptions: Engine.Options = Engine.Options(),
+        logAdministration: any StorageAdministration, alerting: AlertingService, agents: KnownAgents,
+        engineOptions: Engine.Options = Engine.Options(),
         wallClock: any WallClock, monotonicClock: any MonotonicClock, build: BuildInformation, options: ServerOptions,
         tokens: @escaping @Sendable () -> [AccessToken] = { [] },
         reload: @escaping @Sendable () async throws -> Void = {},
@@ -103,6 +108,8 @@ package struct ServerDependencies: Sendable {
         self.logAppender = logAppender
         self.logSource = logSource
         self.logAdministration = logAdministration
+        self.alerting = alerting
+        self.agents = agents
         self.engineOptions = engineOptions
         self.wallClock = wallClock
         self.monotonicClock = monotonicClock

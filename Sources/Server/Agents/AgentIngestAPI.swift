@@ -1,3 +1,4 @@
+internal import Alerting
 internal import Telemetry
 internal import Transport
 internal import Wire
@@ -9,7 +10,6 @@ struct AgentIngestAPI: Sendable {
     let dependencies: ServerDependencies
     let memory: MemoryGuard
     let metrics: ServerMetrics
-    let agents: KnownAgents
     let dictionaries: SeriesDictionaries
 
     /// What storing gave.
@@ -33,9 +33,10 @@ struct AgentIngestAPI: Sendable {
             return refuse(error, bytes: body.count, nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
         }
         let batch = decoded.batch
-        agents.saw(batch.information, nowNanoseconds: now, remoteAddress: request.listener.remoteAddress)
+        dependencies.agents.saw(batch.information, nowNanoseconds: now, remoteAddress: request.listener.remoteAddress)
         do {
-            let outcome = try await store(decoded, dictionary)
+            var outcome = try await store(decoded, dictionary)
+            outcome.reply.hasCommands = !dependencies.alerting.pendingCommands(for: batch.information.agent).isEmpty
             metrics.ingest.record(
                 outcome.signal, verdict: "stored", accepted: outcome.reply.accepted, rejected: outcome.reply.rejected,
                 duplicates: outcome.duplicates, bytes: body.count,
@@ -74,8 +75,11 @@ struct AgentIngestAPI: Sendable {
         let delivery = decoded.batch.delivery
         let marks = DeliveryMarks(synced: delivery.sequence, archived: delivery.sequence)
         switch decoded.batch.signal {
-        case .samples(let batch, _):
+        case .samples(let batch, let isUrgent):
             let receipt = try await dependencies.sampleAppender.append(batch)
+            if isUrgent && !receipt.isDuplicate {
+                dependencies.alerting.wake(for: batch.groups.flatMap { $0.series.map(\.labels) })
+            }
             dictionary.learn(receipt.seriesIDs, of: decoded.declaredIDs)
             let rejected = receipt.rejections.reduce(0) { $0 + $1.count }
             let reason = receipt.rejections.first.map { "\($0.labels): \($0.reason.rawValue)" } ?? ""
@@ -85,7 +89,9 @@ struct AgentIngestAPI: Sendable {
             return Outcome(reply: reply, signal: .samples)
         case .lines(let batch): return try await store(batch, .lines, marks)
         case .events(let events):
-            return try await store(EventRecord.batch(events, delivery: delivery), .events, marks)
+            let outcome = try await store(EventRecord.batch(events, delivery: delivery), .events, marks)
+            dependencies.alerting.observe(events)
+            return outcome
         }
     }
 
@@ -140,7 +146,7 @@ struct AgentIngestAPI: Sendable {
     /// The agents seen since the start.
     func list(_ request: ServerRequest) async throws -> ListenerResponse {
         let now = dependencies.wallClock.nowNanoseconds
-        let entries = agents.entries
+        let entries = dependencies.agents.entries
         return .compressedJSON(
             PrometheusAnswer.success { writer in
                 writer.beginObject()

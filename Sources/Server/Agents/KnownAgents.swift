@@ -1,8 +1,8 @@
 internal import Synchronization
-internal import Wire
+package import Wire
 
 /// The agents that sent something since the server started, with what they said about themselves.
-final class KnownAgents: Sendable {
+package final class KnownAgents: Sendable {
     /// One agent as it was last seen.
     struct Entry: Sendable {
         var information: AgentInformation
@@ -13,26 +13,46 @@ final class KnownAgents: Sendable {
         var clockOffsetNanoseconds: Int64
     }
 
+    private struct State {
+        var entries: [String: Entry] = [:]
+        /// The agent that spoke last for a node.
+        var byNode: [String: String] = [:]
+    }
+
     /// More are stored all the same; they are only not listed.
     static let maximum = 50_000
-    private let state = Mutex<[String: Entry]>([:])
+    private let state = Mutex(State())
 
-    /// Takes note of a batch.
-    func saw(_ information: AgentInformation, nowNanoseconds: Int64, remoteAddress: String) {
+    /// No agents yet.
+    package init() {}
+
+    /// Takes note of a sign of life.
+    package func saw(_ information: AgentInformation, nowNanoseconds: Int64, remoteAddress: String) {
         let offset = information.sentNanoseconds.subtractingReportingOverflow(nowNanoseconds).partialValue
         state.withLock { state in
-            let batches = state[information.agent]?.batches ?? 0
-            if batches == 0 && state.count >= KnownAgents.maximum { return }
-            state[information.agent] = Entry(
+            let batches = state.entries[information.agent]?.batches ?? 0
+            if batches == 0 && state.entries.count >= KnownAgents.maximum { return }
+            state.entries[information.agent] = Entry(
                 information: information, lastSeenNanoseconds: nowNanoseconds, remoteAddress: remoteAddress,
                 batches: batches + 1, clockOffsetNanoseconds: offset)
+            if state.byNode[information.node] != information.agent {
+                state.byNode[information.node] = information.agent
+            }
         }
+    }
+
+    /// The agent that runs on `node`, nil when none was seen.
+    package func agent(forNode node: String) -> String? { state.withLock { $0.byNode[node] } }
+
+    /// When `agent` was last heard from, in milliseconds since 1970; nil when never.
+    package func heardAtMilliseconds(_ agent: String) -> Int64? {
+        state.withLock { $0.entries[agent].map { $0.lastSeenNanoseconds / 1_000_000 } }
     }
 
     /// All of them, by node name.
     var entries: [Entry] {
         state.withLock { state in
-            state.values.sorted {
+            state.entries.values.sorted {
                 ($0.information.node, $0.information.agent) < ($1.information.node, $1.information.agent)
             }
         }
@@ -41,7 +61,7 @@ final class KnownAgents: Sendable {
     /// How many were seen since `nanoseconds`, and how many at all.
     func counts(since nanoseconds: Int64) -> (recent: Int, all: Int) {
         state.withLock { state in
-            (state.values.reduce(0) { $0 + ($1.lastSeenNanoseconds >= nanoseconds ? 1 : 0) }, state.count)
+            (state.entries.values.count { $0.lastSeenNanoseconds >= nanoseconds }, state.entries.count)
         }
     }
 }

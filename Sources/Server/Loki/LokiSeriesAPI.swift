@@ -30,7 +30,7 @@ struct LokiSeriesAPI: Sendable {
         for name in names {
             for selector in parameters.all(name) where !selector.isEmpty {
                 do {
-                    requests.append(LogRequest(matchers: try Engine.matchers(selector), range: range))
+                    requests.append(LogRequest(matchers: try Engine.logMatchers(selector), range: range))
                 } catch {
                     throw APIFailure.invalid(name, error.description)
                 }

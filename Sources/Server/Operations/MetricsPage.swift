@@ -1,3 +1,4 @@
+internal import Alerting
 internal import Telemetry
 internal import Transport
 internal import Wire
@@ -9,7 +10,6 @@ struct MetricsPage: Sendable {
     let memory: MemoryGuard
     let runner: QueryRunner
     let pool: QueryPool
-    let agents: KnownAgents
     let connections: ConnectionGauge
     let startMilliseconds: Int64
 
@@ -29,7 +29,7 @@ struct MetricsPage: Sendable {
         let usage = ProcessUsage.read()
         let build = dependencies.build
         let now = dependencies.wallClock.nowNanoseconds
-        let seen = agents.counts(since: now - 60_000_000_000)
+        let seen = dependencies.agents.counts(since: now - 60_000_000_000)
         let load = pool.load
         let own = [
             StoreMetric(
@@ -63,7 +63,7 @@ struct MetricsPage: Sendable {
                 "vedette_agents_connected", .gauge, Double(seen.recent), help: "Agents seen within the last minute."),
         ]
         let stores = dependencies.metricAdministration.metrics + dependencies.logAdministration.metrics
-        return own + memory.readings + metrics.readings + stores
+        return own + memory.readings + metrics.readings + dependencies.alerting.metrics + stores
     }
 
     /// The text format: readings of one metric stand together, in the order of their first.
