@@ -1,3 +1,4 @@
+import Alerting
 import Query
 import Synchronization
 import Telemetry
@@ -15,6 +16,8 @@ struct ServerFixture: Sendable {
     let metrics = MemoryMetrics()
     let logs = MemoryLogs()
     let clock = ManualClock()
+    let agents = KnownAgents()
+    let alerting: AlertingService
     let server: APIServer
     let client = HTTPClient()
 
@@ -24,9 +27,19 @@ struct ServerFixture: Sendable {
     }
 
     private init(_ change: (inout ServerDependencies) -> Void) async throws {
+        let agents = agents
+        let client = client
+        alerting = try AlertingService(
+            ports: AlertingPorts(
+                storage: SimulatedStorage(seed: 1), folder: "alerting", engine: Engine(series: metrics, logs: logs),
+                series: metrics, logs: logs, samples: metrics, lines: logs, http: client, wallClock: clock,
+                monotonicClock: SystemMonotonicClock(), agentForNode: { agents.agent(forNode: $0) },
+                agentHeardAt: { agents.heardAtMilliseconds($0) }, report: { _ in }),
+            configuration: try ServerFixture.rules())
         var dependencies = ServerDependencies(
             sampleAppender: metrics, seriesSource: metrics, metricAdministration: metrics, logAppender: logs,
-            logSource: logs, logAdministration: logs, wallClock: clock, monotonicClock: SystemMonotonicClock(),
+            logSource: logs, logAdministration: logs, alerting: alerting, agents: agents, wallClock: clock,
+            monotonicClock: SystemMonotonicClock(),
             build: BuildInformation(version: "1.2.3", revision: "abc", compiler: "swift"),
             options: ServerOptions(memoryBytesMaximum: 0, queryConcurrency: 2))
         change(&dependencies)
