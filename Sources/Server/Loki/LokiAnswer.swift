@@ -5,14 +5,14 @@ internal import Wire
 /// The JSON of the Loki HTTP API (grafana.com/docs/loki/latest/reference/loki-http-api).
 enum LokiAnswer {
     /// The answer of a query. With `isCategorized` (`X-Loki-Response-Encoding-Flags: categorize-labels`) structured
-    /// metadata comes beside each line; without, lines are regrouped under the labels they have with it.
+    /// metadata comes beside each line; without, it is among the labels of the line's stream.
     static func query(
         _ value: QueryValue, isCategorized: Bool, context: QueryContext, nanoseconds: Int64
     ) -> PiecewiseAnswer {
         guard case .streams(let given) = value else {
             return wrap(PrometheusAnswer.query(value, context: context, statistics: nil), value, context, nanoseconds)
         }
-        let streams = isCategorized ? given : flattened(given)
+        let streams = isCategorized ? categorized(given) : given
         let lines = streams.reduce(0) { $0 + $1.lines.count }
         return PiecewiseAnswer(
             estimatedBytes: streams.reduce(0) { sum, stream in
@@ -124,28 +124,29 @@ enum LokiAnswer {
         writer.endObject()
     }
 
-    /// Streams as clients without the flag expect them: one per set of labels and metadata, in the order of first lines.
-    static func flattened(_ streams: [StreamLines]) -> [StreamLines] {
+    /// Streams without the labels that are structured metadata, which the engine has merged into them, in the order of
+    /// first lines.
+    static func categorized(_ streams: [StreamLines]) -> [StreamLines] {
         var result: [StreamLines] = []
+        var places: [Labels: Int] = [:]
         for stream in streams {
-            guard stream.lines.contains(where: { !$0.metadata.isEmpty }) else {
-                result.append(stream)
-                continue
-            }
-            var places: [Labels: Int] = [:]
             for line in stream.lines {
-                let place =
-                    places[line.metadata]
-                    ?? {
-                        // A label of the stream wins over metadata of the same name.
-                        let labels = Labels(line.metadata.pairs + stream.labels.pairs)
-                        result.append(StreamLines(labels: labels, lines: []))
-                        places[line.metadata] = result.count - 1
-                        return result.count - 1
-                    }()
-                result[place].lines.append(line)
+                let labels = line.metadata.isEmpty ? stream.labels : own(stream.labels, without: line.metadata)
+                if let place = places[labels] {
+                    result[place].lines.append(line)
+                } else {
+                    places[labels] = result.count
+                    result.append(StreamLines(labels: labels, lines: [line]))
+                }
             }
         }
         return result
+    }
+
+    private static func own(_ labels: Labels, without metadata: Labels) -> Labels {
+        let merged = metadata.pairs.flatMap { pair in
+            [pair.name, "\(pair.name)_extracted"].filter { labels[$0] == pair.value }.prefix(1)
+        }
+        return labels.dropping(Set(merged))
     }
 }
