@@ -87,7 +87,7 @@ package final class APIServer: Sendable {
                 dependencies: dependencies, memory: memory, maintenance: parts.maintenance),
             metrics: MetricsPage(
                 dependencies: dependencies, metrics: metrics, memory: memory, runner: runner, pool: parts.queries,
-                connections: parts.connections, startMilliseconds: start))
+                connections: parts.connections, polls: parts.polls, startMilliseconds: start))
     }
 
     /// Looks at the process' memory once a second, on a thread of its own: it must work when nothing else does.

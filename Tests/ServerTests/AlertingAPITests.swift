@@ -138,7 +138,7 @@ import Wire
         #expect(try await fixture.get("/agent/v1/commands").status == 400)
         #expect(try await fixture.get("/agent/v1/commands?agent=x").status == 400)
         let poll = Task { try await fixture.get(path + "&wait=30s") }
-        while !(try await fixture.text("/metrics")).contains("vedette_http_connections 2\n") { await Task.yield() }
+        while !(try await fixture.text("/metrics")).contains("vedette_agents_waiting 1\n") { await Task.yield() }
         await fixture.server.shutdown(deadlineMilliseconds: 5_000)
         #expect(try await poll.value.status == 200)
     }

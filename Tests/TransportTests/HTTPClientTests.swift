@@ -113,13 +113,13 @@ import Wire
 
     @Test func givesUpOnPeersThatHang() async {
         let hanging = ScriptedPeer { connection, _ in _ = connection.read() }
-        #expect(await stage(call(hanging, timeout: 200)) == .timeout)
+        #expect(await stage(call(hanging, timeout: 1_000)) == .timeout)
         let slowBody = ScriptedPeer { connection, _ in
             _ = connection.read(until: "\r\n\r\n")
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nx")
             _ = connection.read()
         }
-        #expect(await stage(call(slowBody, timeout: 200)) == .timeout)
+        #expect(await stage(call(slowBody, timeout: 1_000)) == .timeout)
     }
 
     @Test func refusesALongReply() async {

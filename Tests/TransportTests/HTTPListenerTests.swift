@@ -130,9 +130,9 @@ import Wire
 
     @Test func cutsClientsThatAreTooSlow() async throws {
         let listener = try await listen { options in
-            options.headMilliseconds = 150
-            options.bodyMilliseconds = 150
-            options.idleMilliseconds = 150
+            options.headMilliseconds = 700
+            options.bodyMilliseconds = 700
+            options.idleMilliseconds = 700
         }
         let slowHead = await exchange(listener.port, "GET / HT")
         #expect(slowHead.hasPrefix("HTTP/1.1 408"))

@@ -58,6 +58,9 @@ final class LongPolls: Sendable {
 
     private let state = Mutex(State())
 
+    /// How many wait now.
+    var count: Int { state.withLock { $0.tasks.count } }
+
     /// Runs `body` in a task that is cancelled with the calling one and when the server leaves; nil when it has left.
     func run<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) async -> Value? {
         let task = Task(operation: body)

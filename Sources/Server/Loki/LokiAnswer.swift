@@ -7,12 +7,12 @@ enum LokiAnswer {
     /// The answer of a query. With `isCategorized` (`X-Loki-Response-Encoding-Flags: categorize-labels`) structured
     /// metadata comes beside each line; without, it is among the labels of the line's stream.
     static func query(
-        _ value: QueryValue, isCategorized: Bool, context: QueryContext, nanoseconds: Int64
+        _ value: QueryValue, isCategorized: Bool, direction: LogDirection, context: QueryContext, nanoseconds: Int64
     ) -> PiecewiseAnswer {
         guard case .streams(let given) = value else {
             return wrap(PrometheusAnswer.query(value, context: context, statistics: nil), value, context, nanoseconds)
         }
-        let streams = isCategorized ? categorized(given) : given
+        let streams = isCategorized ? categorized(given, direction) : given
         let lines = streams.reduce(0) { $0 + $1.lines.count }
         return PiecewiseAnswer(
             estimatedBytes: streams.reduce(0) { sum, stream in
@@ -126,7 +126,7 @@ enum LokiAnswer {
 
     /// Streams without the labels that are structured metadata, which the engine has merged into them, in the order of
     /// first lines.
-    static func categorized(_ streams: [StreamLines]) -> [StreamLines] {
+    static func categorized(_ streams: [StreamLines], _ direction: LogDirection) -> [StreamLines] {
         var result: [StreamLines] = []
         var places: [Labels: Int] = [:]
         for stream in streams {
@@ -140,7 +140,14 @@ enum LokiAnswer {
                 }
             }
         }
-        return result
+        return result.map { stream in
+            // Lines of several streams have come together; those of one time keep their order.
+            let order = stream.lines.indices.sorted { left, right in
+                let (a, b) = (stream.lines[left].nanoseconds, stream.lines[right].nanoseconds)
+                return a == b ? left < right : (direction == .forward ? a < b : a > b)
+            }
+            return StreamLines(labels: stream.labels, lines: order.map { stream.lines[$0] })
+        }
     }
 
     private static func own(_ labels: Labels, without metadata: Labels) -> Labels {

@@ -26,7 +26,7 @@ struct LokiQueryAPI: Sendable {
         guard interval >= 0 else { throw APIFailure.invalid("interval", "it must not be negative") }
         let limit = try parameters.count("limit") ?? LokiQueryAPI.linesDefault
         let direction = try LokiQueryAPI.direction(parameters)
-        return try await evaluate(request, parameters) { engine, text, context in
+        return try await evaluate(request, parameters, direction) { engine, text, context in
             let value = try engine.logRange(
                 text, range: range, stepMilliseconds: max(1, step / 1_000_000), limit: limit, direction: direction,
                 in: context)
@@ -40,13 +40,13 @@ struct LokiQueryAPI: Sendable {
         let time = try parameters.lokiTime("time") ?? dependencies.wallClock.nowNanoseconds
         let limit = try parameters.count("limit") ?? LokiQueryAPI.linesDefault
         let direction = try LokiQueryAPI.direction(parameters)
-        return try await evaluate(request, parameters) { engine, text, context in
+        return try await evaluate(request, parameters, direction) { engine, text, context in
             try engine.logInstant(text, atNanoseconds: time, limit: limit, direction: direction, in: context)
         }
     }
 
     private func evaluate(
-        _ request: ServerRequest, _ parameters: RequestParameters,
+        _ request: ServerRequest, _ parameters: RequestParameters, _ direction: LogDirection,
         _ body: @escaping @Sendable (Engine, String, QueryContext) throws -> QueryValue
     ) async throws -> ListenerResponse {
         let text = try parameters.required("query")
@@ -59,7 +59,7 @@ struct LokiQueryAPI: Sendable {
             let start = clock.nowNanoseconds
             let value = try body(engine, text, context)
             let answer = LokiAnswer.query(
-                value, isCategorized: flags.contains("categorize-labels"), context: context,
+                value, isCategorized: flags.contains("categorize-labels"), direction: direction, context: context,
                 nanoseconds: clock.nowNanoseconds - start)
             return answer.response(acceptsGzip: acceptsGzip)
         }.value

@@ -11,6 +11,7 @@ struct MetricsPage: Sendable {
     let runner: QueryRunner
     let pool: QueryPool
     let connections: ConnectionGauge
+    let polls: LongPolls
     let startMilliseconds: Int64
 
     /// Answers a scrape.
@@ -55,6 +56,7 @@ struct MetricsPage: Sendable {
                 help: "Start time of the process since unix epoch in seconds."),
             StoreMetric(
                 "vedette_http_connections", .gauge, Double(connections.count), help: "Open connections of clients."),
+            StoreMetric("vedette_agents_waiting", .gauge, Double(polls.count), help: "Agents that wait for commands."),
             StoreMetric("vedette_queries_running", .gauge, Double(load.running), help: "Queries that run now."),
             StoreMetric(
                 "vedette_queries_waiting", .gauge, Double(load.waiting), help: "Queries that wait for a thread."),
