@@ -130,9 +130,9 @@ import Wire
 
     @Test func cutsClientsThatAreTooSlow() async throws {
         let listener = try await listen { options in
-            options.headMilliseconds = 700
-            options.bodyMilliseconds = 700
-            options.idleMilliseconds = 700
+            options.headMilliseconds = 2_000
+            options.bodyMilliseconds = 2_000
+            options.idleMilliseconds = 2_000
         }
         let slowHead = await exchange(listener.port, "GET / HT")
         #expect(slowHead.hasPrefix("HTTP/1.1 408"))
