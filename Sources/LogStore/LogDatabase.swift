@@ -44,6 +44,9 @@ package final class LogDatabase: Sendable {
         let parts = PartFile(storage: storage, folder: StoragePath.join(folder, "parts"))
         var state = StoreState(options: options)
         let covered = try LogRecoverer.restore(&state, from: parts, storage: storage, folder: folder)
+        if options.retentionMilliseconds > 0 {
+            state.oldestNanoseconds = wallClock.nowNanoseconds &- options.retentionMilliseconds * 1_000_000
+        }
         let space = try storage.space(at: folder)
         let log = try SegmentedLog(
             folder: StoragePath.join(folder, "log"), in: storage,

@@ -57,6 +57,7 @@ extension LogDatabase {
             counter("overloaded_appends_total", counters.overloadedAppends, "Batches refused as too much at once."),
             counter("unavailable_appends_total", counters.unavailableAppends, "Batches refused by the disk."),
             counter("seal_failures_total", counters.sealFailures, "Parts that could not be written."),
+            counter("cut_failures_total", counters.cutFailures, "Times the log could not be cut behind a part."),
             counter(
                 "unreadable_batches_total", counters.unreadableBatches, "Batches of the log a restart could not read."),
             counter("damaged_blocks_total", counters.damagedBlocks, "Blocks that could not be read."),

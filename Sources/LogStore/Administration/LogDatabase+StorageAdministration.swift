@@ -155,7 +155,8 @@ extension LogDatabase: StorageAdministration {
         return max(0, before - state.withLock { $0.headBytes })
     }
 
-    private func checkOpen() throws {
+    /// Throws once the store is closed.
+    func checkOpen() throws {
         if state.withLock({ $0.isClosed }) {
             throw StorageError(.other, operation: "use", path: folder, detail: "the log store is closed")
         }

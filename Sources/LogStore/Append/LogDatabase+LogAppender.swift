@@ -60,7 +60,12 @@ extension LogDatabase: LogAppender {
 
     /// Takes memory and streams for a batch, or refuses it; streams beyond the limit are rejected.
     private func reserve(_ verdict: inout Admission.Verdict) throws(AppendRefusal) -> Reservation {
-        let wanted = verdict.record.streams.reduce(0) { $0 + $1.bytes.count + $1.count * LineColumns.lineOverheadBytes }
+        let wanted = verdict.record.memoryBytes
+        guard wanted <= BatchRecord.memoryBytesMaximum else {
+            throw AppendRefusal(
+                .malformed,
+                "a batch of \(wanted) bytes is over \(BatchRecord.memoryBytesMaximum): nothing of it was kept, split it")
+        }
         let labels = verdict.record.streams.map(\.labels)
         let (isOver, overLimit, reservation) = state.withLock { state -> (Bool, Set<Labels>, Reservation) in
             let held = state.headBytes + state.reservedBytes

@@ -25,13 +25,13 @@ package struct LogStoreOptions: Sendable {
     package var aheadMillisecondsMaximum: Int64 = 10 * 60_000
     /// Lines without an origin that come again within this time are taken for one, as Loki does.
     package var duplicateWindowMilliseconds: Int64 = 5 * 60_000
-    /// The most lines without an origin that are remembered for that; 40 bytes each.
-    package var duplicateLinesMaximum = 1_000_000
+    /// The most lines without an origin that are remembered for that; about 70 bytes each.
+    package var duplicateLinesMaximum = 500_000
     /// Recent batches kept so that a tail can go on where it was.
     package var tailBytesMaximum = 8 << 20
     /// How often a thread of its own looks whether something is to be sealed; nil where a test drives `maintain()`.
     package var maintenanceMilliseconds: Int64? = 1000
-    /// Nothing older is taken; set from the configuration before the first `enforceRetention`, 0 keeps all.
+    /// What is older is neither taken nor answered from the start on, before the first `enforceRetention`; 0 for no limit.
     package var retentionMilliseconds: Int64 = 0
 
     /// The defaults, for one machine with some thousand streams.

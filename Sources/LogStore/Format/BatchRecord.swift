@@ -13,8 +13,18 @@ struct BatchRecord: Sendable {
 
     /// The format's version, the first byte of a payload.
     static let version: UInt8 = 1
-    /// What one record may restore to.
+    /// What the lines of one batch may take in memory.
+    static let memoryBytesMaximum = 64 << 20
+    /// What one record may restore to; no batch within its limit comes near.
     static let bytesMaximum = 256 << 20
+
+    /// What the lines take in memory.
+    var memoryBytes: Int {
+        streams.reduce(0) { sum, lines in
+            sum + lines.bytes.count + lines.count * LineColumns.lineOverheadBytes
+                + lines.metadata.reduce(0) { $0 + $1.labels.encoded.count }
+        }
+    }
 
     /// The payload of the log record.
     func encoded() -> [UInt8] {

@@ -29,17 +29,24 @@ struct BlockSummary: Sendable, Equatable {
     var linesWithoutOrigin = 0
     /// Where the first column starts in the file.
     var offset: UInt64 = 0
-    /// The stored lengths of the columns, 0 for an absent one.
-    var columnBytes: [Int] = [0, 0, 0, 0, 0]
+    private var columnBytes = SIMD8<UInt32>()
+
+    /// The stored length of a column, 0 for an absent one.
+    subscript(column: Column) -> Int {
+        get { Int(columnBytes[column.rawValue]) }
+        set { columnBytes[column.rawValue] = UInt32(newValue) }
+    }
 
     /// The stored length of the block.
-    var storedBytes: Int { columnBytes.reduce(0, +) }
+    var storedBytes: Int { Column.allCases.reduce(0) { $0 + self[$1] } }
 
     /// Whether a line has structured metadata.
-    var hasMetadata: Bool { columnBytes[Column.metadata.rawValue] > 0 }
+    var hasMetadata: Bool { self[.metadata] > 0 }
 
     /// Where a column starts, from the start of the block.
-    func start(of column: Column) -> Int { columnBytes[..<column.rawValue].reduce(0, +) }
+    func start(of column: Column) -> Int {
+        Column.allCases.prefix(column.rawValue).reduce(0) { $0 + self[$1] }
+    }
 
     /// A block's limits; what a reader accepts is larger, so that they may be raised without a new format.
     static let linesMaximum = 1 << 16
@@ -59,7 +66,7 @@ struct BlockSummary: Sendable, Equatable {
         writer.putSigned(lastArrivalNanoseconds)
         writer.putVarint(UInt64(linesWithoutOrigin))
         writer.putVarint(offset)
-        for bytes in columnBytes { writer.putVarint(UInt64(bytes)) }
+        for column in Column.allCases { writer.putVarint(UInt64(self[column])) }
     }
 
     /// Reads a row of a part with `streams` streams whose blocks end before `fileBytes`.
@@ -77,8 +84,8 @@ struct BlockSummary: Sendable, Equatable {
         row.lastArrivalNanoseconds = try reader.signed()
         row.linesWithoutOrigin = try reader.count(upTo: row.lines, "number of lines without an origin")
         row.offset = try reader.varint()
-        for index in row.columnBytes.indices {
-            row.columnBytes[index] = try reader.count(upTo: readBytesMaximum, "length of a column")
+        for column in Column.allCases {
+            row[column] = try reader.count(upTo: readBytesMaximum, "length of a column")
         }
         guard row.lines > 0, row.firstNanoseconds <= row.lastNanoseconds, row.firstPosition <= row.lastPosition else {
             throw FormatError("a row of the block index is not in order")

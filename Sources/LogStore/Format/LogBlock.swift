@@ -32,7 +32,7 @@ struct LogBlock: Sendable {
             guard let raw = LogBlock.encode(column, of: sorted) else { continue }
             let before = writer.count
             Section.append(raw, codec: .zstd, to: &writer)
-            summary.columnBytes[column.rawValue] = writer.count - before
+            summary[column] = writer.count - before
         }
         self.summary = summary
         bytes = writer.bytes

@@ -52,6 +52,8 @@ struct HeadChunk: Sendable {
         lastArrivalNanoseconds = max(lastArrivalNanoseconds, arrivalNanoseconds)
     }
 
-    /// About how much memory the chunk holds.
-    var memoryBytes: Int { columns.memoryBytes }
+    /// What the chunk counts for in the head's budget.
+    var accountedBytes: Int {
+        columns.bytes.count + columns.count * LineColumns.lineOverheadBytes + metadataBytes
+    }
 }

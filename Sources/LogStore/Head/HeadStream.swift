@@ -10,8 +10,11 @@ struct HeadStream: Sendable {
     /// Whether there is nothing.
     var isEmpty: Bool { blocks.isEmpty && chunks.isEmpty }
 
-    /// Adds lines of the batch at `position`.
-    mutating func append(_ lines: LogLines, _ range: Range<Int>, position: UInt64, arrivalNanoseconds: Int64) {
+    /// Adds lines of the batch at `position`; returns by how much the head's budget is used more.
+    mutating func append(
+        _ lines: LogLines, _ range: Range<Int>, position: UInt64, arrivalNanoseconds: Int64
+    ) -> Int {
+        var accounted = 0
         var next = range.lowerBound
         while next < range.upperBound {
             if isClosed || chunks.last?.isFull ?? true {
@@ -20,10 +23,13 @@ struct HeadStream: Sendable {
             }
             let last = chunks.count - 1
             let taken = max(1, chunks[last].room(for: lines, from: next, to: range.upperBound))
+            accounted -= chunks[last].accountedBytes
             chunks[last].append(
                 lines, next..<next + taken, position: position, arrivalNanoseconds: arrivalNanoseconds)
+            accounted += chunks[last].accountedBytes
             next += taken
         }
+        return accounted
     }
 
     /// How many of the first `chunks` make one full block; 0 when they do not yet.

@@ -23,11 +23,6 @@ struct LineColumns: Sendable, Equatable {
     /// The memory of a line beside its bytes, for budgets.
     static let lineOverheadBytes = 40
 
-    /// About how much memory the columns hold.
-    var memoryBytes: Int {
-        bytes.count + count * LineColumns.lineOverheadBytes + metadata.reduce(0) { $0 + 64 + $1.labels.encoded.count }
-    }
-
     /// The offset of the first byte of line `index`.
     func lineStart(_ index: Int) -> Int { index == 0 ? 0 : lineEnds[index - 1] }
 

@@ -83,8 +83,8 @@ struct PartFile {
             } else if entry.name.hasSuffix(PartName.damagedSuffix) {
                 listing.quarantined.append(PartFile.quarantined(path, "set aside by an earlier start"))
                 if let name = PartName(entry.name) { listing.unreadable.append(name) }
-            } else if entry.name.hasSuffix(PartName.suffix), let name = PartName(entry.name) {
-                try open(path, name, into: &listing)
+            } else if entry.name.hasSuffix(PartName.suffix) {
+                try open(path, entry.name, into: &listing)
             }
         }
         try dropCovered(&listing)
@@ -110,17 +110,17 @@ struct PartFile {
         listing.parts = kept
     }
 
-    private func open(_ path: String, _ name: PartName, into listing: inout Listing) throws(StorageError) {
+    private func open(_ path: String, _ fileName: String, into listing: inout Listing) throws(StorageError) {
         do {
             let reader = try PartReader(try storage.open(path, .read))
             if let blemish = reader.blemish { listing.quarantined.append(PartFile.blemished(path, blemish)) }
-            listing.parts.append((reader, name))
+            listing.parts.append((reader, PartName(reader.footer)))
         } catch let error as FormatError where error.isNewer {
             throw StorageError(
                 .other, operation: "open", path: path,
                 detail: "\(error); nothing was changed, start the program that wrote it")
         } catch {
-            listing.unreadable.append(name)
+            if let name = PartName(fileName) { listing.unreadable.append(name) }
             let aside = String(path.dropLast(PartName.suffix.count)) + PartName.damagedSuffix
             // A device that refuses to read may read again after it was looked at: only damage is set aside.
             if error is FormatError {

@@ -71,7 +71,7 @@ struct StoredBlock: Sendable {
         columns.lineEnds = try lineEnds()
         columns.bytes = try lineBytes()
         columns.metadata = try metadata()
-        if summary.columnBytes[BlockSummary.Column.origins.rawValue] > 0 {
+        if summary[.origins] > 0 {
             try column(.origins) { stored in
                 try BlockDecoder(summary: summary).origins(stored, into: &columns)
             }
@@ -83,7 +83,7 @@ struct StoredBlock: Sendable {
         _ column: BlockSummary.Column, _ body: (UnsafeRawBufferPointer) throws -> Value
     ) throws -> Value {
         let start = summary.start(of: column)
-        let length = summary.columnBytes[column.rawValue]
+        let length = summary[column]
         switch place {
         case .memory(let bytes):
             return try bytes.withUnsafeBytes { bytes in

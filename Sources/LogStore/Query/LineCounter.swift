@@ -55,7 +55,7 @@ struct LineCounter {
         switch run.content {
         case .chunk(let chunk): return (chunk.columns.timesNanoseconds, chunk.columns.lineEnds)
         case .block(let block):
-            let stored = block.summary.columnBytes[0] + block.summary.columnBytes[1]
+            let stored = block.summary[.times] + block.summary[.lengths]
             try context.count {
                 $0.blocksRead += 1
                 if block.isInPart { $0.bytesRead += stored }

@@ -90,10 +90,12 @@ extension LogDatabase: LogSource {
     }
 
     package func subscribe(_ request: LogRequest, from position: TailPosition?) throws -> any LogSubscription {
+        try checkOpen()
         let matchers = request.matchers
         return TailSubscription(
             hub: hub, matchers: matchers, filter: try LineFilter(request.fragment.linePredicates),
-            position: position?.rawValue ?? hub.newest
+            // A position from before a restore of the data folder may lie ahead.
+            position: min(position?.rawValue ?? .max, hub.newest)
         ) { [weak self] after, through in self?.missed(matchers, after: after, through: through) }
     }
 }
@@ -109,6 +111,7 @@ extension LogDatabase {
     /// A moment of the store for a request, and what is known to be missing from every answer to it.
     private func catalog(_ request: LogRequest, _ context: QueryContext) throws -> QueryCatalog {
         try context.check()
+        try checkOpen()
         // Matching can be long; the index is a value and needs no lock meanwhile.
         let index = state.withLock { $0.streams }
         let selected = index.select(request.matchers)
@@ -140,7 +143,7 @@ extension LogDatabase {
         let touched = losses.filter { loss in
             let last = max(loss.range.startNanoseconds, loss.range.endNanoseconds - 1)
             return request.range.overlaps(first: loss.range.startNanoseconds, last: last)
-                && request.matchers.allSatisfy { $0.matches(loss.labels) }
+                && (loss.labels.isEmpty || request.matchers.allSatisfy { $0.matches(loss.labels) })
         }
         for loss in touched.sorted(by: { $0.range.startNanoseconds < $1.range.startNanoseconds }) {
             let lines = loss.lines > 0 ? "\(loss.lines) lines lost: " : ""

@@ -32,7 +32,7 @@ extension LogDatabase {
     /// Writes the head as a part and cuts the log behind it. Called with `sealing` held.
     func sealHead(evenIfEmpty: Bool = false) throws {
         guard let frozen = state.withLock({ $0.freeze(evenIfEmpty: evenIfEmpty) }) else {
-            return try cutLog()
+            return cutLogAfterSealing()
         }
         let writer = frozen.part(createdNanoseconds: wallClock.nowNanoseconds)
         do throws(StorageError) {
@@ -51,7 +51,16 @@ extension LogDatabase {
             }
             throw error
         }
-        try cutLog()
+        cutLogAfterSealing()
+    }
+
+    /// A log that could not be cut takes more room than it needs, until the next time; nothing else is wrong with it.
+    private func cutLogAfterSealing() {
+        do {
+            try cutLog()
+        } catch {
+            state.withLock { $0.counters.cutFailures += 1 }
+        }
     }
 
     /// Removes the segments of the log whose batches all lie in parts.
@@ -79,9 +88,7 @@ extension LogDatabase {
         }
         for (identifier, chunks) in full {
             let block = HeadStream.encode(chunks)
-            let before = chunks.reduce(0) {
-                $0 + $1.columns.bytes.count + $1.columns.count * LineColumns.lineOverheadBytes
-            }
+            let before = chunks.reduce(0) { $0 + $1.accountedBytes }
             state.withLock { state in
                 state.heads[identifier]?.replaceFirstChunks(chunks.count, by: block)
                 state.headBytes += block.bytes.count - before

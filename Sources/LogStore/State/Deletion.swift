@@ -11,13 +11,15 @@ struct Deletion: Sendable, Equatable {
     /// Whether the lines of `labels` are meant.
     func matches(_ labels: Labels) -> Bool { matchers.allSatisfy { $0.matches(labels) } }
 
-    /// The file's version, its first byte.
+    /// The format's version, the first byte of a section's content.
     static let version: UInt8 = 1
     static let listBytesMaximum = 16 << 20
 
-    /// The whole list as a file (docs/formats/log-deletions.md).
+    /// The whole list as a file: the same section twice, so that one damaged byte loses nothing
+    /// (docs/formats/log-deletions.md).
     static func encode(_ list: [Deletion]) -> [UInt8] {
         var body = ByteWriter()
+        body.put(version)
         body.putVarint(UInt64(list.count))
         for deletion in list {
             body.putVarint(deletion.position)
@@ -31,23 +33,33 @@ struct Deletion: Sendable, Equatable {
             }
         }
         var writer = ByteWriter()
-        writer.put(version)
         Section.append(body.bytes, codec: .zstd, to: &writer)
-        return writer.bytes
+        return writer.bytes + writer.bytes
     }
 
     /// Reads the file.
     static func decode(_ bytes: UnsafeRawBufferPointer) throws(FormatError) -> [Deletion] {
-        guard let found = bytes.first, found == version else {
-            let found = bytes.first ?? 0
-            throw FormatError(
-                "deletions of version \(found), this release reads \(version)", isNewer: found > version)
+        do throws(FormatError) {
+            return try decodeCopy(bytes, at: 0)
+        } catch {
+            if error.isNewer { throw error }
+            return try decodeCopy(bytes, at: bytes.count / 2)
         }
-        var reader = ByteReader(bytes, at: 1)
+    }
+
+    private static func decodeCopy(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int
+    ) throws(FormatError) -> [Deletion] {
+        var reader = ByteReader(bytes, at: offset)
         let raw = try Section.read(from: &reader, bytesMaximum: listBytesMaximum, "list of deletions")
         do {
             return try raw.withUnsafeBytes { bytes in
                 var body = ByteReader(bytes)
+                let found = try body.byte()
+                guard found == version else {
+                    throw FormatError(
+                        "deletions of version \(found), this release reads \(version)", isNewer: found > version)
+                }
                 let list = try (0..<body.count(upTo: body.remaining)).map { _ in try decodeOne(&body) }
                 guard body.isAtEnd else { throw FormatError("bytes follow the deletions") }
                 return list

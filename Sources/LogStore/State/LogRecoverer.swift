@@ -18,28 +18,45 @@ enum LogRecoverer {
         state.quarantine = listing.quarantined
         state.unreadable = listing.unreadable
         state.appliedPosition = state.sealedPosition
-        do {
-            let path = StoragePath.join(folder, deletionsFile)
-            if let bytes = try AtomicFile.read(path, in: storage, maximumBytes: Deletion.listBytesMaximum) {
-                state.deletions = try bytes.withUnsafeBytes { try Deletion.decode($0) }
-            }
-        } catch let error as FormatError where !error.isNewer {
-            // Without the list, deleted lines would be answered again: that must not happen in silence.
-            throw StorageError(
-                .other, operation: "open", path: StoragePath.join(folder, deletionsFile),
-                detail: "\(error); restore the file from a snapshot, or remove it if deleted lines may be seen again")
-        }
+        try restoreDeletions(&state, storage: storage, path: StoragePath.join(folder, deletionsFile))
         let unreadable = listing.unreadable.map(\.lastPosition).max() ?? 0
         return max(state.sealedPosition, unreadable)
+    }
+
+    private static func restoreDeletions(
+        _ state: inout StoreState, storage: any FileStorage, path: String
+    ) throws {
+        let most = 2 * Deletion.listBytesMaximum
+        guard let bytes = try AtomicFile.read(path, in: storage, maximumBytes: most) else { return }
+        do {
+            state.deletions = try bytes.withUnsafeBytes { try Deletion.decode($0) }
+        } catch let error as FormatError {
+            if error.isNewer {
+                throw StorageError(
+                    .other, operation: "open", path: path,
+                    detail: "\(error); nothing was changed, start the program that wrote it")
+            }
+            let aside = path + ".damaged"
+            try storage.rename(path, to: aside)
+            let reason = "both copies of the list of deletions are damaged (\(error)): deleted lines may be answered again; "
+                + "delete them again"
+            state.quarantine.append(Quarantined(path: aside, reason: reason))
+        }
     }
 
     /// Applies the batches behind the parts and remembers recent lines without an origin.
     static func replay(_ log: SegmentedLog, into state: inout StoreState, wallClock: any WallClock) throws {
         rememberRecentLines(&state, nowNanoseconds: wallClock.nowNanoseconds)
+        var lost: [LogLoss] = []
+        var lastArrival = state.parts.last?.reader.footer.createdNanoseconds
         let replay = try log.read(from: LogPosition(state.sealedPosition + 1)) { frame in
             guard frame.kind == LogDatabase.batchKind else { return true }
             do {
                 let record = try BatchRecord(decoding: frame.payload)
+                if frame.lostBefore > 0 {
+                    lost.append(loss(of: frame.lostBefore, after: lastArrival, before: record.arrivalNanoseconds))
+                }
+                lastArrival = record.arrivalNanoseconds
                 _ = state.apply(record, position: frame.position.ordinal)
                 state.counters.replayedBatches += 1
             } catch let error as FormatError where error.isNewer {
@@ -54,6 +71,10 @@ enum LogRecoverer {
             }
             return true
         }
+        // What is missing of the last, unconfirmed batch was never acknowledged.
+        if replay.framesLost > log.recovery.unconfirmedFramesLost {
+            for loss in lost { _ = state.losses.insert(loss) }
+        }
         for damage in replay.damage + log.recovery.damage {
             let entry = Quarantined(path: damage.path, reason: "\(damage)")
             if !state.quarantine.contains(entry) { state.quarantine.append(entry) }
@@ -62,6 +83,15 @@ enum LogRecoverer {
             state.quarantine.append(Quarantined(path: path, reason: "the first bytes of a log segment are damaged"))
         }
         state.appliedPosition = max(state.appliedPosition, log.endPosition.ordinal - 1)
+    }
+
+    /// Batches of the log that are gone. Nobody knows whose lines they held: a loss without labels touches every answer.
+    private static func loss(of batches: UInt64, after: Int64?, before: Int64) -> LogLoss {
+        let start = min(after ?? before, before)
+        return LogLoss(
+            labels: .empty, origin: nil,
+            range: LogTimeRange(startNanoseconds: start, endNanoseconds: before), lines: 0, bytes: 0,
+            reason: "\(batches) batches of the write-ahead log are damaged")
     }
 
     /// Lines without an origin that came within the window are known again, from the newest parts. Of a block only the

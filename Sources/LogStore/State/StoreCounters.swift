@@ -18,6 +18,7 @@ struct StoreCounters: Sendable {
     var unavailableAppends = 0
     var sealedParts = 0
     var sealFailures = 0
+    var cutFailures = 0
     var expiredParts = 0
     var replayedBatches = 0
     /// Batches of the log that a restart could not read.

@@ -123,13 +123,11 @@ struct StoreState: Sendable {
         _ lines: LogLines, _ kept: [Range<Int>], stream: Int, position: UInt64, arrival: Int64
     ) {
         for range in kept {
-            heads[stream, default: HeadStream()].append(
+            headBytes += heads[stream, default: HeadStream()].append(
                 lines, range, position: position, arrivalNanoseconds: arrival)
             let first = range.lowerBound == 0 ? 0 : lines.lineEnds[range.lowerBound - 1]
-            let bytes = lines.lineEnds[range.upperBound - 1] - first
-            counters.lineBytes += bytes
+            counters.lineBytes += lines.lineEnds[range.upperBound - 1] - first
             headLines += range.count
-            headBytes += bytes + range.count * LineColumns.lineOverheadBytes
             oldestArrivalNanoseconds = oldestArrivalNanoseconds ?? arrival
         }
     }
