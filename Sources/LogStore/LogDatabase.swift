@@ -52,12 +52,14 @@ package final class LogDatabase: Sendable {
             folder: StoragePath.join(folder, "log"), in: storage,
             options: logOptions ?? SegmentedLog.Options().fitted(to: space),
             atLeast: LogPosition(covered + 1))
-        try LogRecoverer.replay(log, into: &state, wallClock: wallClock)
+        let isLogWhole = try LogRecoverer.replay(log, into: &state, wallClock: wallClock)
         let hub = TailHub(bytesMaximum: options.tailBytesMaximum, startingBehind: log.endPosition.ordinal - 1)
-        let database = LogDatabase(
+        let database = try LogDatabase(
             storage: storage, folder: folder, options: options, wallClock: wallClock, lineTransform: lineTransform,
             reserve: reserve, log: try GroupCommitLog(log, driving: driving), hub: hub, state: state, parts: parts,
             lock: lock)
+        // Behind a part nobody has to read the damaged place, and count it, again.
+        if !isLogWhole { try? database.sealing.withLock { _ in try database.sealHead(evenIfEmpty: true) } }
         try database.maintenance?.start { [weak database] in database?.maintain() }
         return database
     }
@@ -66,7 +68,7 @@ package final class LogDatabase: Sendable {
         storage: any FileStorage, folder: String, options: LogStoreOptions, wallClock: any WallClock,
         lineTransform: (any LineTransform)?, reserve: SpaceReserve?, log: GroupCommitLog, hub: TailHub,
         state: sending StoreState, parts: PartFile, lock: FileLock
-    ) {
+    ) throws(StorageError) {
         self.storage = storage
         self.folder = folder
         self.options = options
@@ -78,7 +80,11 @@ package final class LogDatabase: Sendable {
         self.state = Mutex(state)
         self.parts = parts
         self.lock = Mutex(lock)
-        maintenance = options.maintenanceMilliseconds.map { MaintenanceThread(milliseconds: $0) }
+        if let milliseconds = options.maintenanceMilliseconds {
+            maintenance = try MaintenanceThread(milliseconds: milliseconds)
+        } else {
+            maintenance = nil
+        }
     }
 
     /// Stops taking, waits until what was submitted is synced and answered, ends every tail. What is in the log is

@@ -83,7 +83,8 @@ struct LimitTests {
         let fixture = try LogFixture()
         let database = try fixture.open()
         var wrong: [LogLines] = []
-        let good = LogBatch(app, LogOrigin(source: "s", generation: 1), [(fixture.time(0), "a"), (fixture.time(0), "b")])
+        let good = LogBatch(
+            app, LogOrigin(source: "s", generation: 1), [(fixture.time(0), "a"), (fixture.time(0), "b")])
         for number in 0..<6 {
             var lines = good.streams[0]
             switch number {
@@ -149,7 +150,9 @@ struct LimitTests {
         }
         #expect(range.contains(fixture.time(0)) && lines <= 100)
         var seen = 0
-        while seen + Int(next.rawValue) < 100, case .lines(let buffer, _)? = try await tail.next() { seen += buffer.count }
+        while seen + Int(next.rawValue) < 100, case .lines(let buffer, _)? = try await tail.next() {
+            seen += buffer.count
+        }
         // What was missed and what was shown are all there is.
         #expect(Int(next.rawValue) + seen == 100)
         #expect(lines >= 100 - seen)

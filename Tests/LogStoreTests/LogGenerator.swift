@@ -51,7 +51,8 @@ struct LogGenerator {
 
     /// `count` lines for an append; with an origin they lie back to back from `offset` on.
     mutating func lines(
-        _ labels: Labels, _ origin: LogOrigin?, count: Int, offset: inout UInt64, base: Int64 = 1_700_000_000_000_000_000
+        _ labels: Labels, _ origin: LogOrigin?, count: Int, offset: inout UInt64,
+        base: Int64 = 1_700_000_000_000_000_000
     ) -> LogLines {
         var lines = LogLines(labels: labels, origin: origin)
         for _ in 0..<count {

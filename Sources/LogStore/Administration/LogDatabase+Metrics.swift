@@ -2,6 +2,7 @@ internal import Disk
 internal import Synchronization
 package import Telemetry
 
+/// The store's own counters and gauges, under the names of `/metrics`.
 extension LogDatabase {
     package var metrics: [StoreMetric] {
         let (counters, streams, parts, head) = state.withLock { state in

@@ -2,6 +2,7 @@ internal import Disk
 internal import Synchronization
 package import Telemetry
 
+/// What an operator may ask of the store besides lines.
 extension LogDatabase: StorageAdministration {
     package func seal() throws {
         try checkOpen()
@@ -53,12 +54,17 @@ extension LogDatabase: StorageAdministration {
         return try sealing.withLock { _ in
             let expired = state.withLock { state in
                 state.oldestNanoseconds = oldest
-                return state.parts.filter { $0.reader.span.upperBound < oldest }
+                return state.parts.filter { part in
+                    // The newest part is the one that knows the deliveries. Without lines it is small, and stays.
+                    let isMemory = part.name == state.parts.last?.name && part.reader.footer.blocks.isEmpty
+                    return part.reader.span.upperBound < oldest && !isMemory
+                }
             }
             // The newest part stays while the log may still repeat what it covers.
             if expired.contains(where: { $0.name.lastPosition >= log.status.firstPosition.ordinal }) { try cutLog() }
             var freed = 0
             for part in expired {
+                try keepDeliveries(of: part)
                 try parts.remove(part)
                 freed += Int(clamping: part.reader.fileBytes)
                 state.withLock { state in
@@ -69,6 +75,18 @@ extension LogDatabase: StorageAdministration {
             try forgetExpired(oldest)
             return freed
         }
+    }
+
+    /// Writes a part without lines in the place of the newest one, so that what was delivered stays known.
+    private func keepDeliveries(of part: OpenPart) throws {
+        guard let newest = state.withLock({ $0.parts.last }), newest.name == part.name else { return }
+        var footer = PartFooter()
+        footer.firstPosition = part.name.firstPosition
+        footer.lastPosition = part.name.lastPosition
+        footer.createdNanoseconds = wallClock.nowNanoseconds
+        footer.deliveries = part.reader.footer.deliveries
+        let (reader, name) = try parts.write(PartWriter(footer, blocks: []))
+        state.withLock { $0.add(reader, name: name) }
     }
 
     /// Forgets what only expired lines needed.
@@ -141,7 +159,8 @@ extension LogDatabase: StorageAdministration {
 
     package var memoryBytes: Int {
         let held = state.withLock { state in
-            state.headBytes + state.reservedBytes + state.deduplication.memoryBytes + state.streams.count * 1024
+            state.headBytes + state.reservedBytes + state.deduplication.memoryBytes + state.recentLines.count * 80
+                + state.streams.count * 1024
                 + state.parts.reduce(0) { $0 + $1.reader.memoryBytes }
         }
         return held + hub.bytes + log.queuedBytes

@@ -1,16 +1,8 @@
 internal import Telemetry
 
-/// Knows what was stored before, in three ways: by delivery, by the bytes of an origin, and, where a sender counts
-/// neither, by time and bytes within a few minutes. Part of the state that a replay of the log builds up again.
+/// Knows what was stored before, by delivery and by the bytes of an origin. Part of the state that a replay of the log
+/// builds up again: it depends on what was logged before and on nothing else, no clock and no option.
 struct Deduplication: Sendable {
-    /// A line without an origin that came lately.
-    private struct RecentLine: Hashable {
-        var stream: Int
-        var nanoseconds: Int64
-        /// Of the line's bytes, keyed anew in each process: nobody can look for collisions.
-        var hash: Int
-    }
-
     private struct AgentLane: Hashable {
         var agent: String
         var lane: DeliveryIdentity.Lane
@@ -26,11 +18,6 @@ struct Deduplication: Sendable {
     private(set) var origins: [LogOrigin: PartFooter.StoredOrigin] = [:]
     /// What came since the last part was begun, which is what the next part says about origins.
     private var unsealedOrigins: [LogOrigin: PartFooter.StoredOrigin] = [:]
-    /// Lines ↦ when they came.
-    private var recent: [RecentLine: Int64] = [:]
-    /// The same in order of arrival, from `recentStart` on.
-    private var recentOrder: [RecentLine] = []
-    private var recentStart = 0
 
     // MARK: Deliveries
 
@@ -142,40 +129,9 @@ struct Deduplication: Sendable {
         origins = origins.filter { $0.value.newestNanoseconds >= nanoseconds }
     }
 
-    // MARK: Lines without an origin
-
-    /// Looks up a line that came at `arrival` and keeps it. A line is a duplicate when the same bytes of the same time
-    /// came for the same stream less than `window` nanoseconds before.
-    mutating func isRepeated(
-        stream: Int, nanoseconds: Int64, line: UnsafeRawBufferPointer, arrival: Int64, window: Int64, maximum: Int
-    ) -> Bool {
-        var hasher = Hasher()
-        hasher.combine(bytes: line)
-        let key = RecentLine(stream: stream, nanoseconds: nanoseconds, hash: hasher.finalize())
-        if let before = recent[key], arrival - before <= window { return true }
-        forgetRecent(before: arrival - window, maximum: maximum)
-        if recent.updateValue(arrival, forKey: key) == nil { recentOrder.append(key) }
-        return false
-    }
-
-    private mutating func forgetRecent(before arrival: Int64, maximum: Int) {
-        while recentStart < recentOrder.count {
-            let key = recentOrder[recentStart]
-            let isOld = recent[key].map { $0 < arrival } ?? true
-            guard isOld || recentOrder.count - recentStart >= maximum else { break }
-            recent[key] = nil
-            recentStart += 1
-        }
-        if recentStart > 4096, recentStart > recentOrder.count / 2 {
-            recentOrder.removeFirst(recentStart)
-            recentStart = 0
-        }
-    }
-
     /// About how much memory all of it holds.
     var memoryBytes: Int {
-        recentOrder.count * 80 + lastSequences.count * 120
-            + origins.values.reduce(0) { $0 + 160 + $1.intervals.ranges.count * 16 }
+        lastSequences.count * 120 + origins.values.reduce(0) { $0 + 160 + $1.intervals.ranges.count * 16 }
     }
 }
 

@@ -2,6 +2,7 @@ internal import Disk
 internal import Synchronization
 package import Telemetry
 
+/// Taking lines: judged, reserved for, logged, applied after the sync, answered.
 extension LogDatabase: LogAppender {
     package func append(_ batch: LogBatch) async throws -> LogReceipt {
         let result: Result<LogReceipt, AppendRefusal> = await withCheckedContinuation { continuation in
@@ -36,15 +37,23 @@ extension LogDatabase: LogAppender {
     struct Reservation: Sendable {
         var bytes = 0
         var streams = 0
+        /// New lines without an origin, noted as underway.
+        var underway: [RecentLines.Key] = []
+        /// Lines that are stored already.
+        var duplicates = 0
     }
 
     /// The answer to a batch that needs nothing any more; nil when it does.
     private func receiptOfStoredDelivery(_ batch: LogBatch) throws(AppendRefusal) -> LogReceipt? {
+        // After a failed sync at the start, what was replayed may not be durable: then a known delivery is no promise.
+        if let poison = log.status.poison {
+            throw AppendRefusal(.unavailable, "the log takes no more lines: \(poison)", retryAfterSeconds: 10)
+        }
         let (isClosed, receipt): (Bool, LogReceipt?) = state.withLock { state in
             if state.isClosed { return (true, nil) }
             guard let delivery = batch.delivery, state.deduplication.contains(delivery) else { return (false, nil) }
             state.counters.duplicateBatches += 1
-            // Applied means synced, so this may be answered at once.
+            // Applied to a sound log means synced, so this may be answered at once.
             return (
                 false,
                 LogReceipt(
@@ -64,43 +73,26 @@ extension LogDatabase: LogAppender {
         guard wanted <= BatchRecord.memoryBytesMaximum else {
             throw AppendRefusal(
                 .malformed,
-                "a batch of \(wanted) bytes is over \(BatchRecord.memoryBytesMaximum): nothing of it was kept, split it")
+                "a batch of \(wanted) bytes is over \(BatchRecord.memoryBytesMaximum): nothing of it was kept, split it"
+            )
         }
-        let labels = verdict.record.streams.map(\.labels)
-        let (isOver, overLimit, reservation) = state.withLock { state -> (Bool, Set<Labels>, Reservation) in
-            let held = state.headBytes + state.reservedBytes
-            // A batch alone in the store always passes, however large it is.
-            guard held == 0 || held + wanted <= options.headBytesMaximum else { return (true, [], Reservation()) }
-            var room = options.streamsMaximum - state.streams.count - state.reservedStreams
-            var new = Set<Labels>()
-            var over = Set<Labels>()
-            for stream in labels where state.streams.identifier(of: stream) == nil && !new.contains(stream) {
-                if room > 0 {
-                    room -= 1
-                    new.insert(stream)
-                } else {
-                    over.insert(stream)
-                }
-            }
-            state.reservedBytes += wanted
-            state.reservedStreams += new.count
-            return (false, over, Reservation(bytes: wanted, streams: new.count))
+        let keys = verdict.record.streams.map { $0.origin == nil ? RecentLines.keys(of: $0) : [] }
+        let record = verdict.record
+        let reserved = state.withLock { state in
+            state.reserve(record, keys: keys, bytes: wanted, options: options)
         }
-        if isOver {
+        guard let reserved else {
             maintenance?.wake()
+            let words = "lines that wait to be written to a part take all of \(options.headBytesMaximum) bytes; "
             throw AppendRefusal(
-                .overloaded,
-                "lines that wait to be written to a part take all of \(options.headBytesMaximum) bytes; "
-                    + "nothing of this batch was kept, send it again", retryAfterSeconds: 1)
+                .overloaded, words + "nothing of this batch was kept, send it again", retryAfterSeconds: 1)
         }
-        guard !overLimit.isEmpty else { return reservation }
-        verdict.record.streams.removeAll { lines in
-            guard overLimit.contains(lines.labels) else { return false }
+        verdict.record = reserved.record
+        for lines in reserved.overLimit {
             let reason = "the limit of \(options.streamsMaximum) streams is reached"
             verdict.rejections.append(LogRejection(labels: lines.labels, lines: lines.count, reason: reason))
-            return true
         }
-        return reservation
+        return reserved.reservation
     }
 
     private func log(
@@ -133,6 +125,9 @@ extension LogDatabase: LogAppender {
         let shouldWake = state.withLock { state in
             state.reservedBytes -= reservation.bytes
             state.reservedStreams -= reservation.streams
+            state.counters.duplicateLines += reservation.duplicates
+            // What was applied is stored; a batch that turned out to be a known delivery was not.
+            state.recentLines.withdraw(reservation.underway)
             state.counters.rejectedLines += verdict.rejections.reduce(0) { $0 + $1.lines }
             state.counters.aheadLines += verdict.ahead
             state.counters.truncatedLines += verdict.truncated
@@ -141,7 +136,8 @@ extension LogDatabase: LogAppender {
         }
         if shouldWake { maintenance?.wake() }
         return LogReceipt(
-            accepted: outcome.accepted, duplicates: outcome.duplicates, rejections: verdict.rejections,
+            accepted: outcome.accepted, duplicates: outcome.duplicates + reservation.duplicates,
+            rejections: verdict.rejections,
             isDuplicate: outcome.isDuplicate, marks: outcome.marks)
     }
 
@@ -156,6 +152,7 @@ extension LogDatabase: LogAppender {
         state.withLock { state in
             state.reservedBytes -= reservation.bytes
             state.reservedStreams -= reservation.streams
+            state.recentLines.withdraw(reservation.underway)
             if refusal.kind == .overloaded { state.counters.overloadedAppends += 1 }
             if refusal.kind == .unavailable { state.counters.unavailableAppends += 1 }
         }

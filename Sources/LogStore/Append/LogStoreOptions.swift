@@ -31,7 +31,8 @@ package struct LogStoreOptions: Sendable {
     package var tailBytesMaximum = 8 << 20
     /// How often a thread of its own looks whether something is to be sealed; nil where a test drives `maintain()`.
     package var maintenanceMilliseconds: Int64? = 1000
-    /// What is older is neither taken nor answered from the start on, before the first `enforceRetention`; 0 for no limit.
+    /// What is older is neither taken nor answered from the start on, before the first `enforceRetention`; 0 for no
+    /// limit.
     package var retentionMilliseconds: Int64 = 0
 
     /// The defaults, for one machine with some thousand streams.

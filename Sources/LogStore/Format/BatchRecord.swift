@@ -6,6 +6,9 @@ internal import Telemetry
 struct BatchRecord: Sendable {
     /// Lines, each of which satisfied the limits when it came.
     var streams: [LogLines]
+    /// For each stream, the lines without an origin that are to be stored only if they are not stored yet: another
+    /// batch on its way to the log had the same ones. Nearly always empty; rising.
+    var doubtful: [[Int]]
     var losses: [LogLoss]
     var delivery: DeliveryIdentity?
     /// The time of day when the batch came.
@@ -35,7 +38,10 @@ struct BatchRecord: Sendable {
         body.putVarint(UInt64(losses.count))
         for loss in losses { BatchCoding.encode(loss, to: &body) }
         body.putVarint(UInt64(streams.count))
-        for lines in streams { BatchRecord.encode(lines, to: &body) }
+        for (lines, doubtful) in zip(streams, doubtful) {
+            BatchRecord.encode(lines, to: &body)
+            BatchRecord.encode(doubtful, to: &body)
+        }
         var writer = ByteWriter(capacity: body.count + 32)
         writer.put(BatchRecord.version)
         Section.append(body.bytes, codec: .lz4, to: &writer)
@@ -73,6 +79,15 @@ struct BatchRecord: Sendable {
         }
     }
 
+    private static func encode(_ doubtful: [Int], to writer: inout ByteWriter) {
+        writer.putVarint(UInt64(doubtful.count))
+        var previous = -1
+        for index in doubtful {
+            writer.putVarint(UInt64(index - previous))
+            previous = index
+        }
+    }
+
     /// Reads a payload.
     init(decoding payload: UnsafeRawBufferPointer) throws(FormatError) {
         var reader = ByteReader(payload, at: min(1, payload.count))
@@ -98,6 +113,7 @@ struct BatchRecord: Sendable {
     /// A record of lines that were admitted.
     init(streams: [LogLines], losses: [LogLoss], delivery: DeliveryIdentity?, arrivalNanoseconds: Int64) {
         self.streams = streams
+        doubtful = streams.map { _ in [] }
         self.losses = losses
         self.delivery = delivery
         self.arrivalNanoseconds = arrivalNanoseconds
@@ -111,10 +127,25 @@ struct BatchRecord: Sendable {
             losses.append(try BatchCoding.decodeLoss(&reader))
         }
         streams = []
+        doubtful = []
         for _ in 0..<(try reader.count(upTo: reader.remaining, "number of streams")) {
-            streams.append(try BatchRecord.decodeLines(&reader))
+            let lines = try BatchRecord.decodeLines(&reader)
+            streams.append(lines)
+            doubtful.append(try BatchRecord.decodeRising(&reader, below: lines.count))
         }
         guard reader.isAtEnd else { throw FormatError("bytes follow the batch record") }
+    }
+
+    private static func decodeRising(_ reader: inout ByteReader, below count: Int) throws -> [Int] {
+        var list: [Int] = []
+        var index = -1
+        for _ in 0..<(try reader.count(upTo: count, "number of doubtful lines")) {
+            let step = try reader.count(upTo: count - 1 - index, "step to the next doubtful line")
+            guard step > 0 else { throw FormatError("doubtful lines are not in order") }
+            index += step
+            list.append(index)
+        }
+        return list
     }
 
     private static func decodeLines(_ reader: inout ByteReader) throws -> LogLines {

@@ -88,6 +88,9 @@ struct PartFile {
             }
         }
         try dropCovered(&listing)
+        // A process that died between rename and sync left a name that a power cut could still take back; the log must
+        // not be cut behind such a part.
+        try storage.syncFolder(folder)
         return listing
     }
 

@@ -2,6 +2,7 @@ internal import Disk
 internal import Synchronization
 package import Telemetry
 
+/// Answering which lines had this text, when.
 extension LogDatabase: LogSource {
     package func select(_ request: LogRequest, in context: QueryContext) throws -> LogSelection {
         let filter = try LineFilter(request.fragment.linePredicates)
@@ -132,18 +133,20 @@ extension LogDatabase {
                 state.unreadable
             )
         }
-        report(losses, request, context)
-        for name in unreadable { report(name, request, context) }
+        report(losses, request.matchers, catalog.range, context)
+        for name in unreadable { report(name, catalog.range, context) }
         let count = selected.count
         try context.count { $0.streamsSelected += count }
         return catalog
     }
 
-    private func report(_ losses: Set<LogLoss>, _ request: LogRequest, _ context: QueryContext) {
+    private func report(
+        _ losses: Set<LogLoss>, _ matchers: [LabelMatcher], _ range: LogTimeRange, _ context: QueryContext
+    ) {
         let touched = losses.filter { loss in
             let last = max(loss.range.startNanoseconds, loss.range.endNanoseconds - 1)
-            return request.range.overlaps(first: loss.range.startNanoseconds, last: last)
-                && (loss.labels.isEmpty || request.matchers.allSatisfy { $0.matches(loss.labels) })
+            return range.overlaps(first: loss.range.startNanoseconds, last: last)
+                && (loss.labels.isEmpty || matchers.allSatisfy { $0.matches(loss.labels) })
         }
         for loss in touched.sorted(by: { $0.range.startNanoseconds < $1.range.startNanoseconds }) {
             let lines = loss.lines > 0 ? "\(loss.lines) lines lost: " : ""
@@ -151,11 +154,11 @@ extension LogDatabase {
         }
     }
 
-    private func report(_ unreadable: PartName, _ request: LogRequest, _ context: QueryContext) {
+    private func report(_ unreadable: PartName, _ asked: LogTimeRange, _ context: QueryContext) {
         let range = LogTimeRange(
             startNanoseconds: unreadable.firstSecond * 1_000_000_000,
             endNanoseconds: (unreadable.lastSecond + 1) * 1_000_000_000)
-        guard request.range.overlaps(first: range.startNanoseconds, last: range.endNanoseconds - 1) else { return }
+        guard asked.overlaps(first: range.startNanoseconds, last: range.endNanoseconds - 1) else { return }
         let span = LogDatabase.words(range)
         context.report(
             AnswerGap(range: range, labels: .empty, reason: "the part \(unreadable.fileName) cannot be read"))

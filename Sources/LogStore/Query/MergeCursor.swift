@@ -26,6 +26,7 @@ final class MergeCursor: LogCursor {
     private var reached = 0
     /// A binary heap; the run with the next line is first.
     private var heap: [RunCursor] = []
+    private var isTopSettled = true
 
     /// A cursor over `pending`, in any order.
     init(_ pending: [Pending], labels: [Int: Labels], plan: MergePlan, limit: Int) {
@@ -44,16 +45,25 @@ final class MergeCursor: LogCursor {
         output.begin(&buffer)
         while buffer.count < linesWanted, buffer.bytes.count < MergeCursor.bytesMaximum {
             try plan.context.check()
+            try settleTop()
             try openReached()
             guard let top = heap.first else { break }
             emit(top, to: &buffer)
-            if try top.prepare() {
-                siftDown()
-            } else {
-                removeTop()
-            }
+            isTopSettled = false
         }
         return buffer.count > 0
+    }
+
+    /// Puts the run that lines were handed out of where it belongs now. Done when the walk goes on, not before: it may
+    /// have to read the run again.
+    private func settleTop() throws {
+        guard !isTopSettled, let top = heap.first else { return }
+        isTopSettled = true
+        if try top.prepare() {
+            siftDown()
+        } else {
+            removeTop()
+        }
     }
 
     /// Hands out lines of the first run up to the next line of any other.

@@ -2,6 +2,7 @@ internal import Disk
 internal import Synchronization
 internal import Telemetry
 
+/// Moving lines from memory and log into parts.
 extension LogDatabase {
     /// After a failed try to seal, the next one by itself comes this much later.
     static let retryNanoseconds: Int64 = 5_000_000_000

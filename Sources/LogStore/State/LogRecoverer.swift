@@ -28,6 +28,8 @@ enum LogRecoverer {
     ) throws {
         let most = 2 * Deletion.listBytesMaximum
         guard let bytes = try AtomicFile.read(path, in: storage, maximumBytes: most) else { return }
+        // What is answered from now on must not change back: the file's name may not be durable yet.
+        try storage.syncFolder(StoragePath.parent(of: path))
         do {
             state.deletions = try bytes.withUnsafeBytes { try Deletion.decode($0) }
         } catch let error as FormatError {
@@ -38,14 +40,18 @@ enum LogRecoverer {
             }
             let aside = path + ".damaged"
             try storage.rename(path, to: aside)
-            let reason = "both copies of the list of deletions are damaged (\(error)): deleted lines may be answered again; "
+            let reason =
+                "both copies of the list of deletions are damaged (\(error)): deleted lines may be answered again; "
                 + "delete them again"
             state.quarantine.append(Quarantined(path: aside, reason: reason))
         }
     }
 
-    /// Applies the batches behind the parts and remembers recent lines without an origin.
-    static func replay(_ log: SegmentedLog, into state: inout StoreState, wallClock: any WallClock) throws {
+    /// Applies the batches behind the parts and remembers recent lines without an origin. Returns whether none is
+    /// missing.
+    static func replay(
+        _ log: SegmentedLog, into state: inout StoreState, wallClock: any WallClock
+    ) throws -> Bool {
         rememberRecentLines(&state, nowNanoseconds: wallClock.nowNanoseconds)
         var lost: [LogLoss] = []
         var lastArrival = state.parts.last?.reader.footer.createdNanoseconds
@@ -83,9 +89,11 @@ enum LogRecoverer {
             state.quarantine.append(Quarantined(path: path, reason: "the first bytes of a log segment are damaged"))
         }
         state.appliedPosition = max(state.appliedPosition, log.endPosition.ordinal - 1)
+        return replay.framesLost == 0
     }
 
-    /// Batches of the log that are gone. Nobody knows whose lines they held: a loss without labels touches every answer.
+    /// Batches of the log that are gone. Nobody knows whose lines they held: a loss without labels touches every
+    /// answer.
     private static func loss(of batches: UInt64, after: Int64?, before: Int64) -> LogLoss {
         let start = min(after ?? before, before)
         return LogLoss(
@@ -105,7 +113,7 @@ enum LogRecoverer {
             where summary.linesWithoutOrigin > 0 && nowNanoseconds - summary.lastArrivalNanoseconds <= window {
                 guard left > 0 else { break }
                 left -= summary.linesWithoutOrigin
-                recent.append((part.streamIdentifiers[summary.stream], StoredBlock(part.reader, summary)))
+                recent.append((part.reader.footer.streams[summary.stream].hashValue, StoredBlock(part.reader, summary)))
             }
         }
         for (stream, block) in recent.reversed() {
@@ -113,10 +121,9 @@ enum LogRecoverer {
             guard let columns = try? block.columns() else { continue }
             for index in 0..<columns.count where columns.originIndexes.isEmpty || columns.originIndexes[index] < 0 {
                 columns.bytes[columns.lineStart(index)..<columns.lineEnds[index]].withUnsafeBytes { line in
-                    _ = state.deduplication.isRepeated(
-                        stream: stream, nanoseconds: columns.timesNanoseconds[index], line: line,
-                        arrival: block.summary.lastArrivalNanoseconds, window: window,
-                        maximum: state.options.duplicateLinesMaximum)
+                    let key = RecentLines.Key(
+                        stream: stream, nanoseconds: columns.timesNanoseconds[index], line: line)
+                    _ = state.recentLines.settle(key, arrival: block.summary.lastArrivalNanoseconds)
                 }
             }
         }

@@ -12,54 +12,62 @@ final class MaintenanceThread: Sendable {
         }
     }
 
-    /// `sem_t` must not move; its calls are thread-safe.
-    private final class Signal: @unchecked Sendable {
-        private let raw = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+    /// An event that one thread waits for, with a time limit that no change of the time of day stretches (poll(2)).
+    private final class Event: Sendable {
+        private let reading: Int32
+        private let writing: Int32
 
-        init() {
-            sem_init(raw, 0, 0)
+        init() throws(StorageError) {
+            var ends: [Int32] = [-1, -1]
+            let isMade = pipe(&ends) == 0
+            reading = ends[0]
+            writing = ends[1]
+            guard isMade else { throw StorageError(.other, operation: "pipe", path: "", code: errno) }
+            for end in ends {
+                _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+                _ = fcntl(end, F_SETFL, O_NONBLOCK)
+            }
         }
 
         deinit {
-            sem_destroy(raw)
-            raw.deallocate()
+            close(reading)
+            close(writing)
         }
 
-        func post() { sem_post(raw) }
-
-        func wait() {
-            while sem_wait(raw) != 0 {}
+        /// A full pipe is posted to already.
+        func post() {
+            var byte: UInt8 = 1
+            _ = write(writing, &byte, 1)
         }
 
-        func wait(milliseconds: Int64) {
-            var step: Int64 = 0
-            // Steps of 50 ms: a deadline of the time of day would stretch when the clock is set back.
-            while step < milliseconds, sem_trywait(raw) != 0 {
-                usleep(50_000)
-                step += 50
-            }
+        /// Waits until `post` was called since the last wait, or for `milliseconds`; -1 for no limit.
+        func wait(milliseconds: Int32) {
+            var request = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+            while poll(&request, 1, milliseconds) < 0, errno == EINTR {}
+            var bytes = [UInt8](repeating: 0, count: 256)
+            while read(reading, &bytes, bytes.count) == bytes.count {}
         }
     }
 
-    private let milliseconds: Int64
-    private let signal = Signal()
-    private let ended = Signal()
+    private let milliseconds: Int32
+    private let wakeUp: Event
+    private let ended: Event
     private let isStopping = Atomic<Bool>(false)
-    private let isWoken = Atomic<Bool>(false)
     private let hasStarted = Atomic<Bool>(false)
 
     /// A thread that is not started yet.
-    init(milliseconds: Int64) {
-        self.milliseconds = milliseconds
+    init(milliseconds: Int64) throws(StorageError) {
+        self.milliseconds = Int32(clamping: max(1, milliseconds))
+        wakeUp = try Event()
+        ended = try Event()
     }
 
     /// Starts to call `work`.
     func start(_ work: @escaping @Sendable () -> Void) throws(StorageError) {
-        let body = Body { [signal, ended, milliseconds, self] in
+        let body = Body { [self] in
             while !isStopping.load(ordering: .acquiring) {
-                signal.wait(milliseconds: milliseconds)
+                wakeUp.wait(milliseconds: milliseconds)
                 if isStopping.load(ordering: .acquiring) { break }
-                isWoken.store(false, ordering: .releasing)
                 work()
             }
             ended.post()
@@ -81,17 +89,15 @@ final class MaintenanceThread: Sendable {
         hasStarted.store(true, ordering: .releasing)
     }
 
-    /// Lets the next round begin now.
-    func wake() {
-        if !isWoken.exchange(true, ordering: .acquiringAndReleasing) { signal.post() }
-    }
+    /// Lets the next round begin now; several calls before it count as one.
+    func wake() { wakeUp.post() }
 
     /// Ends the thread and waits for its last round. Must not be called on it.
     func stop() {
         guard hasStarted.load(ordering: .acquiring), !isStopping.exchange(true, ordering: .acquiringAndReleasing) else {
             return
         }
-        signal.post()
-        ended.wait()
+        wakeUp.post()
+        ended.wait(milliseconds: -1)
     }
 }

@@ -23,6 +23,7 @@ struct StoreState: Sendable {
     /// Ordered by log position.
     var parts: [OpenPart] = []
     var deduplication = Deduplication()
+    var recentLines: RecentLines
     var losses = LossLedger()
     var deletions: [Deletion] = []
     var quarantine: [Quarantined] = []
@@ -50,6 +51,8 @@ struct StoreState: Sendable {
     /// An empty store.
     init(options: LogStoreOptions) {
         self.options = options
+        recentLines = RecentLines(
+            windowMilliseconds: options.duplicateWindowMilliseconds, linesMaximum: options.duplicateLinesMaximum)
     }
 
     /// Applies a batch. A delivery that is stored already changes nothing.
@@ -70,9 +73,9 @@ struct StoreState: Sendable {
         }
         for loss in record.losses where losses.insert(loss) { counters.lossRecords += 1 }
         var arrived: [TailBatch.Lines] = []
-        for lines in record.streams {
+        for (lines, doubtful) in zip(record.streams, record.doubtful) {
             let stream = streams.insert(lines.labels)
-            let kept = newLines(of: lines, stream: stream, arrival: record.arrivalNanoseconds)
+            let kept = newLines(of: lines, doubtful: doubtful, arrival: record.arrivalNanoseconds)
             store(lines, kept, stream: stream, position: position, arrival: record.arrivalNanoseconds)
             let count = kept.reduce(0) { $0 + $1.count }
             outcome.accepted += count
@@ -91,23 +94,23 @@ struct StoreState: Sendable {
     }
 
     /// The ranges of lines that are not stored yet.
-    private mutating func newLines(of lines: LogLines, stream: Int, arrival: Int64) -> [Range<Int>] {
+    private mutating func newLines(of lines: LogLines, doubtful: [Int], arrival: Int64) -> [Range<Int>] {
         var kept: [Range<Int>] = []
-        let window = options.duplicateWindowMilliseconds * 1_000_000
+        var nextDoubtful = 0
+        let keys = lines.origin == nil ? RecentLines.keys(of: lines) : []
         for index in 0..<lines.count {
-            let time = lines.timesNanoseconds[index]
             let isNew: Bool
             if let origin = lines.origin {
                 let range = lines.offsetStarts[index]..<lines.offsetEnds[index]
+                let time = lines.timesNanoseconds[index]
                 let standing = deduplication.insert(range, of: origin, nanoseconds: time)
                 isNew = standing != .stored
                 if standing == .overlapping { counters.overlappingLines += 1 }
             } else {
-                isNew = !lines.line(index).withUnsafeBytes { line in
-                    deduplication.isRepeated(
-                        stream: stream, nanoseconds: time, line: line, arrival: arrival, window: window,
-                        maximum: options.duplicateLinesMaximum)
-                }
+                let isDoubtful = nextDoubtful < doubtful.count && doubtful[nextDoubtful] == index
+                if isDoubtful { nextDoubtful += 1 }
+                let isStored = recentLines.settle(keys[index], arrival: arrival)
+                isNew = !isDoubtful || !isStored
             }
             guard isNew else { continue }
             if let last = kept.last, last.upperBound == index {
