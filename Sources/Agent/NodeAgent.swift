@@ -135,7 +135,12 @@ package final class NodeAgent: Sendable {
         let engine = DockerEngine(socket: session.engineSocket(options), http: ports.http)
         let watch = EngineWatch(
             engine: engine, registry: registry, clock: ports.monotonicClock, notices: notices,
-            onEvent: { hub.saw($0) })
+            onEvent: { [registry, clock = ports.wallClock] event in
+                hub.saw(event)
+                if let container = registry.container(event.container), event.isUnhealthy {
+                    spool.submit([container.event(.unhealthy, clock.nowNanoseconds, session.node, "is unhealthy")])
+                }
+            })
         let runner = CommandRunner(
             CommandRunner.Setting(
                 link: link, engine: engine, registry: registry, policy: ActionPolicyFile(path: options.actionsFile),
@@ -180,9 +185,9 @@ extension NodeAgent {
         let (registry, folder) = (registry, options.engineDataFolder)
         return { now in
             registry.refresh(atNanoseconds: now)
-            guard !registry.isEngineAnswering(atNanoseconds: now), let found = files.containers(in: folder) else {
-                return
-            }
+            guard !registry.isEngineAnswering(atNanoseconds: now),
+                let found = files.containers(in: registry.engineDataFolder ?? folder)
+            else { return }
             registry.setFiles(found, atNanoseconds: now)
         }
     }

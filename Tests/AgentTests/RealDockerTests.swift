@@ -162,4 +162,49 @@ struct RealDockerTests {
         rmdir(folder)
         _ = try await engineCall("DELETE", "/containers/\(id)?force=1")
     }
+
+    @Test func everyLineComesOnceThroughRotationsAndARestartOfTheAgent() async throws {
+        let scratch = ScratchFolder()
+        let server = FakeServer(sockets: HTTPClient())
+        let name = "vedette-rotate-\(getpid())"
+        let script =
+            "i=0; while [ $i -lt 6000 ]; do i=$((i+1)); echo \"line $i\"; [ $((i % 200)) = 0 ] && sleep 0.1; done"
+        let body = """
+            {"Image":"bb:1","Cmd":["sh","-c",\(QuotedText.quoted(script))],"HostConfig":{"NetworkMode":"none",\
+            "LogConfig":{"Type":"json-file","Config":{"max-size":"100k","max-file":"4"}}}}
+            """
+        let reply = try await engineCall("POST", "/containers/create?name=\(name)", body)
+        let id = try #require(try JSONValue(parsing: reply.body)["Id"]?.text)
+        let first = NodeAgent(options(scratch.path), ports: AgentPorts(http: server, storage: SystemStorage())) { _ in }
+        let running = Task { try await first.run() }
+        _ = await server.waits(seconds: 3) { !server.events.isEmpty }
+        _ = try await engineCall("POST", "/containers/\(id)/start")
+        _ = await server.waits(seconds: 20) { server.lines(of: name).count > 2_000 }
+        running.cancel()
+        _ = try? await running.value
+        let second = NodeAgent(options(scratch.path), ports: AgentPorts(http: server, storage: SystemStorage())) {
+            Swift.print("notice: \($0.text)")
+        }
+        let again = Task { try await second.run() }
+        #expect(await server.waits(seconds: 30) { Set(server.lines(of: name)).count == 6_000 })
+        // What was read again has the same bytes of the same file: the database drops it.
+        var seen: Set<String> = []
+        var overlaps = 0
+        for stored in server.state.withLock({ $0.stored }) {
+            guard case .lines(let batch) = stored.signal else { continue }
+            for stream in batch.streams where stream.labels["container"] == name {
+                for index in 0..<stream.count {
+                    let place =
+                        "\(stream.origin?.source ?? "") \(stream.origin?.generation ?? 0) \(stream.offsetStarts[index])"
+                    if !seen.insert(place).inserted { overlaps += 1 }
+                }
+            }
+        }
+        Swift.print("lines \(server.lines(of: name).count), places \(seen.count), read again \(overlaps)")
+        #expect(seen.count == 6_000)
+        #expect(server.losses.isEmpty)
+        again.cancel()
+        _ = try? await again.value
+        _ = try await engineCall("DELETE", "/containers/\(id)?force=1")
+    }
 }

@@ -160,9 +160,12 @@ extension CollectionLoop {
                 targets[id] = ContainerTarget(
                     container, context: context, intervalMilliseconds: setting.intervalMilliseconds)
             }
-            targets[id]?.watch(loop: loop, hub: setting.hub, agentStartNanoseconds: startNanoseconds) { watch in
-                subscribe(watch)
-            }
+            targets[id]?.watch(
+                loop: loop, hub: setting.hub, agentStartNanoseconds: startNanoseconds,
+                onEnd: { [setting] started in
+                    setting.registry.noteEnd(
+                        of: id, startedNanoseconds: started, atNanoseconds: setting.monotonicClock.nowNanoseconds)
+                }, prepare: { subscribe($0) })
         }
         for (id, target) in targets where snapshot.containers[id] == nil {
             ended.append(target.samples.end(milliseconds: milliseconds))

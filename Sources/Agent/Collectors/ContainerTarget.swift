@@ -36,7 +36,10 @@ final class ContainerTarget {
     }
 
     /// Replaces the watch where the container's life is another one.
-    func watch(loop: ReadyLoop, hub: EventHub, agentStartNanoseconds: Int64, prepare: (ContainerWatch) -> Void) {
+    func watch(
+        loop: ReadyLoop, hub: EventHub, agentStartNanoseconds: Int64, onEnd: @escaping (Int64) -> Void,
+        prepare: (ContainerWatch) -> Void
+    ) {
         guard container.isRunning else {
             watch = nil
             return
@@ -44,7 +47,8 @@ final class ContainerTarget {
         guard watch?.life != ContainerWatch.life(of: container) else { return }
         let isOld = container.startedNanoseconds < agentStartNanoseconds
         watch = nil
-        let fresh = ContainerWatch(container, isOld: isOld, context: context, loop: loop, hub: hub)
+        let fresh = ContainerWatch(
+            container, isOld: isOld, context: context, loop: loop, hub: hub, onEnd: onEnd)
         prepare(fresh)
         watch = fresh
         // What happened before the watch was there is in the counters.

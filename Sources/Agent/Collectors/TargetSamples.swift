@@ -101,8 +101,12 @@ final class TargetSamples {
 }
 
 /// Series that come and go with a name the kernel gives (a device, an interface): one set of slots per name.
+///
+/// Names are compared in place. The kernel prints them in the same order each time, so the one behind the last found is
+/// tried first.
 struct SlotsByName<Slots> {
-    private var slots: [String: Slots] = [:]
+    private var entries: [(name: [UInt8], slots: Slots)] = []
+    private var expected = 0
     private let maximum: Int
 
     /// At most `maximum` names; more are ignored, so that a host with endless names cannot fill the memory.
@@ -110,12 +114,24 @@ struct SlotsByName<Slots> {
         self.maximum = maximum
     }
 
-    /// The slots of `name`, made by `declare` at its first appearance; nil beyond the bound or where `declare` says no.
-    mutating func slots(for name: UnsafeRawBufferPointer, declare: (String) -> Slots?) -> Slots? {
-        let text = String(decoding: name, as: UTF8.self)
-        if let known = slots[text] { return known }
-        guard slots.count < maximum, let made = declare(text) else { return nil }
-        slots[text] = made
-        return made
+    /// The slots of `name`, made by `declare` at its first appearance; nil beyond the bound.
+    mutating func slots(for name: UnsafeRawBufferPointer, declare: (String) -> Slots) -> Slots? {
+        if expected >= entries.count { expected = 0 }
+        if expected < entries.count, equals(entries[expected].name, name) {
+            expected += 1
+            return entries[expected - 1].slots
+        }
+        if let index = entries.firstIndex(where: { equals($0.name, name) }) {
+            expected = index + 1
+            return entries[index].slots
+        }
+        guard entries.count < maximum else { return nil }
+        entries.append((Array(name), declare(String(decoding: name, as: UTF8.self))))
+        expected = entries.count
+        return entries[entries.count - 1].slots
+    }
+
+    private func equals(_ known: [UInt8], _ name: UnsafeRawBufferPointer) -> Bool {
+        known.count == name.count && known.elementsEqual(name)
     }
 }

@@ -11,6 +11,7 @@ final class ContainerRegistry: Sendable {
     }
 
     private let state = Mutex(ContainerViews())
+    private let dataFolder = Mutex<String?>(nil)
     private let listeners = Mutex<[@Sendable (ContainerDifference) -> Void]>([])
 
     /// An empty registry.
@@ -69,6 +70,18 @@ final class ContainerRegistry: Sendable {
         change(now) { $0.groups = groups }
     }
 
+    /// The main process of the life that began at `startedNanoseconds` ended, whatever the engine may still say.
+    func noteEnd(of id: String, startedNanoseconds: Int64, atNanoseconds now: Int64) {
+        guard startedNanoseconds > 0 else { return }
+        change(now) { $0.ended[id] = startedNanoseconds }
+    }
+
+    /// Where the engine keeps its containers, as it said itself; nil while it has not.
+    var engineDataFolder: String? { dataFolder.withLock { $0 } }
+
+    /// The engine said where it keeps its containers.
+    func setEngineDataFolder(_ folder: String) { dataFolder.withLock { $0 = folder } }
+
     /// Merges again where time alone changes the outcome.
     func refresh(atNanoseconds now: Int64) { change(now) { _ in } }
 
@@ -112,6 +125,8 @@ struct ContainerViews: Sendable {
     var groups: [String: ContainerGroup] = [:]
     /// When the engine answered last, monotonic; nil for never.
     var engineAnswered: Int64?
+    /// Lives that are over, by the start that began them.
+    var ended: [String: Int64] = [:]
     private(set) var merged = ContainerRegistry.Snapshot()
     /// When a group was first seen that no other view knows, monotonic.
     private var strangers: [String: Int64] = [:]
@@ -166,7 +181,9 @@ struct ContainerViews: Sendable {
             next[id]?.podUID = groups[id]?.facts.pod ?? merged.containers[id]?.podUID
             // The kernel knows better than an engine that hangs; without any cgroup in sight the engine's word stands.
             if !isAnswering || engine[id] == nil { next[id]?.isRunning = groups[id] != nil }
+            if let started = next[id]?.startedNanoseconds, ended[id] == started { next[id]?.isRunning = false }
         }
+        ended = ended.filter { next[$0.key] != nil }
         return next
     }
 }

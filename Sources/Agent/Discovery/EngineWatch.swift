@@ -48,6 +48,8 @@ struct EngineWatch: Sendable {
             }
         }
         registry.setEngine(containers, atNanoseconds: clock.nowNanoseconds)
+        guard registry.engineDataFolder == nil, let folder = try await engine.dataRoot() else { return }
+        registry.setEngineDataFolder(folder)
     }
 
     private func followEvents() async {
@@ -117,6 +119,9 @@ struct EngineEvent: Sendable, Equatable {
     var nanoseconds: Int64
     /// The exit code of "die".
     var exitCode: Int?
+
+    /// Whether a health check failed as often as it may.
+    var isUnhealthy: Bool { action == "health_status" && detail == "unhealthy" }
 
     /// Nil when it is no message about a container.
     init?(_ json: JSONValue) {

@@ -16,6 +16,8 @@ final class ContainerWatch {
     private let context: CollectionContext
     private let loop: ReadyLoop
     private let hub: EventHub
+    /// Told when the main process ended, with the start of the life that is over.
+    private let onEnd: (Int64) -> Void
     private let counter: KernelFile?
     private let members: KernelFile?
     private var fields = KeyedFields(["oom_kill"])
@@ -26,7 +28,11 @@ final class ContainerWatch {
     private var wasPopulated = false
 
     /// Watches `container`. Kills that its cgroup counted before the agent began (`isOld`) are past.
-    init(_ container: Container, isOld: Bool, context: CollectionContext, loop: ReadyLoop, hub: EventHub) {
+    init(
+        _ container: Container, isOld: Bool, context: CollectionContext, loop: ReadyLoop, hub: EventHub,
+        onEnd: @escaping (Int64) -> Void
+    ) {
+        self.onEnd = onEnd
         self.container = container.id
         life = Self.life(of: container)
         self.context = context
@@ -128,6 +134,7 @@ final class ContainerWatch {
             // Readable for ever from now on: once is enough.
             loop.remove(descriptor)
             hub.saw(.exit(code: nil), of: container, by: .process)
+            onEnd(life.startedNanoseconds)
             look()
         }
     }

@@ -11,6 +11,8 @@ final class ContainerTail {
         var closed: [TailPositions.Place] = []
         var bytes = 0
         var hasMore = false
+        /// Whether the log is there and may not be read.
+        var isUnreadable = false
     }
 
     private(set) var container: Container
@@ -58,13 +60,18 @@ final class ContainerTail {
     /// Opens what appeared under the log's name or was rotated away before it was seen. `lastBytes` limits what is read
     /// of a file that is new to the agent.
     func open(_ positions: TailPositions, lastBytes: UInt64?, _ harvest: inout Harvest) {
-        guard let current = Self.inode(path) else { return noteVanished(positions, &harvest) }
+        guard let current = Self.inode(path) else {
+            harvest.isUnreadable = errno == EACCES
+            return harvest.isUnreadable ? () : noteVanished(positions, &harvest)
+        }
         if let newest = files.last, newest.identity.device == current.device, newest.identity.inode == current.inode {
             return
         }
         let isFirstLook = files.isEmpty && finished.isEmpty
         let known = isFirstLook ? Set(positions.files(of: container.id)) : []
         var found = candidates().compactMap { TailedFile(path: $0) }
+        harvest.isUnreadable = found.isEmpty && files.isEmpty
+        if harvest.isUnreadable { return }
         found.removeAll { file in
             finished.contains(file.identity) || files.contains { $0.identity == file.identity }
         }

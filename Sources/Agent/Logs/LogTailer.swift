@@ -108,6 +108,7 @@ final class LogTailer {
             guard let tail = tails[id] else { continue }
             var harvest = ContainerTail.Harvest()
             tail.open(positions, lastBytes: skipBytes, &harvest)
+            if harvest.isUnreadable { sayUnreadable(tail) }
             append(harvest, to: &batch, &reaches, wallNanoseconds)
             let isAccepting = setting.sink.isAcceptingLines
             harvest = tail.harvest(
@@ -142,6 +143,15 @@ final class LogTailer {
                 .error, about: setting.positionsPath,
                 "\(error); tail positions are not kept, after a restart lines are sent again and dropped by the server")
         }
+    }
+
+    private func sayUnreadable(_ tail: ContainerTail) {
+        setting.notices.say(
+            .warning, about: "unreadable \(tail.container.id)",
+            """
+            container logs such as \(tail.path) cannot be read; their lines are missing until the agent may read them \
+            (run it as root, or as a member of a group that may)
+            """)
     }
 
     /// At the agent's first start the past of running containers is read in part only.

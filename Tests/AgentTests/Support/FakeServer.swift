@@ -120,6 +120,16 @@ final class FakeServer: HTTPSending {
         }
     }
 
+    /// The lines of one container.
+    func lines(of container: String) -> [String] {
+        state.withLock { $0.stored }.flatMap { stored -> [String] in
+            guard case .lines(let batch) = stored.signal else { return [] }
+            return batch.streams.filter { $0.labels["container"] == container }.flatMap { stream in
+                (0..<stream.count).map { String(decoding: stream.line($0), as: UTF8.self) }
+            }
+        }
+    }
+
     var losses: [LogLoss] {
         state.withLock { $0.stored }.flatMap { stored -> [LogLoss] in
             guard case .lines(let batch) = stored.signal else { return [] }
