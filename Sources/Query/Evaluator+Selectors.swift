@@ -8,9 +8,7 @@ extension Evaluator {
     ) throws -> [any SeriesCursor] {
         let range = TimeRange(startMilliseconds: start, endMilliseconds: end)
         let request = SeriesRequest(matchers: selector.matchers, range: range, hints: hints)
-        let cursors = try source.select(request, in: context)
-        try context.count { $0.seriesSelected += cursors.count }
-        return cursors
+        return try source.select(request, in: context)
     }
 
     /// The last sample of each series at or before each step, unless it is older than the lookback or stale.

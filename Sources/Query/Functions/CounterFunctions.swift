@@ -3,21 +3,29 @@ internal import Telemetry
 /// Functions of how a series moves: increases of counters, differences of gauges, resets, changes.
 extension Functions {
     static let counterFunctions: [Function] = [
-        Function("rate", [.matrix], counter { try CounterIncrease(isCounter: true, isRate: true).evaluate($0, &$1) }),
+        counter("rate", CounterIncrease(isCounter: true, isRate: true)),
+        counter("increase", CounterIncrease(isCounter: true, isRate: false)),
+        counter("delta", CounterIncrease(isCounter: false, isRate: false)),
+        Function("irate", [.matrix], .window(WindowFunction(evaluate: { try instantChange($0, &$1, isRate: true) }))),
+        Function("idelta", [.matrix], .window(WindowFunction(evaluate: { try instantChange($0, &$1, isRate: false) }))),
         Function(
-            "increase", [.matrix], counter { try CounterIncrease(isCounter: true, isRate: false).evaluate($0, &$1) }),
-        Function(
-            "delta", [.matrix], counter { try CounterIncrease(isCounter: false, isRate: false).evaluate($0, &$1) }),
-        Function("irate", [.matrix], .window(WindowFunction { try instantChange($0, &$1, isRate: true) })),
-        Function("idelta", [.matrix], .window(WindowFunction { try instantChange($0, &$1, isRate: false) })),
-        Function("resets", [.matrix], .window(WindowFunction(understands: [.anchored], evaluate: resets))),
+            "resets", [.matrix],
+            .window(
+                WindowFunction(
+                    understands: [.anchored], readsStartTimes: true, header: { whole, _ in Double(whole.resets) },
+                    evaluate: resets)
+            )),
         Function("changes", [.matrix], .window(WindowFunction(understands: [.anchored], evaluate: changes))),
     ]
 
-    private static func counter(
-        _ evaluate: @escaping @Sendable (WindowInput, inout SeriesColumn) throws -> Void
-    ) -> FunctionCode {
-        .window(WindowFunction(understands: [.anchored, .smoothed], evaluate: evaluate))
+    private static func counter(_ name: String, _ increase: CounterIncrease) -> Function {
+        var window = WindowFunction(
+            understands: [.anchored, .smoothed], readsStartTimes: true,
+            evaluate: { input, column in try increase.evaluate(input, &column) })
+        if increase.isCounter {
+            window.header = { whole, input in increase.value(of: whole, input) }
+        }
+        return Function(name, [.matrix], .window(window))
     }
 
     /// From the last sample but one to the last, numbers and histograms alike.

@@ -15,7 +15,17 @@ struct CounterIncrease {
             numbers(input, &column)
             try histograms(input, &column)
         }
-        informOfDoubtfulName(input, column)
+        if column.values.contains(where: { !SeriesColumn.isAbsent($0) }) { informOfDoubtfulName(input) }
+    }
+
+    /// The change over a window of whole chunks.
+    func value(of whole: ChunkAggregate, _ input: WindowInput) -> Double? {
+        let span = SampledSpan(
+            first: whole.first.milliseconds, last: whole.last.milliseconds, count: whole.count,
+            firstValue: whole.first.value, change: whole.increase)
+        guard let factor = factor(span, input, 0) else { return nil }
+        informOfDoubtfulName(input)
+        return whole.increase * factor
     }
 
     // MARK: Numbers
@@ -138,9 +148,9 @@ struct CounterIncrease {
         return began > start && began < time ? began : nil
     }
 
-    private func informOfDoubtfulName(_ input: WindowInput, _ column: SeriesColumn) {
+    private func informOfDoubtfulName(_ input: WindowInput) {
         let name = input.metricName
-        guard isCounter, !name.isEmpty, column.values.contains(where: { !SeriesColumn.isAbsent($0) }) else { return }
+        guard isCounter, !name.isEmpty else { return }
         let endings = ["_total", "_sum", "_count", "_bucket"]
         guard !endings.contains(where: { name.hasSuffix($0) }) else { return }
         input.evaluator.inform(

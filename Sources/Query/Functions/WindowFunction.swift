@@ -6,6 +6,10 @@ struct WindowFunction: Sendable {
     var keepsName = false
     /// Which of the extended selectors it understands.
     var understands: Set<VectorSelector.Extension> = []
+    /// Whether it looks at start timestamps, which chunk headers know nothing of.
+    var readsStartTimes = false
+    /// The value of a window of whole chunks, from what their headers know; nil where headers are not enough.
+    var header: (@Sendable (ChunkAggregate, WindowInput) -> Double?)?
     var evaluate: @Sendable (WindowInput, inout SeriesColumn) throws -> Void
 }
 
@@ -26,6 +30,8 @@ struct WindowInput {
     /// The arguments beside the range vector, in order, one number per step.
     let scalars: [[Double]]
     let extent: VectorSelector.Extension?
+    /// The only window, folded, where the store answered from chunk headers.
+    let header: ChunkAggregate?
 
     var stepCount: Int { evaluator.times.count }
 
@@ -76,7 +82,11 @@ extension Evaluator {
             let input = input.with(scalars)
             var column = SeriesColumn(labels: input.labels, count: times.count)
             column.dropsName = !function.keepsName || inputDropsName
-            try function.evaluate(input, &column)
+            if let header = input.header {
+                function.header?(header, input).map { column.values[0] = $0 }
+            } else {
+                try function.evaluate(input, &column)
+            }
             guard !column.isEmpty else { return }
             try context.reserve(column.bytes)
             columns.append(column)
@@ -102,22 +112,37 @@ extension Evaluator {
         if let extent = matrix.selector.extent { try checkExtent(extent, function, call) }
         let length = matrix.range.preparedMilliseconds
         let ends = StepTimes(matrix.selector.modifiers, times)
+        let extent = matrix.selector.extent
+        let hidesStartTimes = function.readsStartTimes && options.usesStartTimestamps
+        let isOneWindow = times.count == 1 && extent == nil && function.header != nil && !hidesStartTimes
         let hints = SelectHints(
-            windowMilliseconds: length, stepMilliseconds: times.count > 1 ? times.stepMilliseconds : 0)
-        let margin = WindowMargin(matrix.selector.extent, lookback: options.lookbackMilliseconds)
-        let cursors = try cursors(
-            matrix.selector, from: ends.startMilliseconds &- length &- margin.before &+ 1,
-            through: ends.endMilliseconds &+ margin.after, hints: hints)
+            function: isOneWindow ? call.function.name : "", windowMilliseconds: length,
+            stepMilliseconds: times.count > 1 ? times.stepMilliseconds : 0)
+        let margin = WindowMargin(extent, lookback: options.lookbackMilliseconds)
+        let start = ends.startMilliseconds &- length &- margin.before &+ 1
+        let end = ends.endMilliseconds &+ margin.after
+        let cursors = try cursors(matrix.selector, from: start, through: end, hints: hints)
         let run = SampleRun()
         var buffer = SampleBuffer()
         for cursor in cursors {
-            try fill(run, from: cursor, &buffer)
-            guard !run.isEmpty else { continue }
+            var header: ChunkAggregate?
+            if isOneWindow, var fold = try fold(run, from: cursor, &buffer) {
+                header = fold.hasHeaders ? fold.finished(run) : nil
+                if fold.hasHeaders, header == nil { continue }
+            } else if isOneWindow {
+                // Numbers in headers and histograms beside them: the samples themselves must tell.
+                let again = try self.cursors(matrix.selector, from: start, through: end, hints: SelectHints())
+                guard let same = again.first(where: { $0.labels == cursor.labels }) else { continue }
+                try fill(run, from: same, &buffer)
+            } else {
+                try fill(run, from: cursor, &buffer)
+            }
+            guard header != nil || !run.isEmpty else { continue }
             // The run is reused, so only its growth would count; it is given back at once.
             try context.reserve(run.bytes)
             defer { context.release(run.bytes) }
             try body(
-                input(call, cursor.labels, run, ends: ends, length: length, extent: matrix.selector.extent), false)
+                input(call, cursor.labels, run, ends: ends, length: length, extent: extent, header: header), false)
         }
     }
 
@@ -154,7 +179,7 @@ extension Evaluator {
 
     private func input(
         _ call: Call, _ labels: Labels, _ run: SampleRun, ends: StepTimes, length: Int64,
-        extent: VectorSelector.Extension?
+        extent: VectorSelector.Extension?, header: ChunkAggregate? = nil
     ) -> WindowInput {
         var windows = WindowBounds()
         windows.find(run.times, windowEnds: ends, length: length)
@@ -163,7 +188,7 @@ extension Evaluator {
         return WindowInput(
             evaluator: self, call: call, labels: labels, run: run, windows: windows,
             histogramWindows: histogramWindows, windowEnds: ends, lengthMilliseconds: length, scalars: [],
-            extent: extent)
+            extent: extent, header: header)
     }
 
     /// The inner expression of a sub-query at all the times any of its windows needs.
@@ -200,7 +225,7 @@ extension WindowInput {
         WindowInput(
             evaluator: evaluator, call: call, labels: labels, run: run, windows: windows,
             histogramWindows: histogramWindows, windowEnds: windowEnds, lengthMilliseconds: lengthMilliseconds,
-            scalars: scalars, extent: extent)
+            scalars: scalars, extent: extent, header: header)
     }
 }
 

@@ -3,13 +3,13 @@ internal import Telemetry
 /// Functions that fold the samples of a range into one value.
 extension Functions {
     static let windowFunctions: [Function] = [
-        overTime("sum_over_time", sum),
-        overTime("avg_over_time", mean),
-        overTime("min_over_time") { extreme($0, &$1) { $1 < $0 } },
-        overTime("max_over_time") { extreme($0, &$1) { $1 > $0 } },
-        overTime("count_over_time", count),
-        overTime("present_over_time", present),
-        overTime("last_over_time", keepsName: true) { last($0, &$1, fromEnd: true) },
+        overTime("sum_over_time", header: { $0.sum }, sum),
+        overTime("avg_over_time", header: { $0.sum / Double($0.count) }, mean),
+        overTime("min_over_time", header: { $0.minimum }) { extreme($0, &$1) { $1 < $0 } },
+        overTime("max_over_time", header: { $0.maximum }) { extreme($0, &$1) { $1 > $0 } },
+        overTime("count_over_time", header: { Double($0.count) }, count),
+        overTime("present_over_time", header: { _ in 1 }, present),
+        overTime("last_over_time", keepsName: true, header: { $0.last.value }) { last($0, &$1, fromEnd: true) },
         overTime("first_over_time", keepsName: true) { last($0, &$1, fromEnd: false) },
         overTime("stddev_over_time") { variance($0, &$1) { $0.squareRoot() } },
         overTime("stdvar_over_time") { variance($0, &$1) { $0 } },
@@ -23,10 +23,14 @@ extension Functions {
     ]
 
     private static func overTime(
-        _ name: String, keepsName: Bool = false,
+        _ name: String, keepsName: Bool = false, header: (@Sendable (ChunkAggregate) -> Double)? = nil,
         _ evaluate: @escaping @Sendable (WindowInput, inout SeriesColumn) throws -> Void
     ) -> Function {
-        Function(name, [.matrix], .window(WindowFunction(keepsName: keepsName, evaluate: evaluate)))
+        var window = WindowFunction(keepsName: keepsName, evaluate: evaluate)
+        if let header {
+            window.header = { whole, _ in header(whole) }
+        }
+        return Function(name, [.matrix], .window(window))
     }
 
     // MARK: Sums
