@@ -13,13 +13,11 @@ extension Evaluator {
 
     /// The last sample of each series at or before each step, unless it is older than the lookback or stale.
     func instantVector(_ selector: VectorSelector) throws -> [SeriesColumn] {
-        selector.extent == .smoothed ? try smoothed(selector) : try latest(selector) { $0 }
+        selector.extent == .smoothed ? try smoothed(selector) : try latest(selector, .value)
     }
 
-    /// As `instantVector`, with what `value` makes of each sample in place of its value.
-    func latest(
-        _ selector: VectorSelector, _ value: (LatestSample) -> LatestSample
-    ) throws -> [SeriesColumn] {
+    /// As `instantVector`, with something of each sample in place of its value.
+    func latest(_ selector: VectorSelector, _ content: LatestContent) throws -> [SeriesColumn] {
         guard times.count > 0 else { return [] }
         let lookback = options.lookbackMilliseconds
         let lookups = StepTimes(selector.modifiers, times)
@@ -31,18 +29,19 @@ extension Evaluator {
         var buffer = SampleBuffer()
         for cursor in cursors {
             try context.check()
-            var column = SeriesColumn(labels: cursor.labels, count: times.count)
-            var filler = LatestFiller(lookups: lookups, lookback: lookback)
+            var filler = LatestFiller(
+                column: SeriesColumn(labels: cursor.labels, count: times.count), content: content, lookups: lookups,
+                lookback: lookback)
             var detection = ResetDetection()
             while try cursor.next(into: &buffer) {
                 try countDecoded(buffer)
                 if detectsResets { detection.apply(to: &buffer) }
-                filler.take(buffer, into: &column, value)
+                filler.take(buffer)
             }
-            filler.finish(into: &column, value)
-            guard !column.isEmpty else { continue }
-            try context.reserve(column.bytes)
-            columns.append(column)
+            filler.finish()
+            guard !filler.column.isEmpty else { continue }
+            try context.reserve(filler.column.bytes)
+            columns.append(filler.column)
         }
         return columns
     }
@@ -80,67 +79,80 @@ extension StepTimes {
     }
 }
 
-/// A sample as a lookup found it.
-struct LatestSample {
-    var milliseconds: Int64
-    var startMilliseconds: Int64
-    var value: Double
-    var histogram: NativeHistogram?
+/// What a lookup puts into the column.
+enum LatestContent {
+    case value
+    /// When the sample was taken, in seconds.
+    case time
+    /// When its counter began, in seconds.
+    case startTime
 }
 
 /// Walks over the samples of one series and the steps together, each once.
 private struct LatestFiller {
-    let lookups: StepTimes
-    let lookback: Int64
+    private(set) var column: SeriesColumn
+    private let content: LatestContent
+    private let lookups: StepTimes
+    private let lookback: Int64
     private var step = 0
-    private var last: LatestSample?
+    /// The newest sample so far: its time, and what it puts into the column.
+    private var lastTime = Int64.min
+    private var lastNumber = SeriesColumn.absent
+    private var lastHistogram: NativeHistogram?
 
-    init(lookups: StepTimes, lookback: Int64) {
+    init(column: SeriesColumn, content: LatestContent, lookups: StepTimes, lookback: Int64) {
+        self.column = column
+        self.content = content
         self.lookups = lookups
         self.lookback = lookback
     }
 
-    mutating func take(
-        _ buffer: SampleBuffer, into column: inout SeriesColumn, _ value: (LatestSample) -> LatestSample
-    ) {
-        let times = buffer.timesMilliseconds
-        var index = 0
-        while step < lookups.count {
-            let lookup = lookups[step]
-            while index < times.count, times[index] <= lookup { index += 1 }
-            if index == times.count { break }
-            if index > 0 { last = buffer.sample(at: index - 1) }
-            put(lookup, into: &column, value)
+    mutating func take(_ buffer: SampleBuffer) {
+        buffer.timesMilliseconds.withUnsafeBufferPointer { times in
+            var index = 0
+            var taken = 0
+            while step < lookups.count {
+                let lookup = lookups[step]
+                while index < times.count, times[index] <= lookup { index += 1 }
+                if index == times.count { break }
+                if index > taken {
+                    remember(buffer, index - 1)
+                    taken = index
+                }
+                put(lookup)
+            }
+            if index > taken, index == times.count { remember(buffer, index - 1) }
         }
-        if index > 0, index == times.count { last = buffer.sample(at: index - 1) }
     }
 
     /// The steps behind the last sample.
-    mutating func finish(into column: inout SeriesColumn, _ value: (LatestSample) -> LatestSample) {
-        while step < lookups.count { put(lookups[step], into: &column, value) }
+    mutating func finish() {
+        while step < lookups.count { put(lookups[step]) }
     }
 
-    private mutating func put(
-        _ lookup: Int64, into column: inout SeriesColumn, _ value: (LatestSample) -> LatestSample
-    ) {
-        defer { step += 1 }
-        guard let last, last.milliseconds > lookup &- lookback else { return }
-        if last.histogram == nil, Sample.isStale(last.value) { return }
-        let result = value(last)
-        if let histogram = result.histogram {
-            if !Sample.isStale(histogram.sum) { column.set(histogram, at: step) }
-        } else {
-            column.values[step] = result.value
+    private mutating func remember(_ buffer: SampleBuffer, _ index: Int) {
+        lastTime = buffer.timesMilliseconds[index]
+        lastHistogram = nil
+        lastNumber = SeriesColumn.absent
+        let isHistogram = !buffer.histograms.isEmpty
+        let isStale = Sample.isStale(isHistogram ? buffer.histograms[index].sum : buffer.values[index])
+        if isStale { return }
+        switch content {
+        case .value:
+            if isHistogram { lastHistogram = buffer.histograms[index] } else { lastNumber = buffer.values[index] }
+        case .time: lastNumber = Double(lastTime) / 1000
+        case .startTime:
+            let starts = buffer.startTimesMilliseconds
+            lastNumber = Double(starts.isEmpty ? 0 : starts[index]) / 1000
         }
     }
-}
 
-extension SampleBuffer {
-    func sample(at index: Int) -> LatestSample {
-        LatestSample(
-            milliseconds: timesMilliseconds[index],
-            startMilliseconds: startTimesMilliseconds.isEmpty ? 0 : startTimesMilliseconds[index],
-            value: histograms.isEmpty ? values[index] : 0,
-            histogram: histograms.isEmpty ? nil : histograms[index])
+    @inline(__always)
+    private mutating func put(_ lookup: Int64) {
+        if lastTime > lookup &- lookback {
+            column.values[step] = lastNumber
+            if let lastHistogram { column.set(lastHistogram, at: step) }
+        }
+        step += 1
     }
 }

@@ -34,6 +34,7 @@ struct VectorOperation {
         let group = sides.places[signature]
         let fill = isSwapped ? matching.fillLeft : matching.fillRight
         if group == nil, fill == nil { return }
+        if let group, fill == nil, try combineNumbers(column, group, signature, &sides, &results) { return }
         var target = Target()
         for step in 0..<steps {
             guard let element = column.element(at: step) else { continue }
@@ -50,6 +51,34 @@ struct VectorOperation {
             }
             try put(element, other, at: step, target.place, signature, &results)
         }
+    }
+
+    /// The common case, in one loop: numbers alone, and one partner for all steps. False where it is not that.
+    private func combineNumbers(
+        _ column: SeriesColumn, _ group: Int, _ signature: Labels, _ sides: inout OneSide, _ results: inout Results
+    ) throws(QueryError) -> Bool {
+        guard column.histograms.isEmpty, sides.groups[group].members.count == 1,
+            operation != .trimUpper, operation != .trimLower
+        else { return false }
+        let partner = sides.columns[sides.groups[group].members[0]]
+        guard partner.histograms.isEmpty else { return false }
+        let place = results.place(resultLabels(column.labels, partner.labels))
+        if returnsBool { results.columns[place].dropsName = true }
+        let isFilter = operation.isComparison && !returnsBool
+        let needsMatches = (isSwapped ? matching.fillRight : matching.fillLeft) != nil
+        for step in 0..<steps {
+            let (many, one) = (column.values[step], partner.values[step])
+            if SeriesColumn.isAbsent(many) || SeriesColumn.isAbsent(one) { continue }
+            try results.claim(place, signature, at: step)
+            if needsMatches { sides.groups[group].isMatched[step] = true }
+            let (left, right) = isSwapped ? (one, many) : (many, one)
+            if !isFilter {
+                results.columns[place].values[step] = Arithmetic.apply(operation, left, right)
+            } else if Arithmetic.holds(operation, left, right) {
+                results.columns[place].values[step] = left
+            }
+        }
+        return true
     }
 
     /// Where the values of the present pair of series go.
@@ -169,9 +198,10 @@ private struct Results {
     let isOneToOne: Bool
     var columns: [SeriesColumn] = []
     private var places: [Labels: Int] = [:]
-    /// Per result (one-to-many) or per signature (one-to-one): the steps that already have a match.
-    private var claims: [Labels: [Bool]] = [:]
-    private var claimsByPlace: [[Bool]] = []
+    /// Which steps have a match already, per signature (one-to-one) or per result (one-to-many).
+    private var claims: [[Bool]] = []
+    private var claimPlaces: [Labels: Int] = [:]
+    private var lastSignature: (labels: Labels, place: Int)?
 
     init(steps: Int, isOneToOne: Bool) {
         self.steps = steps
@@ -182,29 +212,31 @@ private struct Results {
         if let place = places[labels] { return place }
         places[labels] = columns.count
         columns.append(SeriesColumn(labels: labels, count: steps))
-        claimsByPlace.append([Bool](repeating: false, count: steps))
         return columns.count - 1
     }
 
     /// Takes a step for a result; it must not have been taken before, even by a comparison that did not hold.
     mutating func claim(_ place: Int, _ signature: Labels, at step: Int) throws(QueryError) {
-        if isOneToOne {
-            let isTaken = claims[signature, default: [Bool](repeating: false, count: steps)][step]
-            if isTaken {
-                throw QueryError(
-                    .execution,
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
-            }
-            claims[signature]?[step] = true
-            if claims[signature] == nil {
-                claims[signature] = [Bool](repeating: false, count: steps)
-                claims[signature]?[step] = true
-            }
-        } else if claimsByPlace[place][step] {
-            throw QueryError(
-                .execution, "multiple matches for labels: grouping labels must ensure unique matches")
-        } else {
-            claimsByPlace[place][step] = true
+        let claim = isOneToOne ? claimPlace(signature) : claimPlace(columns[place].labels)
+        guard claims[claim][step] else {
+            claims[claim][step] = true
+            return
         }
+        throw QueryError(
+            .execution,
+            isOneToOne
+                ? "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                : "multiple matches for labels: grouping labels must ensure unique matches")
+    }
+
+    private mutating func claimPlace(_ labels: Labels) -> Int {
+        if let last = lastSignature, last.labels == labels { return last.place }
+        let place = claimPlaces[labels] ?? claims.count
+        if place == claims.count {
+            claimPlaces[labels] = place
+            claims.append([Bool](repeating: false, count: steps))
+        }
+        lastSignature = (labels, place)
+        return place
     }
 }

@@ -76,13 +76,7 @@ extension Functions {
     /// When the samples of a selector were taken; the time of evaluation for any other vector.
     @Sendable private static func timestamp(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
         if case .vector(let selector) = call.arguments[0], selector.extent == nil {
-            let columns = try evaluator.latest(selector) { sample in
-                var result = sample
-                result.value = Double(sample.milliseconds) / 1000
-                result.histogram = nil
-                return result
-            }
-            return .vector(columns.map { $0.withoutName })
+            return .vector(try evaluator.latest(selector, .time).map { $0.withoutName })
         }
         var columns = try evaluator.vector(call.arguments[0])
         for index in columns.indices {
@@ -100,13 +94,7 @@ extension Functions {
         guard case .vector(let selector) = call.arguments[0], evaluator.options.usesStartTimestamps else {
             return .vector([])
         }
-        let columns = try evaluator.latest(selector) { sample in
-            var result = sample
-            result.value = Double(sample.startMilliseconds) / 1000
-            result.histogram = nil
-            return result
-        }
-        return .vector(columns.map { $0.withoutName })
+        return .vector(try evaluator.latest(selector, .startTime).map { $0.withoutName })
     }
 }
 
