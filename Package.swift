@@ -42,6 +42,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -76,7 +77,7 @@ let package = Package(
             name: "vedette",
             dependencies: [
                 "Agent", "Server", "Alerting", "Transport", "TSDB", "LogStore", "Query", "Wire", "Disk", "Telemetry",
-                argumentParser, logging, serviceLifecycle, yams, crypto,
+                argumentParser, logging, serviceLifecycle, unixSignals,
             ],
             swiftSettings: strict,
             linkerSettings: portable

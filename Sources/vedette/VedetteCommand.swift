@@ -13,7 +13,7 @@ struct VedetteCommand: AsyncParsableCommand {
 
             Exit status: 0 for success, 1 when what was asked for failed, 2 for wrong usage.
             """,
-        version: BuildInformation.version,
+        version: ProductVersion.text,
         subcommands: subcommands
     )
 

@@ -12,7 +12,7 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(name: .long, help: "The folder for the spool, positions and identity.")
     var data = "./vedette-agent"
 
-    @OptionGroup var host: HostOptions
+    @OptionGroup var host: HostArguments
 
     @Option(name: .long, help: "The configuration file (YAML); only its `agent` section is used.")
     var config: String?
@@ -26,7 +26,7 @@ struct AgentCommand: AsyncParsableCommand {
 }
 
 /// What an agent needs to know about its host.
-struct HostOptions: ParsableArguments {
+struct HostArguments: ParsableArguments {
     @Option(name: .long, help: "The `node` label of what is sent. Default: the host's name.")
     var node: String?
 
@@ -37,9 +37,12 @@ struct HostOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: "The allow-list of actions. Owned by root and writable by nobody else, or it is refused.")
-    var actions = "/etc/vedette/actions.yml"
+        help: """
+            The allow-list of actions, owned by root and writable by nobody else, or it is refused. \
+            Default: /etc/vedette/actions.yml; without it the agent only observes.
+            """)
+    var actions: String?
 
-    @Option(name: .long, help: "How often metrics are read, for example 1s.")
-    var interval = "1s"
+    @Option(name: .long, help: "How often metrics are read. Default: 1s.")
+    var interval: String?
 }

@@ -6,7 +6,7 @@ struct ServerCommand: AsyncParsableCommand {
         commandName: "server",
         abstract: "Store, query, alert and heal for agents on other hosts.")
 
-    @OptionGroup var options: ServerOptions
+    @OptionGroup var options: ServerArguments
 
     func run() async throws {
         try await Composition.runServer(options, host: nil)
@@ -19,8 +19,8 @@ struct UpCommand: AsyncParsableCommand {
         commandName: "up",
         abstract: "Server and agent in one process, for this host.")
 
-    @OptionGroup var options: ServerOptions
-    @OptionGroup var host: HostOptions
+    @OptionGroup var options: ServerArguments
+    @OptionGroup var host: HostArguments
 
     func run() async throws {
         try await Composition.runServer(options, host: host)
@@ -28,7 +28,7 @@ struct UpCommand: AsyncParsableCommand {
 }
 
 /// The options of a process that stores. What can be reloaded is in the configuration file, not here.
-struct ServerOptions: ParsableArguments {
+struct ServerArguments: ParsableArguments {
     @Option(name: .long, help: "The data folder.")
     var data = "./vedette-data"
 

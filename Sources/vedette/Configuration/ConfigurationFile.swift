@@ -40,12 +40,13 @@ struct ConfigurationFile: Sendable {
 
     /// Reads and checks a file. Throws `ConfigurationError` with its place, or `CommandFailure` when it cannot be read.
     static func read(_ path: String) throws -> ConfigurationFile {
-        let bytes: [UInt8]
+        let bytes: [UInt8]?
         do {
             bytes = try AtomicFile.read(path, in: SystemStorage(), maximumBytes: 16 << 20)
         } catch {
             throw CommandFailure("the configuration cannot be read: \(error)")
         }
+        guard let bytes else { throw CommandFailure("there is no configuration file \(path)") }
         return try ConfigurationFile(parsing: String(decoding: bytes, as: UTF8.self), file: path)
     }
 

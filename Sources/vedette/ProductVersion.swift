@@ -1,5 +1,5 @@
 /// What this binary calls itself.
-enum BuildInformation {
+enum ProductVersion {
     /// Semantic version; the first release is 0.1.0.
-    static let version = "0.1.0-dev"
+    static let text = "0.1.0-dev"
 }

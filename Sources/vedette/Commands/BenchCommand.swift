@@ -1,0 +1,30 @@
+internal import ArgumentParser
+internal import Foundation
+
+/// `vedette bench`: the micro-benchmarks of this binary on this machine.
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure this binary on this machine.",
+        discussion: Benchmarks.all.map { "  \($0.name): \($0.about)" }.joined(separator: "\n"))
+
+    @Argument(help: "One benchmark; all when none is named.")
+    var name: String?
+
+    func run() async throws {
+        let chosen = Benchmarks.all.filter { name == nil || $0.name == name }
+        guard !chosen.isEmpty else {
+            throw CommandFailure(
+                "no benchmark \(name ?? ""); known are \(Benchmarks.all.map(\.name).joined(separator: ", "))")
+        }
+        for benchmark in chosen {
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+                "vedette-bench-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            var table = TextTable([benchmark.name, ""], alignments: [.left, .right])
+            for (what, figure) in try await benchmark.run(in: folder.path) { table.append([what, figure]) }
+            Terminal.write(table.render() + "\n")
+        }
+    }
+}

@@ -1,0 +1,84 @@
+internal import Alerting
+internal import ArgumentParser
+internal import Telemetry
+
+/// `vedette rules`: what is watched.
+struct RulesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rules",
+        abstract: "Rules: check files, list what runs.",
+        subcommands: [RulesCheckCommand.self, RulesListCommand.self])
+}
+
+/// `vedette rules check`: rule files and remedies, without a server.
+struct RulesCheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Check rule files (*.yml) and remedies (*.remedy.yml), each with file, line, column and what to do.")
+
+    @Argument(help: "Files, or folders of them.")
+    var paths: [String]
+
+    @Option(name: [.short, .long], help: "How to print the answer: table or json.")
+    var output: OutputFormat = .table
+
+    func run() throws {
+        let content = try RuleFolder.examine(paths)
+        let errors = content.findings.count { $0.severity == .error }
+        if output == .json {
+            Terminal.write(json(content))
+        } else {
+            for finding in content.findings { Terminal.write("\(finding.severity.rawValue): \(finding)\n") }
+            let rules = content.groups.reduce(0) { $0 + $1.rules.count }
+            Terminal.write(
+                "\(content.files.count) files: \(rules) rules in \(content.groups.count) groups, "
+                    + "\(content.remedies.count) remedies, \(errors) errors\n")
+        }
+        if errors > 0 { throw ExitCode(1) }
+    }
+
+    private func json(_ content: RuleFolder.Content) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("files", content.files.count)
+        writer.member("rules", content.groups.reduce(0) { $0 + $1.rules.count })
+        writer.member("remedies", content.remedies.count)
+        writer.key("findings")
+        writer.beginArray()
+        for finding in content.findings {
+            writer.beginObject()
+            writer.member("severity", finding.severity.rawValue)
+            writer.member("text", finding.description)
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        return writer.bytes + [UInt8(ascii: "\n")]
+    }
+}
+
+/// `vedette rules list`: the rules of a running server.
+struct RulesListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the rules that run.")
+
+    @OptionGroup var client: ClientOptions
+
+    func run() async throws {
+        let data = try await ServerClient(client).data("/api/v1/rules")
+        if client.output == .json {
+            Terminal.write(data.encoded + [UInt8(ascii: "\n")])
+            return
+        }
+        var table = TextTable(["group", "rule", "type", "state", "health", "query", "error"])
+        for group in data["groups"]?.elements ?? [] {
+            for rule in group["rules"]?.elements ?? [] {
+                table.append([
+                    group["name"]?.text ?? "", rule["name"]?.text ?? "", rule["type"]?.text ?? "",
+                    rule["state"]?.text ?? "", rule["health"]?.text ?? "", rule["query"]?.text ?? "",
+                    rule["lastError"]?.text ?? "",
+                ])
+            }
+        }
+        Terminal.write(table.isEmpty ? "no rules\n" : table.render())
+    }
+}

@@ -1,0 +1,193 @@
+internal import Agent
+internal import Alerting
+internal import Disk
+internal import Logging
+internal import Query
+internal import Server
+internal import ServiceLifecycle
+internal import Telemetry
+internal import Transport
+internal import Wire
+
+/// Puts the rooms together: the only place that names concrete engines. Order of services is order of dependency, so
+/// that a stop ends them in reverse and the stores close last.
+enum Composition {
+    /// A process must be gone after ten seconds; services get nine.
+    private static let shutdownSeconds: Int64 = 9
+
+    /// Runs `vedette server`, or `vedette up` when there is a host to watch.
+    static func runServer(_ arguments: ServerArguments, host: HostArguments?) async throws {
+        let logger = makeLogger()
+        let settings = try Settings(arguments)
+        let listen = try ListenAddress(arguments.listen)
+        let memoryBytes = try MemoryCap.bytes(option: arguments.memory)
+        let tls = try TLSFiles.identity(settings.reading.file.tls)
+        if let refusal = BindRule.refusal(
+            host: listen.host, hasTLS: tls != nil, hasTokens: !settings.reading.tokens.isEmpty,
+            isInsecure: arguments.insecure)
+        {
+            throw CommandFailure(refusal)
+        }
+        let folder = arguments.data
+        let stores = try await BlockingWork.perform {
+            try Stores.open(folder: folder, memoryBytes: memoryBytes, logger: logger)
+        }
+        let client = HTTPClient()
+        let agents = KnownAgents()
+        let engine = Engine(series: stores.metrics, logs: stores.logs)
+        let alerting = try await openAlerting(settings, stores, engine, client, agents, folder, logger)
+        let reload = Reload(settings: settings, alerting: alerting, logger: logger)
+        var dependencies = ServerDependencies(
+            sampleAppender: stores.metrics, seriesSource: stores.metrics, metricAdministration: stores.metrics,
+            logAppender: stores.logs, logSource: stores.logs, logAdministration: stores.logs, alerting: alerting,
+            agents: agents, wallClock: SystemWallClock(), monotonicClock: SystemMonotonicClock(),
+            build: BuildInformation(version: ProductVersion.text, revision: "", compiler: "swift 6"),
+            options: serverOptions(arguments, settings, memoryBytes: memoryBytes))
+        dependencies.tokens = { settings.tokens }
+        dependencies.reload = { try await reload.perform() }
+        dependencies.log = { entry in Composition.log(entry, to: logger) }
+        let server = try await APIServer.start(
+            dependencies, listen: HTTPListener.Options(host: listen.host, port: listen.port, tls: tls))
+        try writeAddress(server.address, folder: folder)
+        var services: [any Service] = [
+            StoresService(stores: stores, logger: logger),
+            AlertingRunner(alerting: alerting),
+            HousekeepingService(stores: stores, settings: settings, logger: logger),
+            ServerRunner(server: server),
+            reload,
+        ]
+        var agent: NodeAgent?
+        if let host {
+            let endpoint = try OwnEndpoint(listen: listen, port: server.port, tls: tls, settings: settings)
+            let own = makeAgent(
+                host, file: settings.reading.file, endpoint: endpoint.endpoint, fields: endpoint.fields,
+                tlsProfile: endpoint.tlsProfile, folder: "\(folder)/agent",
+                client: HTTPClient(tlsProfiles: endpoint.tlsProfiles), logger: logger)
+            agent = own
+            services.append(AgentRunner(agent: own))
+        }
+        services.append(Greeting(address: server.address, folder: folder, isSecure: tls != nil, agent: agent))
+        try await run(services, logger)
+    }
+
+    /// Runs `vedette agent`.
+    static func runAgent(_ command: AgentCommand) async throws {
+        let logger = makeLogger()
+        guard let endpoint = HTTPEndpoint(parsing: command.server) else {
+            throw CommandFailure(
+                "--server \(command.server) is no address; write http://HOST:PORT or https://HOST:PORT")
+        }
+        let file = try command.config.map(ConfigurationFile.read) ?? ConfigurationFile()
+        var fields: [HTTPField] = []
+        if let path = command.tokenFile {
+            fields.append(HTTPField("Authorization", "Bearer \(try TokenFile.read(path))"))
+        }
+        let agent = makeAgent(
+            command.host, file: file, endpoint: endpoint, fields: fields, tlsProfile: nil, folder: command.data,
+            client: HTTPClient(), logger: logger)
+        Terminal.note("vedette agent \(ProductVersion.text): sending to \(endpoint), data in \(command.data)")
+        try await run([AgentRunner(agent: agent)], logger)
+    }
+
+    private static func openAlerting(
+        _ settings: Settings, _ stores: Stores, _ engine: Engine, _ client: HTTPClient, _ agents: KnownAgents,
+        _ folder: String, _ logger: Logger
+    ) async throws -> AlertingService {
+        let configuration = settings.reading.alerting
+        do {
+            return try await BlockingWork.perform {
+                try AlertingService(
+                    ports: AlertingPorts(
+                        storage: SystemStorage(), folder: "\(folder)/alerting", engine: engine, series: stores.metrics,
+                        logs: stores.logs, samples: stores.metrics, lines: stores.logs, http: client,
+                        wallClock: SystemWallClock(), monotonicClock: SystemMonotonicClock(),
+                        agentForNode: { agents.agentForNode($0) },
+                        agentHeardAt: { agents.heardAtMilliseconds($0) }, report: { logger.warning("\($0)") }),
+                    configuration: configuration)
+            }
+        } catch {
+            throw CommandFailure("the alerting journal in \(folder)/alerting cannot be opened: \(error)")
+        }
+    }
+
+    private static func serverOptions(
+        _ arguments: ServerArguments, _ settings: Settings, memoryBytes: Int
+    ) -> ServerOptions {
+        let file = settings.reading.file
+        var options = ServerOptions(memoryBytesMaximum: memoryBytes)
+        if file.queryConcurrency > 0 {
+            options = ServerOptions(
+                memoryBytesMaximum: memoryBytes, queryConcurrency: Int(file.queryConcurrency))
+        }
+        options.queryTimeoutMilliseconds = file.queryTimeoutMilliseconds
+        let retention = settings.retention
+        options.retentionText = Durations.prometheus(milliseconds: retention.metricsMilliseconds)
+        options.flags = [
+            "data": arguments.data, "listen": arguments.listen, "rules": arguments.rules ?? "",
+            "config": arguments.config ?? "", "memory": ByteSizes.binary(Int64(memoryBytes)),
+            "retention-metrics": options.retentionText,
+            "retention-logs": Durations.prometheus(milliseconds: retention.logsMilliseconds),
+        ]
+        return options
+    }
+
+    private static func makeAgent(
+        _ host: HostArguments, file: ConfigurationFile, endpoint: HTTPEndpoint, fields: [HTTPField],
+        tlsProfile: String?, folder: String, client: HTTPClient, logger: Logger
+    ) -> NodeAgent {
+        var options = AgentOptions(server: endpoint, dataFolder: folder, version: ProductVersion.text)
+        options.serverFields = fields
+        options.tlsProfile = tlsProfile
+        options.node = host.node
+        options.intervalMilliseconds =
+            host.interval.flatMap { try? TimeArgument.duration($0, option: "--interval") }
+            ?? file.agentIntervalMilliseconds ?? options.intervalMilliseconds
+        let docker = host.docker ?? file.agentDocker ?? ServerClient.environment("DOCKER_HOST")
+        options.engineSocket = AgentOptions.engineSocket(
+            environment: docker.map { ["DOCKER_HOST": $0.hasPrefix("/") ? "unix://\($0)" : $0] } ?? [:])
+        options.actionsFile = host.actions ?? file.agentActions ?? options.actionsFile
+        return NodeAgent(options, ports: AgentPorts(http: client, storage: SystemStorage())) { notice in
+            Composition.log(notice, to: logger)
+        }
+    }
+
+    private static func writeAddress(_ address: String, folder: String) throws {
+        do {
+            try AtomicFile.write(Array("\(address)\n".utf8), to: "\(folder)/address", in: SystemStorage())
+        } catch {
+            throw CommandFailure("the address cannot be written to \(folder)/address: \(error)")
+        }
+    }
+
+    private static func run(_ services: [any Service], _ logger: Logger) async throws {
+        var configuration = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(shutdownSeconds)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+
+    private static func makeLogger() -> Logger {
+        var logger = Logger(label: "vedette") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .info
+        return logger
+    }
+
+    private static func log(_ notice: AgentNotice, to logger: Logger) {
+        switch notice.level {
+        case .information: logger.info("agent: \(notice.text)")
+        case .warning: logger.warning("agent: \(notice.text)")
+        case .error: logger.error("agent: \(notice.text)")
+        }
+    }
+
+    private static func log(_ entry: ServerLogEntry, to logger: Logger) {
+        let level: Logger.Level =
+            switch entry.level {
+            case .info: .info
+            case .warning: .warning
+            case .error: .error
+            }
+        let metadata = Logger.Metadata(uniqueKeysWithValues: entry.fields.map { ($0.name, .string($0.value)) })
+        logger.log(level: level, "\(entry.message)", metadata: metadata)
+    }
+}

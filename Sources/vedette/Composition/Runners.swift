@@ -1,0 +1,109 @@
+internal import Agent
+internal import Alerting
+internal import Logging
+internal import Server
+internal import ServiceLifecycle
+internal import UnixSignals
+
+/// Runs rules, notifications and remedies until the process stops.
+struct AlertingRunner: Service {
+    let alerting: AlertingService
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await alerting.run() }
+    }
+}
+
+/// Keeps the listener up, then lets what is under way be answered.
+struct ServerRunner: Service {
+    /// Requests under way get this long.
+    private static let drainMilliseconds: Int64 = 5_000
+
+    let server: APIServer
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await server.shutdown(deadlineMilliseconds: ServerRunner.drainMilliseconds)
+    }
+}
+
+/// Runs the agent until the process stops.
+struct AgentRunner: Service {
+    let agent: NodeAgent
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown { try await agent.run() }
+    }
+}
+
+/// Reads rules and configuration again on SIGHUP or on request. Anything wrong keeps what was, and says where it is wrong.
+struct Reload: Service {
+    let settings: Settings
+    let alerting: AlertingService
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                do {
+                    try await perform()
+                } catch {
+                    logger.error("nothing was reloaded, everything stays as it was: \(error)")
+                }
+            }
+        }
+    }
+
+    /// Reads again; throws what is wrong.
+    func perform() async throws {
+        let settings = settings
+        let reading = try await BlockingWork.perform { try settings.reload() }
+        alerting.reload(reading.alerting)
+        let rules = reading.alerting.groups.reduce(0) { $0 + $1.rules.count }
+        logger.info("reloaded: \(rules) rules, \(reading.alerting.remedies.count) remedies")
+    }
+}
+
+/// Tells the person at the terminal where things are and what to try.
+struct Greeting: Service {
+    /// How long the first look around the host may take before the greeting goes out without it.
+    private static let patienceMilliseconds: UInt64 = 2_000
+
+    let address: String
+    let folder: String
+    let isSecure: Bool
+    let agent: NodeAgent?
+
+    func run() async throws {
+        if let agent {
+            for _ in 0..<20 where agent.runningContainers == 0 {
+                try? await Task.sleep(nanoseconds: Greeting.patienceMilliseconds * 50_000)
+            }
+        }
+        Terminal.write(text)
+        try? await gracefulShutdown()
+    }
+
+    private var text: String {
+        let url = "\(isSecure ? "https" : "http")://\(address)"
+        let option = address == "127.0.0.1:9797" ? "" : " --server \(url)"
+        var lines = [
+            "vedette \(ProductVersion.text)",
+            "  address     \(url)",
+            "  data        \(folder)",
+        ]
+        if let agent {
+            let count = agent.runningContainers
+            lines.append("  containers  \(count) running on this host")
+        }
+        lines += [
+            "",
+            "try:",
+            "  vedette query\(option) 'node_load1'",
+            "  vedette query\(option) 'sum by (name) (rate(container_cpu_usage_seconds_total{name!=\"\"}[1m]))'",
+            "  vedette logs search\(option) --since 5m error",
+            "",
+        ]
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,96 @@
+internal import Alerting
+internal import Disk
+internal import Server
+internal import Synchronization
+internal import Telemetry
+internal import Wire
+
+/// What flags and the configuration file say together, and what a reload replaces as a whole or not at all.
+final class Settings: Sendable {
+    /// How long each signal is kept; 0 is for ever.
+    struct Retention: Sendable {
+        var metricsMilliseconds: Int64
+        var logsMilliseconds: Int64
+    }
+
+    /// One consistent reading of all files.
+    struct Reading: Sendable {
+        var file: ConfigurationFile
+        var alerting: AlertingConfiguration
+        var tokens: [AccessToken]
+        var retention: Retention
+    }
+
+    private static let retentionMetricsDefault: Int64 = 90 * 86_400_000
+    private static let retentionLogsDefault: Int64 = 30 * 86_400_000
+
+    private let arguments: ServerArguments
+    /// The token that the agent of the same process uses; nobody else knows it.
+    let ownToken: AccessToken
+    private let current: Mutex<Reading>
+
+    /// Reads everything once; throws in words for the person who wrote the files.
+    init(_ arguments: ServerArguments) throws {
+        self.arguments = arguments
+        let secret = (0..<32).map { _ in UInt8.random(in: 0x21...0x7e) }
+        ownToken = AccessToken(
+            secret: secret, principal: Principal(name: "agent of this process", permissions: [.ingest]))
+        current = Mutex(try Settings.read(arguments))
+    }
+
+    var reading: Reading { current.withLock { $0 } }
+    var retention: Retention { current.withLock { $0.retention } }
+
+    /// The tokens to check requests against. With none configured, the process' own is not one either: it would close
+    /// the API of a loopback listener to everybody else.
+    var tokens: [AccessToken] {
+        let tokens = current.withLock { $0.tokens }
+        return tokens.isEmpty ? [] : tokens + [ownToken]
+    }
+
+    /// Reads everything again. When anything is wrong nothing changes, and the error says what and where.
+    func reload() throws -> Reading {
+        let fresh = try Settings.read(arguments)
+        current.withLock { $0 = fresh }
+        return fresh
+    }
+
+    private static func read(_ arguments: ServerArguments) throws -> Reading {
+        let file = try arguments.config.map(ConfigurationFile.read) ?? ConfigurationFile()
+        let rules = try RuleFolder.read(arguments.rules)
+        let notify = try NotifyConfiguration.read(file.alerting)
+        let alerting = AlertingConfiguration(
+            groups: rules.groups, remedies: rules.remedies, notify: notify,
+            evaluationIntervalMilliseconds: file.evaluationIntervalMilliseconds)
+        return Reading(
+            file: file, alerting: alerting, tokens: try tokens(file), retention: try retention(arguments, file))
+    }
+
+    private static func tokens(_ file: ConfigurationFile) throws -> [AccessToken] {
+        try file.tokens.map { token in
+            let permissions = try token.permissions.map { word in
+                guard let permission = Permission(rawValue: word) else {
+                    let known = Permission.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw token.place.error("token \(token.name): \(word) is no permission; known are \(known)")
+                }
+                return permission
+            }
+            let secret = Array(try TokenFile.read(token.file).utf8)
+            return AccessToken(
+                secret: secret, principal: Principal(name: token.name, permissions: Set(permissions)))
+        }
+    }
+
+    private static func retention(_ arguments: ServerArguments, _ file: ConfigurationFile) throws -> Retention {
+        func chosen(_ flag: String?, _ option: String, _ inFile: Int64?, _ fallback: Int64) throws -> Int64 {
+            guard let flag else { return inFile ?? fallback }
+            return flag == "0" ? 0 : try TimeArgument.duration(flag, option: option)
+        }
+        return Retention(
+            metricsMilliseconds: try chosen(
+                arguments.retentionMetrics, "--retention-metrics", file.retentionMetricsMilliseconds,
+                retentionMetricsDefault),
+            logsMilliseconds: try chosen(
+                arguments.retentionLogs, "--retention-logs", file.retentionLogsMilliseconds, retentionLogsDefault))
+    }
+}
