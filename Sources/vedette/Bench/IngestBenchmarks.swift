@@ -103,8 +103,8 @@ enum LineIngestBenchmark: Benchmark {
         var offset = UInt64(batch) << 20
         for line in 0..<linesPerBatch {
             let text = Array(
-                "10.0.\(stream).\(line % 250) - - \"GET /item/\(batch * 7919 + line * 31) HTTP/1.1\" 200 \(line * 37 % 9_000)"
-                    .utf8)
+                ("10.0.\(stream).\(line % 250) - - \"GET /item/\(batch * 7919 + line * 31) HTTP/1.1\" "
+                    + "200 \(line * 37 % 9_000)").utf8)
             lines.append(
                 nanoseconds: now + Int64(line), line: text, offsets: offset..<offset + UInt64(text.count + 1))
             offset += UInt64(text.count + 1)

@@ -16,8 +16,8 @@ struct AuditVerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Check the audit log of a data folder, offline.",
         discussion: """
-            Prints the number of records and the hash of the last one. Keep that hash elsewhere and give it with --head \
-            next time: a log that was rewritten as a whole will not reach it.
+            Prints the number of records and the hash of the last one. Keep that hash elsewhere and give it with \
+            --head next time: a log that was rewritten as a whole will not reach it.
             """)
 
     /// The largest log that is read at once.

@@ -36,7 +36,7 @@ struct AgentRunner: Service {
     }
 }
 
-/// Reads rules and configuration again on SIGHUP or on request. Anything wrong keeps what was, and says where it is wrong.
+/// Reads rules and configuration again on SIGHUP or on request. Anything wrong keeps what was, and says where.
 struct Reload: Service {
     let settings: Settings
     let alerting: AlertingService
