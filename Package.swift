@@ -29,8 +29,8 @@ func archive(_ name: String, _ libraries: String...) -> Target {
 /// the link differs: objects are shared with the tests, which `--static-swift-stdlib` would compile a second time.
 let portable: [LinkerSetting] = [
     .unsafeFlags([
-        "-static-stdlib", "-lFoundationInternationalization", "-l_FoundationICU", "-l_FoundationCollections",
-        "-l_FoundationCShims", "-lCoreFoundation", "-lswiftSynchronization",
+        "-static-stdlib", "-lCoreFoundation", "-lFoundationInternationalization", "-l_FoundationICU",
+        "-l_FoundationCollections", "-l_FoundationCShims", "-lswiftSynchronization",
     ])
 ]
 

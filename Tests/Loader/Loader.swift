@@ -16,7 +16,7 @@ struct Loader {
 
     static func main() async {
         let arguments = CommandLine.arguments
-        guard arguments.count == 3, let endpoint = HTTPEndpoint(parsing: arguments[1]), let run = Int(arguments[2])
+        guard arguments.count == 3, let endpoint = try? HTTPEndpoint.parse(arguments[1]), let run = Int(arguments[2])
         else {
             say("usage: vedette-loader URL RUN")
             exit(2)
@@ -74,7 +74,7 @@ struct Loader {
     }
 
     private func ask(_ path: String, _ parameters: [(String, String)]) async throws -> JSONValue {
-        var call = HTTPCall("GET", endpoint, "\(path)?\(QueryString.encode(parameters))", timeoutMilliseconds: 60_000)
+        var call = HTTPCall("GET", endpoint, "\(path)?\(QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded)", timeoutMilliseconds: 60_000)
         call.replyBytesMaximum = 1 << 30
         let reply = try await client.send(call)
         guard reply.status == 200 else {

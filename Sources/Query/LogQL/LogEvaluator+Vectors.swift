@@ -83,7 +83,8 @@ extension LogEvaluator {
             case .unless: return .vector(SetOperation.difference(left, right, matching))
             default:
                 let operation = VectorOperation(
-                    operation: node.operation, matching: matching, returnsBool: node.returnsBool, steps: times.count)
+                    operation: node.operation, matching: matching, returnsBool: node.returnsBool, steps: times.count,
+                    tell: { _ in })
                 return .vector(try operation.evaluate(left, right))
             }
         default: throw QueryError(.execution, "a string cannot be an operand")

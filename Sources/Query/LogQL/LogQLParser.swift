@@ -268,7 +268,7 @@ struct LogQLParser {
                 "\(function.rawValue) needs numbers, this is a log query; wrap it in a range function", at: span)
         }
         if let parameter, parameter < 1 || parameter != parameter.rounded() {
-            throw failure("invalid parameter \(function.rawValue)(\(GoText.plain(parameter)),", at: span)
+            throw failure("invalid parameter \(function.rawValue)(\(FloatText.plain(parameter)),", at: span)
         }
         if grouping != nil, function == .sort || function == .sortDescending {
             throw failure("sort and sort_desc doesn't allow grouping by", at: span)

@@ -5,8 +5,8 @@ extension LogQLExpression: CustomStringConvertible {
     package var description: String {
         switch self {
         case .lines(let pipeline): return pipeline.description
-        case .number(let value): return GoText.plain(value)
-        case .vector(let value): return "vector(\(GoText.plain(value)))"
+        case .number(let value): return FloatText.plain(value)
+        case .vector(let value): return "vector(\(FloatText.plain(value)))"
         case .rangeAggregation(let node): return node.description
         case .vectorAggregation(let node): return node.description
         case .labelReplace(let node):
@@ -30,7 +30,7 @@ extension LogGrouping: CustomStringConvertible {
 
 extension LogRangeAggregation: CustomStringConvertible {
     package var description: String {
-        var inside = parameter.map { "\(GoText.plain($0))," } ?? ""
+        var inside = parameter.map { "\(FloatText.plain($0))," } ?? ""
         inside += pipeline.description
         if let unwrap { inside += " \(unwrap)" }
         inside += "[\(Durations.go(nanoseconds: windowNanoseconds))]"
@@ -48,7 +48,7 @@ extension LogUnwrap: CustomStringConvertible {
 
 extension LogVectorAggregation: CustomStringConvertible {
     package var description: String {
-        let inside = (parameter.map { "\(GoText.plain($0))," } ?? "") + operand.description
+        let inside = (parameter.map { "\(FloatText.plain($0))," } ?? "") + operand.description
         return "\(function.rawValue)\(grouping.map { " \($0) " } ?? "")(\(inside))"
     }
 }

@@ -125,7 +125,7 @@ enum BenchText {
     /// CPU time of the whole process.
     static func processNanoseconds() -> Int64 {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(RUSAGE_SELF.rawValue, &usage)
         let parts = [usage.ru_utime, usage.ru_stime]
         return parts.reduce(0) { $0 + Int64($1.tv_sec) * 1_000_000_000 + Int64($1.tv_usec) * 1_000 }
     }

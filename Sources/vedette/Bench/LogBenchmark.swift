@@ -13,7 +13,8 @@ enum LogBenchmark: Benchmark {
         let clock = SystemMonotonicClock()
         let payload = [UInt8](repeating: 7, count: recordBytes)
         let bare = try await BlockingWork.perform { try bareNanoseconds(folder, payload, clock) }
-        let log = try GroupCommitLog(SegmentedLog(folder: "\(folder)/log", in: SystemStorage()), name: "bench")
+        let log = try GroupCommitLog(
+            SegmentedLog(folder: "\(folder)/log", in: SystemStorage()), driving: .thread(name: "bench"))
         let start = clock.nowNanoseconds
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<writers {

@@ -12,10 +12,11 @@ struct ServerClient {
     /// A client for the server the options name.
     init(_ options: ClientOptions) throws {
         let address = options.server ?? ServerClient.environment("VEDETTE_SERVER") ?? "http://127.0.0.1:9797"
-        guard let endpoint = HTTPEndpoint(parsing: address) else {
-            throw CommandFailure("\(address) is no server address; write http://HOST:PORT, https://… or unix:///PATH")
+        do {
+            endpoint = try HTTPEndpoint.parse(address)
+        } catch {
+            throw CommandFailure("the server address \(address): \(error)")
         }
-        self.endpoint = endpoint
         token = try (options.tokenFile ?? ServerClient.environment("VEDETTE_TOKEN_FILE")).map(TokenFile.read)
     }
 
@@ -44,7 +45,7 @@ struct ServerClient {
     func bytes(_ path: String, _ parameters: [(String, String)] = [], method: String = "GET") async throws -> [UInt8] {
         var fields = [HTTPField("Accept", "application/json")]
         if let token { fields.append(HTTPField("Authorization", "Bearer \(token)")) }
-        let encoded = QueryString.encode(parameters)
+        let encoded = QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded
         var call = HTTPCall(method, endpoint, path, fields: fields, timeoutMilliseconds: 150_000)
         call.replyBytesMaximum = 1 << 30
         if method == "POST" {

@@ -7,6 +7,7 @@ internal import Server
 internal import ServiceLifecycle
 internal import Telemetry
 internal import Transport
+internal import UnixSignals
 internal import Wire
 
 /// Puts the rooms together: the only place that names concrete engines. Order of services is order of dependency, so
@@ -73,9 +74,11 @@ enum Composition {
     /// Runs `vedette agent`.
     static func runAgent(_ command: AgentCommand) async throws {
         let logger = makeLogger()
-        guard let endpoint = HTTPEndpoint(parsing: command.server) else {
-            throw CommandFailure(
-                "--server \(command.server) is no address; write http://HOST:PORT or https://HOST:PORT")
+        let endpoint: HTTPEndpoint
+        do {
+            endpoint = try HTTPEndpoint.parse(command.server)
+        } catch {
+            throw CommandFailure("--server \(command.server): \(error)")
         }
         let file = try command.config.map(ConfigurationFile.read) ?? ConfigurationFile()
         var fields: [HTTPField] = []

@@ -1,4 +1,5 @@
 internal import Disk
+internal import Server
 internal import Transport
 internal import Wire
 

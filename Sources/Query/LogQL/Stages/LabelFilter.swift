@@ -41,7 +41,7 @@ package indirect enum LabelFilter: Sendable, CustomStringConvertible {
 extension LabelFilter.Number: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .plain(let value): GoText.plain(value)
+        case .plain(let value): FloatText.plain(value)
         case .duration(let nanoseconds): Durations.go(nanoseconds: nanoseconds)
         case .bytes(let bytes): "\(bytes)B"
         }
