@@ -96,7 +96,8 @@ package final class HealingStage: @unchecked Sendable {
             mode: \(options.mode)
             cooldown: \(options.cooldown)
             budget:
-              service: 30/1h
+              rule: 100/1h
+              service: 100/1h
               cluster: 100/1h
             evidence:
               lines: 50

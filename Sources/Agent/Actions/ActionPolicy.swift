@@ -144,15 +144,15 @@ extension ActionPolicy {
     }
 
     private static func rateLimit(_ value: YAMLValue) throws(ConfigurationError) -> RateLimit {
-        var mapping = try value.mapping()
-        let count = try mapping.required("count").integer(in: 1...10_000)
-        let span = try mapping.required("per")
-        let milliseconds = try span.durationMilliseconds()
-        try mapping.finish()
-        guard milliseconds >= 1_000, milliseconds <= RateLimit.spanMilliseconds else {
-            throw span.error("a span from 1s to 30d is wanted")
+        let text = try value.text("a limit such as 3/1h")
+        let parts = text.split(separator: "/", maxSplits: 1)
+        guard parts.count == 2, let count = Int(parts[0]), (1...10_000).contains(count),
+            let milliseconds = try? Durations.milliseconds(prometheus: String(parts[1])),
+            (1_000...RateLimit.spanMilliseconds).contains(milliseconds)
+        else {
+            throw value.error("\(text) is no limit: write COUNT/SPAN, for example 3/1h (1 to 10000, 1s to 30d)")
         }
-        return RateLimit(count: Int(count), milliseconds: milliseconds)
+        return RateLimit(count: count, milliseconds: milliseconds)
     }
 
     private static func graceSeconds(_ value: YAMLValue?) throws(ConfigurationError) -> ClosedRange<Int64> {

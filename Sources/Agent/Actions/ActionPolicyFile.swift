@@ -66,7 +66,9 @@ struct ActionPolicyFile: Sendable {
             throw Refusal(
                 description: "\(path) belongs to \(owner), not to root; nothing is allowed (chown root \(path))")
         }
-        guard facts.mode & 0o022 == 0 else {
+        // In a sticky folder such as /tmp nobody but root can rename or remove what belongs to root.
+        let isSticky = !isFile && facts.mode & 0o1000 != 0
+        guard isSticky || facts.mode & 0o022 == 0 else {
             throw Refusal(
                 description: "\(path) can be written by others than root; nothing is allowed (chmod go-w \(path))")
         }

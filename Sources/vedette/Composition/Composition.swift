@@ -104,7 +104,7 @@ enum Composition {
                         storage: SystemStorage(), folder: "\(folder)/alerting", engine: engine, series: stores.metrics,
                         logs: stores.logs, samples: stores.metrics, lines: stores.logs, http: client,
                         wallClock: SystemWallClock(), monotonicClock: SystemMonotonicClock(),
-                        agentForNode: { agents.agentForNode($0) },
+                        agentForNode: { agents.agent(forNode: $0) },
                         agentHeardAt: { agents.heardAtMilliseconds($0) }, report: { logger.warning("\($0)") }),
                     configuration: configuration)
             }
