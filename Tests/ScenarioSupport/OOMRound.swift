@@ -71,7 +71,11 @@ package struct OOMRound: Sendable {
         }
         narrate("recovery told: resolved", Double((resolved ?? killed) - killed) / 1e9)
         try await expect("the action is verified", 30) {
-            try await action(for: id, on: stage)?["state"].string == "verified"
+            let found = try await action(for: id, on: stage)
+            guard found?["state"].string == "verified" else {
+                throw ScenarioError("the action is \(found?.description ?? "absent")")
+            }
+            return true
         }
         narrate("the action is verified by the alert's own expression", nil)
         return OOMRound(

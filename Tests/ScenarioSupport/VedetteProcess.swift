@@ -150,3 +150,12 @@ package struct JSONTree: @unchecked Sendable {
     }
     package var exists: Bool { value != nil && !(value is NSNull) }
 }
+
+extension JSONTree: CustomStringConvertible {
+    package var description: String {
+        guard let value, let data = try? JSONSerialization.data(withJSONObject: value, options: [.fragmentsAllowed]) else {
+            return "null"
+        }
+        return String(decoding: data, as: UTF8.self)
+    }
+}

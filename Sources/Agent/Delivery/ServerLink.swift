@@ -72,7 +72,8 @@ struct ServerLink: Sendable {
     /// Tells what became of commands. Throws unless the server took it.
     func report(_ reports: [CommandReport]) async throws {
         let body = CommandReportCodec.encode(reports)
-        let reply = try await http.send(call("POST", "/agent/v1/reports", body: body, timeoutMilliseconds: 15_000))
+        let target = "/agent/v1/reports?agent=\(agent)"
+        let reply = try await http.send(call("POST", target, body: body, timeoutMilliseconds: 15_000))
         guard (200..<300).contains(reply.status) else {
             throw HTTPFailure(.head, "\(endpoint) answered \(reply.status) to reports")
         }
@@ -80,7 +81,6 @@ struct ServerLink: Sendable {
 
     private func call(_ method: String, _ target: String, body: [UInt8] = [], timeoutMilliseconds: Int64) -> HTTPCall {
         var fields = fields
-        fields.append(HTTPField("X-Vedette-Agent", agent))
         if !body.isEmpty { fields.append(HTTPField("Content-Type", AgentProtocol.mediaType)) }
         return HTTPCall(
             method, endpoint, target, fields: fields, body: body, timeoutMilliseconds: timeoutMilliseconds,
