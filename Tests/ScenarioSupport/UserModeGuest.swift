@@ -101,7 +101,8 @@ package final class UserModeGuest {
     static func parse(_ console: String) -> Run {
         var run = Run()
         run.console = console
-        for line in console.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+        // The guest's console ends lines with CR LF, which is one character to Swift.
+        for line in console.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).dropLast() {
             let words = line.split(whereSeparator: { $0 == " " || $0 == "\r" }).map(String.init)
             if words.count == 3, words[0] == "ack", let signal = Signal(rawValue: words[1]), let number = Int(words[2])
             {
