@@ -6,6 +6,8 @@ package final class HealingStage: @unchecked Sendable {
     package let engine: DockerEngine
     package let provider: WebhookProvider
     package let vedette: VedetteProcess
+    /// The agent where it runs apart; nil where it is part of `vedette up`.
+    package let agent: ChildProcess?
 
     /// How the stage differs from the usual one.
     package struct Options: Sendable {
@@ -17,6 +19,8 @@ package final class HealingStage: @unchecked Sendable {
         package var allowed = "web*"
         /// How long after a restart the next is allowed.
         package var cooldown = "1s"
+        /// Whether server and agent are two processes, so that one can be killed without the other.
+        package var runsApart = false
 
         /// The usual stage.
         package init() {}
@@ -33,16 +37,20 @@ package final class HealingStage: @unchecked Sendable {
         try scratch.write("rules/containers.yml", rules)
         try scratch.write("rules/restart.remedy.yml", remedy(options))
         try scratch.write("vedette.yml", configuration(provider))
-        var arguments = [
-            "--rules", scratch.file("rules"), "--config", scratch.file("vedette.yml"),
-            "--docker", engine.host, "--node", "stage",
-        ]
+        let rules = ["--rules", scratch.file("rules"), "--config", scratch.file("vedette.yml")]
         let actions = scratch.file("actions.yml")
         if !options.allowed.isEmpty { try scratch.write("actions.yml", allowList(options)) }
-        arguments += ["--actions", actions]
+        let host = ["--docker", engine.host, "--node", "stage", "--actions", actions]
         do {
-            let vedette = try await VedetteProcess(dataFolder: scratch.file("data"), arguments: arguments)
-            return HealingStage(scratch: scratch, engine: engine, provider: provider, vedette: vedette)
+            let vedette = try await VedetteProcess(
+                options.runsApart ? "server" : "up", dataFolder: scratch.file("data"),
+                arguments: options.runsApart ? rules : rules + host)
+            var agent: ChildProcess?
+            if options.runsApart {
+                let link = ["agent", "--server", "http://127.0.0.1:\(vedette.port)", "--data", scratch.file("agent")]
+                agent = try ChildProcess(VedetteProcess.binary, link + host, logPath: scratch.file("agent.log"))
+            }
+            return HealingStage(scratch, engine, provider, vedette, agent)
         } catch {
             await engine.stop()
             provider.stop()
@@ -50,15 +58,20 @@ package final class HealingStage: @unchecked Sendable {
         }
     }
 
-    private init(scratch: ScratchFolder, engine: DockerEngine, provider: WebhookProvider, vedette: VedetteProcess) {
+    private init(
+        _ scratch: ScratchFolder, _ engine: DockerEngine, _ provider: WebhookProvider, _ vedette: VedetteProcess,
+        _ agent: ChildProcess?
+    ) {
         self.scratch = scratch
         self.engine = engine
         self.provider = provider
         self.vedette = vedette
+        self.agent = agent
     }
 
     /// Ends all of it and removes its traces.
     package func strike() async {
+        await agent?.stop()
         await vedette.stop()
         await engine.stop()
         provider.stop()

@@ -9,7 +9,9 @@ internal import Testing
         .enabled(if: DockerEngine.reasonForAbsence == nil, "\(DockerEngine.reasonForAbsence ?? "")"),
         arguments: [0, 150, 400, 900, 2_500])
     func inTheMiddle(milliseconds: Int) async throws {
-        let stage = try await HealingStage.set("kill")
+        var options = HealingStage.Options()
+        options.runsApart = true
+        let stage = try await HealingStage.set("kill", options: options)
         do {
             try await story(stage, killAfterMilliseconds: milliseconds)
         } catch {

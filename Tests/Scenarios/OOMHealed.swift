@@ -34,8 +34,8 @@ internal import Testing
                 "step": "1",
             ])
         let values = range["data"]["result"][0]["values"].array.map { $0[1].number }
-        #expect(values.first == 0)
-        #expect(values.last == 1)
+        #expect(values.first == 0, "\(range)")
+        #expect(values.last == 1, "\(range)")
 
         // The container was restarted by the agent, and has a new start time.
         let starts = try await stage.vedette.json(
