@@ -38,8 +38,10 @@ extension MetricDatabase: SampleAppender {
     @discardableResult
     package func drive() -> Bool { log.runOnce() }
 
-    /// Refuses while memory or the log say so.
+    /// Refuses while memory or the log say so. A log that failed answers no repeated delivery either: what a start read
+    /// back from it may not be durable.
     private func admit() throws(AppendRefusal) {
+        if let poison = log.status.poison { throw Self.refusal(.storage(poison)) }
         if isClosed.load(ordering: .acquiring) {
             throw AppendRefusal(.unavailable, "the metric database is closing; send it again after the restart")
         }

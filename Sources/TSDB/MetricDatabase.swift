@@ -113,7 +113,9 @@ package final class MetricDatabase: Sendable {
             }
             return true
         }
-        let lost = result.framesLost + UInt64(replay.recordsUnreadable)
+        // What a power cut took of the last batch was never acknowledged; the log tells it in its own words.
+        let unconfirmed = min(segments.recovery.unconfirmedFramesLost, result.framesLost)
+        let lost = result.framesLost - unconfirmed + UInt64(replay.recordsUnreadable)
         counters.framesLost.store(Int(clamping: lost), ordering: .relaxed)
         counters.samplesLost.store(replay.samplesWithoutSeries, ordering: .relaxed)
         counters.samplesReplayed.store(replay.samplesApplied, ordering: .relaxed)
