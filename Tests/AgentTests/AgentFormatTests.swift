@@ -53,7 +53,7 @@ import Wire
 
     /// The example of the page is what the reader takes.
     @Test func theExampleOfTheActionsPageIsRead() throws {
-        let page = HostRoot(Fixture.repository).text("/docs/formats/actions.md") ?? ""
+        let page = HostRoot(Fixture.repository).text("/docs/specs/actions.md") ?? ""
         let parts = page.split(separator: "```", omittingEmptySubsequences: false)
         let example = try #require(parts.count > 1 ? String(parts[1].dropFirst("yaml\n".count)) : nil)
         let policy = try ActionPolicy(parsing: example, file: "actions.yml")

@@ -2,7 +2,7 @@ internal import Telemetry
 internal import Wire
 
 /// What the owner of this host allows the server to have done here: the allow-list of actions (DESIGN D8). The layout of
-/// the file is in docs/formats/actions.md. Without a file nothing is allowed: the agent observes only.
+/// the file is in docs/specs/actions.md. Without a file nothing is allowed: the agent observes only.
 struct ActionPolicy: Equatable, Sendable {
     /// One kind of action, for some containers, within bounds.
     struct Permission: Equatable, Sendable {
