@@ -3,8 +3,8 @@ internal import Glibc
 internal import Synchronization
 internal import Telemetry
 
-/// Watches one host: its own metrics, its containers' metrics, logs and events; carries them to the server, and does what
-/// both the server asks and the host's owner allows. Listens on nothing.
+/// Watches one host: its own metrics, its containers' metrics, logs and events; carries them to the server, and does
+/// what both the server asks and the host's owner allows. Listens on nothing.
 ///
 /// Threads: collection (one readiness loop), tail, spool, and one for small files; everything that waits for a network
 /// is asynchronous.
@@ -28,7 +28,8 @@ package final class NodeAgent: Sendable {
     /// How many containers run on this host, as far as is known now.
     package var runningContainers: Int { registry.snapshot.containers.values.count { $0.isRunning } }
 
-    /// Runs until its task is cancelled. Throws when it cannot begin: no identity, or another agent has the data folder.
+    /// Runs until its task is cancelled. Throws when it cannot begin: no identity, or another agent has the data
+    /// folder.
     package func run() async throws {
         AgentLimits.raiseDescriptors()
         let host = HostRoot(options.hostRoot)

@@ -2,8 +2,8 @@ internal import NIOSSL
 
 /// How a client proves itself and whom it believes, under a name that calls refer to (`HTTPCall.tlsProfile`).
 ///
-/// Certificates and keys are PEM text that the product has read from files: nothing here touches a disk but the system's
-/// own trust store.
+/// Certificates and keys are PEM text that the product has read from files: nothing here touches a disk but the
+/// system's own trust store.
 package struct TLSProfile: Sendable {
     /// How much of the peer's certificate is checked.
     package enum Verification: Sendable {

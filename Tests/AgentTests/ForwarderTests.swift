@@ -7,7 +7,8 @@ import Wire
 
 @testable import Agent
 
-/// Spool and server together: every batch arrives once, whatever becomes of answers, declarations and the server itself.
+/// Spool and server together: every batch arrives once, whatever becomes of answers, declarations and the server
+/// itself.
 @Suite struct ForwarderTests {
     /// A spool on its thread and a forwarder, for the time of `body`.
     private func withDelivery(

@@ -5,8 +5,8 @@ import TestSupport
 
 @testable import Agent
 
-/// Lives and deaths of a spool: random batches, answers that get lost, crashes at random operations of the disk. What was
-/// offered for sending must reach the server once, and no sequence may be given to two batches.
+/// Lives and deaths of a spool: random batches, answers that get lost, crashes at random operations of the disk. What
+/// was offered for sending must reach the server once, and no sequence may be given to two batches.
 struct SpoolFuzzer: Fuzzer {
     static let name = "agent-spool"
 

@@ -74,7 +74,9 @@ struct Loader {
     }
 
     private func ask(_ path: String, _ parameters: [(String, String)]) async throws -> JSONValue {
-        var call = HTTPCall("GET", endpoint, "\(path)?\(QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded)", timeoutMilliseconds: 60_000)
+        var call = HTTPCall(
+            "GET", endpoint, "\(path)?\(QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded)",
+            timeoutMilliseconds: 60_000)
         call.replyBytesMaximum = 1 << 30
         let reply = try await client.send(call)
         guard reply.status == 200 else {

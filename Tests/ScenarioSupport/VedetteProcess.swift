@@ -153,7 +153,8 @@ package struct JSONTree: @unchecked Sendable {
 
 extension JSONTree: CustomStringConvertible {
     package var description: String {
-        guard let value, let data = try? JSONSerialization.data(withJSONObject: value, options: [.fragmentsAllowed]) else {
+        guard let value, let data = try? JSONSerialization.data(withJSONObject: value, options: [.fragmentsAllowed])
+        else {
             return "null"
         }
         return String(decoding: data, as: UTF8.self)

@@ -1,8 +1,8 @@
 internal import Telemetry
 internal import Wire
 
-/// What the owner of this host allows the server to have done here: the allow-list of actions (DESIGN D8). The layout of
-/// the file is in docs/specs/actions.md. Without a file nothing is allowed: the agent observes only.
+/// What the owner of this host allows the server to have done here: the allow-list of actions (DESIGN D8). The layout
+/// of the file is in docs/specs/actions.md. Without a file nothing is allowed: the agent observes only.
 struct ActionPolicy: Equatable, Sendable {
     /// One kind of action, for some containers, within bounds.
     struct Permission: Equatable, Sendable {
@@ -77,8 +77,8 @@ struct ActionPolicy: Equatable, Sendable {
 }
 
 extension ActionPolicy {
-    /// Reads a file's text. Everything that is not understood is an error with its line: a typing error must never widen
-    /// what is allowed.
+    /// Reads a file's text. Everything that is not understood is an error with its line: a typing error must never
+    /// widen what is allowed.
     init(parsing text: String, file: String) throws(ConfigurationError) {
         guard let value = try YAMLValue.parse(text, file: file) else {
             self = .observeOnly

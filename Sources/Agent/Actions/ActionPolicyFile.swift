@@ -1,8 +1,8 @@
 internal import Glibc
 internal import Wire
 
-/// Reads the allow-list from a file that only root can have written. Anything else is refused, because whoever can write
-/// the file decides what is done on this host.
+/// Reads the allow-list from a file that only root can have written. Anything else is refused, because whoever can
+/// write the file decides what is done on this host.
 struct ActionPolicyFile: Sendable {
     /// Who owns a file and who may write it.
     struct Facts: Equatable, Sendable {

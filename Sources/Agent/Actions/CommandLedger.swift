@@ -59,7 +59,8 @@ struct CommandLedger: Equatable {
     /// What the server does not have yet.
     var unreported: [CommandReport] { entries.filter { !$0.isReported }.compactMap(\.report) }
 
-    /// Ends commands that were under way when the agent ended: nobody knows how far they got, so they are not done again.
+    /// Ends commands that were under way when the agent ended: nobody knows how far they got, so they are not done
+    /// again.
     mutating func endInterrupted(atNanoseconds now: Int64) {
         for index in entries.indices where entries[index].report == nil {
             entries[index].report = CommandReport(

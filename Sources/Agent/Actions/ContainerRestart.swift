@@ -1,8 +1,8 @@
 internal import Telemetry
 
-/// `container.restart`: the engine ends the container's process, after the grace kills it, and starts it anew. Arguments:
-/// `grace` (seconds or a duration, default 10 within the allowed range) and `started_at` (RFC 3339: only if the
-/// container has not been started since, so that a late command does not restart what was restarted already).
+/// `container.restart`: the engine ends the container's process, after the grace kills it, and starts it anew.
+/// Arguments: `grace` (seconds or a duration, default 10 within the allowed range) and `started_at` (RFC 3339: only if
+/// the container has not been started since, so that a late command does not restart what was restarted already).
 struct ContainerRestart: Action {
     static let name = "container.restart"
     static let arguments: Set<String> = ["grace", "started_at"]

@@ -1,4 +1,5 @@
-/// CPU limits and what they cost: cAdvisor's cfs metrics (only where a quota is set, as cAdvisor) and CPU specification.
+/// CPU limits and what they cost: cAdvisor's cfs metrics (only where a quota is set, as cAdvisor) and CPU
+/// specification.
 final class ContainerThrottlingCollector: Collector {
     private static let periods = Metric.counter(
         "container_cpu_cfs_periods_total", "Number of elapsed enforcement period intervals.")

@@ -30,7 +30,8 @@ final class TargetSamples {
     /// Declares a series of `metric` with `labels` besides the target's own.
     func slot(_ metric: Metric, _ labels: (String, String)...) -> Slot { slot(metric, labels) }
 
-    /// Declares a series of `metric` with `labels` besides the target's own; the same series has the same slot for ever.
+    /// Declares a series of `metric` with `labels` besides the target's own; the same series has the same slot for
+    /// ever.
     func slot(_ metric: Metric, _ labels: [(String, String)]) -> Slot {
         if described.insert(metric.name).inserted { undelivered.append(metric.metadata) }
         let own = labels.map { (name: $0.0, value: $0.1) }

@@ -1,7 +1,8 @@
 internal import Telemetry
 internal import Wire
 
-/// Carries batches from the spool to the server, each queue on its own, each lane in order, until its task is cancelled.
+/// Carries batches from the spool to the server, each queue on its own, each lane in order, until its task is
+/// cancelled.
 struct Forwarder: Sendable {
     let spool: Spool
     let link: ServerLink

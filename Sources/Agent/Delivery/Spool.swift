@@ -3,8 +3,8 @@ internal import Synchronization
 internal import Telemetry
 internal import Wire
 
-/// Keeps batches on disk until the server has them, and hands them to the forwarder in order. Thread-safe; one thread of
-/// its own does the disk work.
+/// Keeps batches on disk until the server has them, and hands them to the forwarder in order. Thread-safe; one thread
+/// of its own does the disk work.
 final class Spool: Sendable, LineSink {
     /// What the spool is made from.
     struct Setting: Sendable {

@@ -1,8 +1,8 @@
 internal import Glibc
 internal import Telemetry
 
-/// Lets the kernel tell what happens to one running container: kills by its cgroup's counter, its end by an empty cgroup
-/// and by its main process' descriptor. Belongs to the collection thread.
+/// Lets the kernel tell what happens to one running container: kills by its cgroup's counter, its end by an empty
+/// cgroup and by its main process' descriptor. Belongs to the collection thread.
 final class ContainerWatch {
     /// What a watch belongs to; a restarted container gets a new one.
     struct Life: Equatable {

@@ -1,7 +1,8 @@
 internal import Glibc
 internal import Synchronization
 
-/// Does blocking work for asynchronous code on one thread, in order, so that the cooperative pool never waits for a disk.
+/// Does blocking work for asynchronous code on one thread, in order, so that the cooperative pool never waits for a
+/// disk.
 final class DiskWork: Sendable {
     private struct Queue: Sendable {
         var waiting: [@Sendable () -> Void] = []

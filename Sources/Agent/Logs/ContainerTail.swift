@@ -88,8 +88,8 @@ final class ContainerTail {
         if isFirstLook { noteLost(known, &harvest) }
     }
 
-    /// Rotated files from before the agent knew the container are history. Once it knows one file, all newer ones are to
-    /// be read; when even that one was rotated away, everything that is left is newer.
+    /// Rotated files from before the agent knew the container are history. Once it knows one file, all newer ones are
+    /// to be read; when even that one was rotated away, everything that is left is newer.
     private func forgetHistory(_ found: inout [TailedFile], _ known: Set<FileIdentity>) {
         let newest = found.last
         let firstKnown = found.firstIndex { known.contains($0.identity) }

@@ -1,8 +1,8 @@
 /// Joins the pieces of long lines. Docker cuts a line every 16 KiB into records without a line end; only the last one
 /// has it. Pure: bytes in, lines out.
 ///
-/// A line stands for the bytes of its own records that lie together at its end, so that the intervals of the two streams
-/// of a file never overlap even where their pieces alternate.
+/// A line stands for the bytes of its own records that lie together at its end, so that the intervals of the two
+/// streams of a file never overlap even where their pieces alternate.
 struct LineJoiner {
     /// A whole line, or as much of it as will ever come.
     struct Line: Equatable {

@@ -2,8 +2,8 @@ internal import Glibc
 internal import Synchronization
 internal import Telemetry
 
-/// The thread that reads log files: woken by inotify, by the end of a container, by an acknowledgement, and by the clock.
-/// It also reads the engine's files while the engine does not answer.
+/// The thread that reads log files: woken by inotify, by the end of a container, by an acknowledgement, and by the
+/// clock. It also reads the engine's files while the engine does not answer.
 final class TailThread: Sendable {
     private struct Mail: Sendable {
         var settled: [UInt64] = []

@@ -1,13 +1,13 @@
 package import Disk
 
-/// `vedette audit verify`: checks the audit log of a data folder against the head that the alerting journal knows. Changes
-/// nothing, and may run beside a server.
+/// `vedette audit verify`: checks the audit log of a data folder against the head that the alerting journal knows.
+/// Changes nothing, and may run beside a server.
 package enum AuditCheck {
     /// The path of the log below alerting's folder.
     package static let fileName = "audit.log"
 
-    /// Checks the log in alerting's folder. A journal that cannot be read leaves the chain alone to be checked, which the
-    /// second value says.
+    /// Checks the log in alerting's folder. A journal that cannot be read leaves the chain alone to be checked, which
+    /// the second value says.
     package static func run(
         folder: String, storage: any FileStorage
     ) throws(StorageError) -> (verdict: AuditVerifier.Verdict, remark: String?) {

@@ -4,7 +4,8 @@ package import Telemetry
 
 /// The hash-chained record of everything that was decided, done or refused. Each append is on disk when it returns.
 ///
-/// Blocking; called on a thread that may wait for disk. Checked by `AuditVerifier`, format in docs/formats/audit-log.md.
+/// Blocking; called on a thread that may wait for disk. Checked by `AuditVerifier`, format in
+/// docs/formats/audit-log.md.
 package final class AuditLog: Sendable {
     /// How much of the end is read to find the last record.
     private static let tailBytesMaximum = 1 << 20

@@ -1,8 +1,8 @@
 internal import Disk
 internal import Telemetry
 
-/// A record for the audit log that is not yet known to be in it. Its place is given out when it is decided, so that a crash
-/// between journal and audit log neither loses nor doubles it.
+/// A record for the audit log that is not yet known to be in it. Its place is given out when it is decided, so that a
+/// crash between journal and audit log neither loses nor doubles it.
 struct PendingAudit: Hashable, Sendable {
     /// Its place in the audit log, from 1.
     var sequence: UInt64
@@ -31,8 +31,8 @@ struct PendingAudit: Hashable, Sendable {
 }
 
 extension AuditLog {
-    /// Appends the records that the log does not have yet, each at its place; returns where the log ends then, and why it
-    /// does not take more.
+    /// Appends the records that the log does not have yet, each at its place; returns where the log ends then, and why
+    /// it does not take more.
     func append(pending: [PendingAudit]) -> (head: AuditHead, fault: StorageError?) {
         var next = head.sequence
         var entries: [AuditEntry] = []

@@ -2,8 +2,8 @@ internal import Telemetry
 
 /// Decides what one evaluation does to the alerts of one rule. Pure: alerts and answers in, changed alerts out.
 ///
-/// Source: `AlertingRule.Eval` of Prometheus (rules/alerting.go) for `for`, `keep_firing_for`, the limit and the retention
-/// of resolved alerts; the third answer, no data, is ours: an alert without data stays as it is.
+/// Source: `AlertingRule.Eval` of Prometheus (rules/alerting.go) for `for`, `keep_firing_for`, the limit and the
+/// retention of resolved alerts; the third answer, no data, is ours: an alert without data stays as it is.
 struct AlertStateMachine {
     /// What a rule sets, and what is set for all.
     struct Settings: Sendable {
@@ -62,9 +62,9 @@ struct AlertStateMachine {
     let now: Int64
     let rule: String
 
-    /// The changes of one evaluation. `woken` marks alerts that fire as urgent. `absence` is asked for active alerts that
-    /// are not among the matches. When more match than the limit allows, alerts that are there go on, and `refused` counts
-    /// the new ones that are not taken.
+    /// The changes of one evaluation. `woken` marks alerts that fire as urgent. `absence` is asked for active alerts
+    /// that are not among the matches. When more match than the limit allows, alerts that are there go on, and
+    /// `refused` counts the new ones that are not taken.
     func evaluate(
         _ instances: [Labels: AlertInstance], matches: [Labels: Match], isWoken: Bool,
         absence: (AlertInstance) -> Absence

@@ -2,14 +2,14 @@ internal import Telemetry
 
 /// Tells "the condition has ended" from "the telemetry has stopped" for an alert that its expression no longer matches.
 ///
-/// The rule, for an alert that became active at a, last matched at m and is looked at at t. Every selector of the expression
-/// is narrowed to the alert's series: to the labels of the answer that still name a series there. The series it had between
-/// a and m and that were live at a or later are the ones that fed the alert.
+/// The rule, for an alert that became active at a, last matched at m and is looked at at t. Every selector of the
+/// expression is narrowed to the alert's series: to the labels of the answer that still name a series there. The series
+/// it had between a and m and that were live at a or later are the ones that fed the alert.
 ///  * Where one of them is silent at t (no sample for three of its own intervals, and no stale marker): **no data**.
 ///  * Where none of the series that the narrowed selector has at t is live (all have ended): **no data**.
 ///  * Otherwise the expression is believed: **no match**.
-/// A selector that had no such series (`absent(…)`, the right side of `unless`) says nothing. So telemetry that stops never
-/// reads as recovery, whether the agent died (silence) or its container ended (stale markers).
+/// A selector that had no such series (`absent(…)`, the right side of `unless`) says nothing. So telemetry that stops
+/// never reads as recovery, whether the agent died (silence) or its container ended (stale markers).
 struct DataPresence {
     /// How far back a series is looked for: PromQL's lookback.
     static let lookbackMilliseconds: Int64 = 300_000
@@ -47,8 +47,9 @@ struct DataPresence {
         return true
     }
 
-    /// Matchers that narrow a selector to the series behind one element of the answer. A container's cgroup path is left
-    /// out where its name is there: the path may change with a restart, what is looked for is the container's successor.
+    /// Matchers that narrow a selector to the series behind one element of the answer. A container's cgroup path is
+    /// left out where its name is there: the path may change with a restart, what is looked for is the container's
+    /// successor.
     private func narrowing(_ selector: [LabelMatcher], to labels: Labels) -> [LabelMatcher] {
         let isNamed = labels["node"] != nil && (labels["name"] != nil || labels["container"] != nil)
         return labels.pairs.compactMap { pair in

@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// Everything alerting must not forget. Changed only by applying journal entries, so that reading the journal again gives
-/// the same state; applying an entry twice changes nothing.
+/// Everything alerting must not forget. Changed only by applying journal entries, so that reading the journal again
+/// gives the same state; applying an entry twice changes nothing.
 struct AlertingState: Sendable {
     /// Messages and actions that are done with and still listed.
     static let historyMaximum = 1000

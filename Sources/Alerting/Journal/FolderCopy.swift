@@ -1,8 +1,8 @@
 internal import Disk
 internal import Synchronization
 
-/// A folder read into memory: what is opened there may be repaired without touching the original, which a running server
-/// may be writing to. For looking at a journal from outside.
+/// A folder read into memory: what is opened there may be repaired without touching the original, which a running
+/// server may be writing to. For looking at a journal from outside.
 final class FolderCopy: FileStorage {
     /// A larger folder is refused.
     static let bytesMaximum = 256 << 20

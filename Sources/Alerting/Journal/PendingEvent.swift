@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// An event that is to become a log entry of the stream `{source="vedette"}`, numbered so that a crash between journal and
-/// log store neither loses nor doubles it (the log store knows equal lines of equal times).
+/// An event that is to become a log entry of the stream `{source="vedette"}`, numbered so that a crash between journal
+/// and log store neither loses nor doubles it (the log store knows equal lines of equal times).
 struct PendingEvent: Hashable, Sendable {
     var sequence: UInt64
     var event: HostEvent

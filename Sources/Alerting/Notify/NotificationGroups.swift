@@ -1,7 +1,8 @@
 internal import Telemetry
 
-/// Gathers alerts into groups and says when a group is to be told: Alertmanager's dispatcher (dispatch/dispatch.go), with
-/// one addition: an urgent alert does not wait. Pure; rebuilt from alerts and memories after a restart or a reload.
+/// Gathers alerts into groups and says when a group is to be told: Alertmanager's dispatcher (dispatch/dispatch.go),
+/// with one addition: an urgent alert does not wait. Pure; rebuilt from alerts and memories after a restart or a
+/// reload.
 struct NotificationGroups {
     /// A group of alerts on one route.
     private struct Group {

@@ -54,9 +54,9 @@ struct InhibitRule: Sendable, Hashable {
     var targetMatchers: [LabelMatcher]
     var equal: [String]
 
-    /// The firing alert that mutes `target`, nil when none does. An alert that is source and target at once is not muted
-    /// by alerts that are so too (Alertmanager's rule against alerts that mute themselves). A label that is absent on
-    /// both sides counts as equal, as in Alertmanager.
+    /// The firing alert that mutes `target`, nil when none does. An alert that is source and target at once is not
+    /// muted by alerts that are so too (Alertmanager's rule against alerts that mute themselves). A label that is
+    /// absent on both sides counts as equal, as in Alertmanager.
     func source(muting target: Labels, among firing: [Labels]) -> Labels? {
         guard targetMatchers.allSatisfy({ $0.matches(target) }) else { return nil }
         let targetIsSource = sourceMatchers.allSatisfy { $0.matches(target) }

@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// One action from its proposal to its end. What the journal keeps: everything needed to go on after a crash without doing
-/// anything twice.
+/// One action from its proposal to its end. What the journal keeps: everything needed to go on after a crash without
+/// doing anything twice.
 struct ActionRecord: Hashable, Sendable {
     /// Where it stands.
     enum State: String, Sendable, CaseIterable {

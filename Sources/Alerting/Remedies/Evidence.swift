@@ -3,8 +3,9 @@ internal import Disk
 internal import Query
 internal import Telemetry
 
-/// What was seen before an action destroys it: the target's last lines, its series, and what happened on its node. Frozen
-/// as one JSON file whose SHA-256 goes into the audit log and the notification. Blocking: used on evaluation threads.
+/// What was seen before an action destroys it: the target's last lines, its series, and what happened on its node.
+/// Frozen as one JSON file whose SHA-256 goes into the audit log and the notification. Blocking: used on evaluation
+/// threads.
 struct EvidenceCollector: Sendable {
     /// Bounds of one file, whatever a target has.
     static let seriesMaximum = 500

@@ -1,6 +1,7 @@
 internal import Disk
 
-/// Writes evidence into the data folder. A file is durable before its hash is recorded, and the hash before the command.
+/// Writes evidence into the data folder. A file is durable before its hash is recorded, and the hash before the
+/// command.
 struct EvidenceStore: Sendable {
     static let folderName = "evidence"
 

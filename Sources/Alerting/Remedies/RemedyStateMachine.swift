@@ -4,8 +4,8 @@ internal import Wire
 /// Moves an action from state to state. Pure: what happened goes in, the changed record comes out; a thin shell freezes
 /// evidence, writes the journal and hands out commands.
 ///
-/// proposed → blocked | shadowed | awaiting approval | freezing → commanded → started → verifying → verified | not verified,
-/// with failed, refused, timed out and cancelled as other ends.
+/// proposed → blocked | shadowed | awaiting approval | freezing → commanded → started → verifying → verified | not
+/// verified, with failed, refused, timed out and cancelled as other ends.
 struct RemedyStateMachine {
     /// How long an agent has to fetch a command and begin.
     static let commandLifetimeMilliseconds: Int64 = 60_000

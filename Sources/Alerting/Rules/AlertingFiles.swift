@@ -1,7 +1,8 @@
 package import Disk
 internal import Query
 
-/// Reads a folder of rule and remedy files: `*.remedy.yml` are remedies, other `*.yml` and `*.yaml` Prometheus rule files.
+/// Reads a folder of rule and remedy files: `*.remedy.yml` are remedies, other `*.yml` and `*.yaml` Prometheus rule
+/// files.
 package enum AlertingFiles {
     /// A larger file is refused.
     package static let fileBytesMaximum = 16 << 20

@@ -2,8 +2,8 @@ internal import Query
 internal import Telemetry
 internal import Wire
 
-/// Reads Prometheus rule files, unchanged (docs/configuration/alerting_rules.md and recording_rules.md of Prometheus 3).
-/// One pass tells of every group and rule that is wrong, with file, line, column, group and rule.
+/// Reads Prometheus rule files, unchanged (docs/configuration/alerting_rules.md and recording_rules.md of Prometheus
+/// 3). One pass tells of every group and rule that is wrong, with file, line, column, group and rule.
 package enum RuleFileReader {
     /// The groups of one file and what was found; groups are only to be used when no finding is an error.
     package static func read(_ text: String, file: String) -> (groups: [RuleGroup], findings: [RuleFinding]) {

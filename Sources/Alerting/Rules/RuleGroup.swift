@@ -49,8 +49,8 @@ package struct Rule: Sendable, Hashable {
     package var expression: String
     /// Group labels and rule labels, the rule's own winning; templates for alerts.
     package var labels: [NamedTemplate]
-    /// What the rule's state is kept under: file, group, name and the place among rules of that name, so that editing the
-    /// expression, moving the rule or adding others keeps the alerts.
+    /// What the rule's state is kept under: file, group, name and the place among rules of that name, so that editing
+    /// the expression, moving the rule or adding others keeps the alerts.
     package var identity: String
     /// Where it stands in its file.
     package var line: Int

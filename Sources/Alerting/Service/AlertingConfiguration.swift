@@ -1,4 +1,5 @@
-/// What alerting works by: rules, remedies, receivers, and what is set for all of them. Replaced as a whole by a reload.
+/// What alerting works by: rules, remedies, receivers, and what is set for all of them. Replaced as a whole by a
+/// reload.
 package struct AlertingConfiguration: Sendable {
     package var groups: [RuleGroup]
     package var remedies: [Remedy]

@@ -2,7 +2,8 @@ internal import Telemetry
 
 /// What an evaluation does to alerts, and what follows from it.
 extension AlertingCore {
-    /// The alerts of a rule that an evaluation must be told about: active ones, and those whose remedy is being verified.
+    /// The alerts of a rule that an evaluation must be told about: active ones, and those whose remedy is being
+    /// verified.
     func watched(rule: String) -> [AlertInstance] {
         let verifying = Set(state.actions.values.filter { $0.state == .verifying }.map(\.alert))
         return state.alerts.values.filter {

@@ -12,8 +12,8 @@ extension AlertingCore {
 
     // MARK: Proposals
 
-    /// Proposes an action for every alert that fires and that a remedy matches, unless one is open or was decided already
-    /// for this firing.
+    /// Proposes an action for every alert that fires and that a remedy matches, unless one is open or was decided
+    /// already for this firing.
     mutating func propose(_ alerts: [AlertInstance], now: Int64) {
         for remedy in configuration.remedies where remedy.mode != .off {
             for alert in alerts where alert.state == .firing && remedy.matches(alert.labels) {
@@ -141,8 +141,8 @@ extension AlertingCore {
             onFailure: .suspend, approvalMilliseconds: 0, line: 0)
     }
 
-    /// Records an action as it is now. A change of state goes into the audit log and the event stream, and the command may
-    /// go out only after both the journal and the audit log have it.
+    /// Records an action as it is now. A change of state goes into the audit log and the event stream, and the command
+    /// may go out only after both the journal and the audit log have it.
     private mutating func store(_ record: ActionRecord, now: Int64) {
         var record = record
         let before = state.actions[record.id]
@@ -235,8 +235,8 @@ extension AlertingCore {
         }
     }
 
-    /// Takes in what an agent did. A report about what another agent was asked, or about nothing, changes nothing but the
-    /// audit log.
+    /// Takes in what an agent did. A report about what another agent was asked, or about nothing, changes nothing but
+    /// the audit log.
     mutating func report(
         _ report: CommandReport, from agent: String, where isOwn: (_ node: String) -> Bool, now: Int64
     ) {

@@ -4,7 +4,8 @@ internal import Synchronization
 package import Telemetry
 package import Wire
 
-/// Rules, notifications and remedies as one service. Open it on a thread that may wait for disk, run it until cancelled.
+/// Rules, notifications and remedies as one service. Open it on a thread that may wait for disk, run it until
+/// cancelled.
 ///
 /// All decisions are taken by `AlertingCore` under one lock and become journal entries; what follows from a decision (a
 /// message, a command) is done only after the journal has it. The loops look at the state for work, so going on after a
@@ -189,8 +190,8 @@ package final class AlertingService: Sendable {
 
     var now: Int64 { ports.wallClock.nowMilliseconds }
 
-    /// Changes the state and hands what was decided to the journal, in this order and under one lock, so that the journal
-    /// has decisions in the order they were taken.
+    /// Changes the state and hands what was decided to the journal, in this order and under one lock, so that the
+    /// journal has decisions in the order they were taken.
     @discardableResult
     func mutate<Value>(_ body: (inout Guarded) throws -> sending Value) rethrows -> sending Value {
         let value = try guarded.withLock { guarded in

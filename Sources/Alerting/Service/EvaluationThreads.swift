@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// A few threads for work that blocks (queries, evidence, the audit log's syncs), so that the cooperative pool never does.
+/// A few threads for work that blocks (queries, evidence, the audit log's syncs), so that the cooperative pool never
+/// does.
 final class EvaluationThreads: Sendable {
     private struct Queue {
         var jobs: [@Sendable () -> Void] = []

@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// Floating-point numbers as Go's `fmt` writes them: the verbs `e`, `f` and `g`, with a precision or with the fewest digits
-/// that read back as the same number.
+/// Floating-point numbers as Go's `fmt` writes them: the verbs `e`, `f` and `g`, with a precision or with the fewest
+/// digits that read back as the same number.
 package enum GoFloat {
     /// `%v`: the fewest digits, with an exponent below 1e-4 and from 1e+06 on ("1e+06", "1.234567e+06", "123456").
     package static func shortest(_ value: Double) -> String { format(value, "g", precision: nil) }

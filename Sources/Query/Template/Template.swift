@@ -1,7 +1,8 @@
 /// A template of an annotation or label: the subset of Go's `text/template` that Prometheus' rule files use, with
 /// Prometheus' functions. Parsed once, expanded at every evaluation.
 ///
-/// Source: Prometheus' documentation "Template reference" and "Template examples"; Go's documentation of `text/template`.
+/// Source: Prometheus' documentation "Template reference" and "Template examples"; Go's documentation of
+/// `text/template`.
 package struct Template: Hashable, Sendable {
     /// Evaluates an expression at a time in milliseconds, for the function `query`.
     package typealias QueryRunner =

@@ -1,6 +1,7 @@
 internal import Telemetry
 
-/// The functions a template may call: Prometheus' own and those built into Go's templates. One file or one line adds one.
+/// The functions a template may call: Prometheus' own and those built into Go's templates. One file or one line adds
+/// one.
 enum TemplateFunctions {
     /// What a function gets besides its arguments.
     struct Context {
@@ -20,8 +21,8 @@ enum TemplateFunctions {
         let message: String
     }
 
-    /// All functions by name. `and`, `or` and `not` are here for their names; the first two stop at the deciding argument
-    /// and are evaluated by the evaluator.
+    /// All functions by name. `and`, `or` and `not` are here for their names; the first two stop at the deciding
+    /// argument and are evaluated by the evaluator.
     static let all: [String: Function] =
         logic
         .merging(numbers) { first, _ in first }

@@ -3,9 +3,9 @@ internal import Wire
 
 /// Turns a request into a principal, or says why not.
 ///
-/// With tokens configured, every request needs one (`Authorization: Bearer`, or as the password of `Basic`, which is what
-/// Grafana can send). Without, everybody who can reach the listener may do everything: the bind rule keeps that to this
-/// machine, and the checks on Host and Origin keep it from web pages that a browser on this machine has open.
+/// With tokens configured, every request needs one (`Authorization: Bearer`, or as the password of `Basic`, which is
+/// what Grafana can send). Without, everybody who can reach the listener may do everything: the bind rule keeps that to
+/// this machine, and the checks on Host and Origin keep it from web pages that a browser on this machine has open.
 struct AccessPolicy: Sendable {
     private let tokens: [AccessToken]
 

@@ -1,7 +1,8 @@
 internal import Glibc
 internal import Telemetry
 
-/// A native histogram as the Prometheus API shows it: `{"count":…,"sum":…,"buckets":[[rule,"lower","upper","count"],…]}`.
+/// A native histogram as the Prometheus API shows it:
+/// `{"count":…,"sum":…,"buckets":[[rule,"lower","upper","count"],…]}`.
 enum HistogramAnswer {
     /// Which ends belong to a bucket, as the API numbers it.
     private enum Rule: Int {

@@ -11,7 +11,8 @@ struct ReplyHead: Sendable {
 
 /// One call on its way, shared by the task that waits for the reply and the connection that brings it.
 ///
-/// It ends once: whole, failed or cancelled; ending early closes the connection. Every deadline of the call is one timer.
+/// It ends once: whole, failed or cancelled; ending early closes the connection. Every deadline of the call is one
+/// timer.
 final class Exchange: Sendable {
     private struct State {
         var head: ReplyHead?

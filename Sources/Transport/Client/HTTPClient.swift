@@ -3,10 +3,10 @@ public import Wire
 
 /// Carries calls over TCP, TLS and unix sockets (HTTP/1.1), with a small pool of idle connections.
 ///
-/// A call's time runs from the start of connecting to the end of the reply's head; `send` allows its body the same again.
-/// Only a failure of stage `resolve` or `connect` proves that the peer saw nothing. When a pooled connection turns out to
-/// be dead before any byte of a reply, an idempotent call is sent once more on a new one; all other repeating is the
-/// caller's business. Redirects are not followed.
+/// A call's time runs from the start of connecting to the end of the reply's head; `send` allows its body the same
+/// again. Only a failure of stage `resolve` or `connect` proves that the peer saw nothing. When a pooled connection
+/// turns out to be dead before any byte of a reply, an idempotent call is sent once more on a new one; all other
+/// repeating is the caller's business. Redirects are not followed.
 public final class HTTPClient: HTTPSending {
     /// What the pool may keep, and the name the client gives itself.
     package struct Options: Sendable {

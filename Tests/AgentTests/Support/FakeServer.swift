@@ -2,8 +2,8 @@ import Synchronization
 import Telemetry
 import Wire
 
-/// A server in memory that keeps the agent protocol's promises: it drops what it has, asks for declarations it lost, and
-/// can be away. Calls to unix sockets go to another sender.
+/// A server in memory that keeps the agent protocol's promises: it drops what it has, asks for declarations it lost,
+/// and can be away. Calls to unix sockets go to another sender.
 final class FakeServer: HTTPSending {
     struct Stored: Sendable {
         var delivery: DeliveryIdentity

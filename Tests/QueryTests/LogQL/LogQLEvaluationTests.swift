@@ -13,7 +13,8 @@ internal import Testing
 
     private let engine: Engine
 
-    /// Two streams: `web` says "hit N" every second for a minute, "error" every tenth; `db` says "slow" at 5 s and 15 s.
+    /// Two streams: `web` says "hit N" every second for a minute, "error" every tenth; `db` says "slow" at 5 s and 15
+    /// s.
     init() async throws {
         folder = try TemporaryFolder()
         let database = try LogDatabase.open(
