@@ -38,7 +38,10 @@ package final class APIServer: Sendable {
     ) async throws -> APIServer {
         let metrics = ServerMetrics()
         let stores = [dependencies.metricAdministration, dependencies.logAdministration]
-        let memory = MemoryGuard(cap: dependencies.options.memoryBytesMaximum, stores: stores)
+        let dictionaries = SeriesDictionaries(bytesMaximum: dependencies.options.dictionaryBytesMaximum)
+        var holders: [@Sendable (Int) -> Int] = stores.map { store in { @Sendable in store.releaseMemory(bytes: $0) } }
+        holders.append { dictionaries.releaseMemory(bytes: $0) }
+        let memory = MemoryGuard(cap: dependencies.options.memoryBytesMaximum, holders: holders)
         let queries = QueryPool(
             name: "query", threads: dependencies.options.queryConcurrency,
             waitingMaximum: dependencies.options.queriesWaitingMaximum)
@@ -46,12 +49,12 @@ package final class APIServer: Sendable {
         let parts = Parts(
             queries: queries, maintenance: QueryPool(name: "maintenance", threads: 1, waitingMaximum: 4),
             runner: runner, memory: memory)
-        let table = table(dependencies, parts, metrics)
+        let table = table(dependencies, parts, metrics, dictionaries)
         let index = RouteTable.index(of: table.routes, version: dependencies.build.version)
         let routes = table.routes + [Route("GET", "/", .read, wording: .text) { _ in .text(200, index) }]
         let router = Router(
             routes: routes, policy: { AccessPolicy(tokens: dependencies.tokens()) }, metrics: metrics,
-            clock: dependencies.monotonicClock)
+            clock: dependencies.monotonicClock, log: dependencies.log)
         do {
             let listener = try await HTTPListener.start(options) { await router.answer($0) }
             parts.connections.watch(listener)
@@ -65,7 +68,8 @@ package final class APIServer: Sendable {
     }
 
     private static func table(
-        _ dependencies: ServerDependencies, _ parts: Parts, _ metrics: ServerMetrics
+        _ dependencies: ServerDependencies, _ parts: Parts, _ metrics: ServerMetrics,
+        _ dictionaries: SeriesDictionaries
     ) -> RouteTable {
         let start = dependencies.wallClock.nowMilliseconds
         let memory = parts.memory
@@ -81,7 +85,7 @@ package final class APIServer: Sendable {
             lokiPush: LokiPushAPI(dependencies: dependencies, memory: memory, metrics: metrics),
             ingest: AgentIngestAPI(
                 dependencies: dependencies, memory: memory, metrics: metrics,
-                dictionaries: SeriesDictionaries(bytesMaximum: dependencies.options.dictionaryBytesMaximum)),
+                dictionaries: dictionaries),
             commands: AgentCommandsAPI(dependencies: dependencies, polls: parts.polls),
             operations: OperationsAPI(
                 dependencies: dependencies, memory: memory, maintenance: parts.maintenance),
@@ -108,6 +112,10 @@ package final class APIServer: Sendable {
         parts.isClosed.set()
         parts.queries.close()
         parts.maintenance.close()
+        // The stores close next: give what was killed a moment to notice.
+        for _ in 0..<100 where parts.queries.load.running + parts.maintenance.load.running > 0 {
+            try? await Task.sleep(for: .milliseconds(10))
+        }
     }
 }
 

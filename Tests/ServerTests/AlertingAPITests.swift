@@ -149,6 +149,10 @@ import Wire
         let path = "/agent/v1/reports?agent=\(AlertingAPITests.agent)"
         let reply = try await fixture.send("POST", path, body: CommandReportCodec.encode([report]))
         #expect(reply.status == 204)
+        let named = [HTTPField("X-Vedette-Agent", AlertingAPITests.agent)]
+        let body = CommandReportCodec.encode([report])
+        #expect(try await fixture.send("POST", "/agent/v1/reports", fields: named, body: body).status == 204)
+        #expect(try await fixture.send("POST", "/agent/v1/reports", body: body).status == 400)
         #expect(try await fixture.send("POST", path, body: [1, 2, 3]).status == 400)
     }
 }

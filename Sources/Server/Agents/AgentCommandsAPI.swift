@@ -17,7 +17,7 @@ struct AgentCommandsAPI: Sendable {
     /// The commands an agent may have, as soon as there are any, or none after `wait`.
     func commands(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
-        let agent = try AgentCommandsAPI.agent(parameters)
+        let agent = try AgentCommandsAPI.agent(request, parameters)
         let wait = try parameters.lokiDuration("wait") ?? 0
         let milliseconds = min(max(0, wait / 1_000_000), AgentCommandsAPI.waitMillisecondsMaximum)
         let alerting = dependencies.alerting
@@ -29,7 +29,7 @@ struct AgentCommandsAPI: Sendable {
 
     /// Takes in what an agent did.
     func reports(_ request: ServerRequest) async throws -> ListenerResponse {
-        let agent = try AgentCommandsAPI.agent(await request.parameters())
+        let agent = try AgentCommandsAPI.agent(request, await request.parameters())
         let body = try await request.body(upTo: AgentCommandsAPI.bodyBytesMaximum)
         do {
             for report in try CommandReportCodec.decode(body) { dependencies.alerting.report(report, from: agent) }
@@ -39,8 +39,13 @@ struct AgentCommandsAPI: Sendable {
         return ListenerResponse(status: 204)
     }
 
-    private static func agent(_ parameters: RequestParameters) throws(APIFailure) -> String {
-        let agent = try parameters.required("agent")
+    /// Who asks: the parameter `agent`, or the field that agents send with everything.
+    private static func agent(
+        _ request: ServerRequest, _ parameters: RequestParameters
+    ) throws(APIFailure) -> String {
+        guard let agent = parameters["agent"] ?? request.listener.fields["x-vedette-agent"] else {
+            throw .invalid("agent", "it is missing")
+        }
         guard agent.utf8.count == 32, agent.utf8.allSatisfy({ Hexadecimal.value(of: $0) != nil }) else {
             throw .invalid("agent", "an agent's identity is 32 hexadecimal digits")
         }

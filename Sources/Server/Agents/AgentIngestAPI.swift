@@ -5,7 +5,7 @@ internal import Wire
 
 /// `POST /agent/v1/batch`: samples, lines and events from agents (DESIGN D10, docs/formats/agent-protocol.md).
 ///
-/// 200 with the verdict `stored` means fsynced. Every answer carries an `AgentReply`, whatever its status.
+/// 200 with the verdict `stored` means fsynced. Whatever the status, an answer of this route carries an `AgentReply`.
 struct AgentIngestAPI: Sendable {
     let dependencies: ServerDependencies
     let memory: MemoryGuard
@@ -22,7 +22,17 @@ struct AgentIngestAPI: Sendable {
     /// Stores one batch.
     func batch(_ request: ServerRequest) async throws -> ListenerResponse {
         if let reason = memory.ingestRefusal { return AgentIngestAPI.later(429, reason, seconds: 5) }
-        let body = try await request.listener.body.collect(upTo: AgentProtocol.bodyBytesMaximum)
+        let body: [UInt8]
+        do {
+            body = try await request.listener.body.collect(upTo: AgentProtocol.bodyBytesMaximum)
+        } catch let failure as ListenerBodyFailure {
+            // What is too long once is too long for ever; everything else is worth another try.
+            let isTooLong = failure.status == 413
+            let reply = AgentReply(
+                verdict: isTooLong ? .refused : .later, marks: DeliveryMarks(synced: 0, archived: 0),
+                retryAfterSeconds: isTooLong ? 0 : 1, reason: failure.description)
+            return AgentIngestAPI.response(failure.status, reply)
+        }
         let start = dependencies.monotonicClock.nowNanoseconds
         let now = dependencies.wallClock.nowNanoseconds
         let decoded: AgentBatchDecoder.Decoded

@@ -29,16 +29,18 @@ enum MemoryLevel: Int, Sendable, Comparable {
 }
 
 /// Watches the process' resident memory against the one cap: caches shrink first, then queries are refused, then ingest.
+/// Who holds most (the stores) is asked first.
 final class MemoryGuard: Sendable {
     private let cap: Int
-    private let stores: [any StorageAdministration]
+    /// Give back about so many bytes, and say how many it were.
+    private let holders: [@Sendable (Int) -> Int]
     private let level = Atomic<Int>(0)
     private let resident = Atomic<Int>(0)
     private let releases = Atomic<Int>(0)
 
-    init(cap: Int, stores: [any StorageAdministration]) {
+    init(cap: Int, holders: [@Sendable (Int) -> Int]) {
         self.cap = cap
-        self.stores = stores
+        self.holders = holders
     }
 
     /// Looks at the process once and lets the stores give back what they can. Blocks; called by the housekeeping thread.
@@ -46,7 +48,7 @@ final class MemoryGuard: Sendable {
         var bytes = residentBytes
         if MemoryLevel(resident: bytes, cap: cap) > .normal {
             let wanted = bytes - cap / 4 * 3
-            let freed = stores.reduce(0) { $0 + $1.releaseMemory(bytes: wanted) }
+            let freed = holders.reduce(0) { $0 + ($0 < wanted ? $1(wanted - $0) : 0) }
             if freed > 0 {
                 releases.add(1, ordering: .relaxed)
                 // What was freed lies in the allocator's lists until it is told to give it back.

@@ -8,15 +8,17 @@ struct Router: Sendable {
     private let policy: @Sendable () -> AccessPolicy
     private let metrics: ServerMetrics
     private let clock: any MonotonicClock
+    private let log: @Sendable (ServerLogEntry) -> Void
 
     init(
         routes: [Route], policy: @escaping @Sendable () -> AccessPolicy, metrics: ServerMetrics,
-        clock: any MonotonicClock
+        clock: any MonotonicClock, log: @escaping @Sendable (ServerLogEntry) -> Void
     ) {
         self.routes = routes
         self.policy = policy
         self.metrics = metrics
         self.clock = clock
+        self.log = log
     }
 
     /// Answers a request, always.
@@ -54,6 +56,16 @@ struct Router: Sendable {
             return try await route.handle(ServerRequest(listener: request, captures: captures, principal: principal))
         } catch {
             let failure = APIFailure(describing: error)
+            if failure.kind == .internal {
+                // Nobody foresaw it: somebody should read it.
+                log(
+                    ServerLogEntry(
+                        .error, "request failed",
+                        fields: [
+                            ("method", request.method), ("route", route.pattern),
+                            ("remote", request.remoteAddress), ("error", failure.message),
+                        ]))
+            }
             return route.wording == .json ? failure.json : failure.text
         }
     }
