@@ -66,13 +66,13 @@ internal import Testing
     }
 
     @Test func goldenRecordsAreWrittenAndHold() throws {
-        let page = try GoldenPage("audit-log")
+        let page = try GoldenPage("audit-log.md")
         let log = try AuditLog(path: path, in: storage)
         let target = Labels(["target": "c0ffee", "remedy": "restart-after-oom"])
         _ = try log.append(kind: "action.commanded", fields: target, nanoseconds: 1_700_000_000_123_456_789)
         _ = try log.append(kind: "action.verified", fields: .empty, nanoseconds: 1_700_000_001_000_000_000)
         let bytes = try #require(try AtomicFile.read(path, in: storage, maximumBytes: 1 << 20))
-        let golden = try page("two records")
+        let golden = try page.bytes(of: "two records")
         #expect(bytes == golden, "\(String(decoding: bytes, as: UTF8.self))")
         #expect(AuditVerifier.verify(golden).records == 2)
     }

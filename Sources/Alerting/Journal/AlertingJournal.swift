@@ -20,6 +20,8 @@ final class AlertingJournal: DecisionJournal {
 
     private let log: GroupCommitLog
     private let bytes = Mutex(0)
+    /// Where the last whole snapshot begins.
+    private let snapshotAt = Mutex<LogPosition?>(nil)
 
     /// Opens the journal below `folder` and reads the state it holds. Blocking.
     static func open(
@@ -82,12 +84,14 @@ final class AlertingJournal: DecisionJournal {
         let progress = SnapshotProgress(expected: pieces.count)
         for piece in pieces {
             do throws(LogAppendError) {
-                try log.submit(kind: piece.kind, payload: piece.payload) { [log] result in
+                try log.submit(kind: piece.kind, payload: piece.payload) { [self] result in
                     guard let outcome = progress.add(result) else { return }
                     switch outcome {
                     case .success(let first):
+                        snapshotAt.withLock { $0 = first }
                         completion(nil)
-                        Task { try? await log.perform { try $0.cut(before: first) } }
+                        // Behind what waits already; the position is gone with this process if it does not come to it.
+                        Task { [log] in try? await log.perform { try $0.cut(before: first) } }
                     case .failure(let error): completion(error)
                     }
                 }
@@ -105,6 +109,12 @@ final class AlertingJournal: DecisionJournal {
 
     /// Runs what is waiting, for tests that drive the journal themselves.
     func drive() { while log.runOnce() {} }
+
+    /// Lets go of what is before the last snapshot at once, for tests that drive the journal themselves.
+    func cutBlocking() {
+        guard let position = snapshotAt.withLock({ $0 }) else { return }
+        try? log.performBlocking { try $0.cut(before: position) }
+    }
 }
 
 /// Counts the pieces of a snapshot as they become durable.

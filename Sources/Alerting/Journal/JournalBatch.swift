@@ -69,17 +69,19 @@ struct JournalReplay {
             faults.append("\(frame.lostBefore) frames before \(frame.position) are damaged or missing")
         }
         do throws(ByteError) {
-            let entries = try JournalBatch.decode(frame.payload)
-            if frame.kind == JournalBatch.snapshotKind {
-                addPiece(entries)
-            } else {
-                // A snapshot whose end never came was not finished: the state before it goes on.
-                snapshot = nil
-                for entry in entries { state.apply(entry) }
-            }
+            try add(kind: frame.kind, frame.payload)
         } catch {
             faults.append("frame \(frame.position) cannot be read: \(error.description)")
         }
+    }
+
+    /// Takes in the payload of a frame.
+    mutating func add(kind: UInt8, _ payload: UnsafeRawBufferPointer) throws(ByteError) {
+        let entries = try JournalBatch.decode(payload)
+        if kind == JournalBatch.snapshotKind { return addPiece(entries) }
+        // A snapshot whose end never came was not finished: the state before it goes on.
+        snapshot = nil
+        for entry in entries { state.apply(entry) }
     }
 
     private mutating func addPiece(_ entries: [JournalEntry]) {

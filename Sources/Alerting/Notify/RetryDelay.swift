@@ -10,6 +10,8 @@ enum RetryDelay {
         let base = min(doubled, longestMilliseconds)
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325 &+ UInt64(attempts)
         for byte in key.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+        // FNV's high bits hardly differ between short keys.
+        hash = (hash ^ (hash >> 33)) &* 0xff51_afd7_ed55_8ccd
         let fifth = max(1, base / 5)
         return base - fifth + Int64((hash >> 32) % UInt64(2 * fifth))
     }

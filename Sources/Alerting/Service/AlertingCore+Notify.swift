@@ -76,9 +76,9 @@ extension AlertingCore {
     ) {
         let older = state.deliveries.values.filter { $0.isOpen && $0.message.lane == lane }
         for delivery in older where !inFlight.contains(delivery.message.idempotencyKey) {
-            // A firing message nobody has tried yet is not replaced by the news that it is over: both are told.
-            let isUntried = delivery.attemptCount == 0
-            if isUntried, delivery.message.status == "firing", !notification.isFiring { continue }
+            // The latest truth is told and not a backlog of it. Only that it is over does not take the place of the news
+            // that it began: people are to hear both, in this order. So a lane holds two messages at most.
+            if delivery.message.status == "firing", !notification.isFiring { continue }
             close(delivery, .superseded, "a newer message of the group takes its place", now: now)
         }
         let message = OutboxMessage(

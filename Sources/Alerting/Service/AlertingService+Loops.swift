@@ -14,13 +14,7 @@ extension AlertingService {
     func runDeliveries() async {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
-                let due: [(message: OutboxMessage, receiver: any Receiver)] = mutateQuietly { guarded in
-                    guarded.core.flush(now: now)
-                    guarded.core.forgetSilences(now: now)
-                    guard guarded.core.inFlight.count < AlertingService.attemptsAtOnceMaximum else { return [] }
-                    return guarded.core.takeDueMessages(now: now)
-                }
-                for (message, receiver) in due {
+                for (message, receiver) in takeDueMessages() {
                     group.addTask { await self.attempt(message, receiver) }
                 }
                 let delay = guarded.withLock { guarded -> Int64 in
@@ -31,6 +25,20 @@ extension AlertingService {
                 }
                 await deliverySignal.wait(milliseconds: delay)
             }
+        }
+    }
+
+    /// Makes the messages that are due and tries those that may be tried now, one after the other.
+    func deliverOnce() async {
+        for (message, receiver) in takeDueMessages() { await attempt(message, receiver) }
+    }
+
+    private func takeDueMessages() -> [(message: OutboxMessage, receiver: any Receiver)] {
+        mutateQuietly { guarded in
+            guarded.core.flush(now: now)
+            guarded.core.forgetSilences(now: now)
+            guard guarded.core.inFlight.count < AlertingService.attemptsAtOnceMaximum else { return [] }
+            return guarded.core.takeDueMessages(now: now)
         }
     }
 
@@ -55,18 +63,23 @@ extension AlertingService {
 
     func runRemedies() async {
         while !Task.isCancelled {
-            let undecided = mutateQuietly { guarded in
-                guarded.core.tickActions(now: now)
-                return guarded.core.takeUndecided(now: now)
-            }
-            for record in undecided { await decide(record) }
-            for (record, remedy, alert) in guarded.withLock({ $0.core.awaitingEvidence }) {
-                await freeze(record, remedy, alert)
-            }
-            if guarded.withLock({ $0.journalFault != nil }) { compactIfLarge(force: true) }
+            await actOnce()
             let hasWork = guarded.withLock { guarded in guarded.core.state.actions.values.contains { !$0.state.isEnd } }
             await remedySignal.wait(milliseconds: hasWork ? 1000 : 5000)
         }
+    }
+
+    /// Asks the guard-rails, freezes evidence, and lets time pass for actions.
+    func actOnce() async {
+        let undecided = mutateQuietly { guarded in
+            guarded.core.tickActions(now: now)
+            return guarded.core.takeUndecided(now: now)
+        }
+        for record in undecided { await decide(record) }
+        for (record, remedy, alert) in guarded.withLock({ $0.core.awaitingEvidence }) {
+            await freeze(record, remedy, alert)
+        }
+        if guarded.withLock({ $0.journalFault != nil }) { compactIfLarge(force: true) }
     }
 
     private func decide(_ record: ActionRecord) async {

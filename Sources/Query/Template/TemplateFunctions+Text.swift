@@ -89,11 +89,12 @@ extension TemplateFunctions {
         bytes.withUnsafeBytes { raw in
             var searched = 0
             var copied = 0
+            var previousEnd = -1
             while searched <= raw.count, let groups = expression.firstMatch(in: raw, from: searched) {
                 guard let match = groups[0] else { break }
                 result += raw[copied..<match.lowerBound]
                 // An empty match right behind a match is none, as in Go.
-                if !(match.isEmpty && match.lowerBound == copied && copied > 0) {
+                if !(match.isEmpty && match.upperBound == previousEnd) {
                     for piece in pieces {
                         switch piece {
                         case .literal(let literal): result += literal
@@ -102,6 +103,7 @@ extension TemplateFunctions {
                         }
                     }
                 }
+                previousEnd = match.upperBound
                 copied = match.upperBound
                 searched = match.upperBound
                 if match.isEmpty {

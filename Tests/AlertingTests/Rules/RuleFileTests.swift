@@ -1,0 +1,125 @@
+import Query
+import TestSupport
+import Testing
+import Wire
+
+@testable import Alerting
+
+/// Rule files are read as Prometheus reads them; what is wrong with one is told with its place and what to do.
+@Suite struct RuleFileTests {
+    @Test func aPrometheusRuleFileIsReadWhole() throws {
+        let group = try Fixtures.group(Fixtures.text("rules/good.yml"))
+        #expect(group.name == "containers")
+        #expect(group.intervalMilliseconds == 30_000)
+        #expect(group.limit == 10)
+        #expect(group.queryOffsetMilliseconds == 5000)
+        #expect(group.rules.map(\.name) == ["job:up:sum", "InstanceDown", "InstanceDown"])
+        #expect(group.rules.map(\.line) == [10, 14, 24])
+        let down = group.rules[1]
+        guard case .alert(let settings) = down.kind else {
+            Issue.record("no alert")
+            return
+        }
+        #expect(settings.forMilliseconds == 300_000)
+        #expect(settings.keepFiringForMilliseconds == 60_000)
+        #expect(settings.annotations.map(\.name) == ["summary", "empty"])
+        // The rule's own labels win over the group's.
+        #expect(
+            Dictionary(uniqueKeysWithValues: down.labels.map { ($0.name, $0.template.text) })
+                == ["team": "platform", "severity": "critical"])
+        #expect(group.rules[0].labels.contains { $0.template.text == "{{ not a template }}" && $0.template.isLiteral })
+    }
+
+    @Test func equalNamesInOneGroupAreToldApartAndEditsKeepTheIdentity() throws {
+        let text = try Fixtures.text("rules/good.yml")
+        let before = try Fixtures.group(text).rules.map(\.identity)
+        #expect(Set(before).count == 3)
+        let edited = text.replacing("expr: up == 0", with: "expr: up < 1")
+        #expect(try Fixtures.group(edited).rules.map(\.identity) == before)
+    }
+
+    @Test(arguments: Fixtures.bad("rules"))
+    func aBadRuleFileIsRefusedWithItsPlace(_ file: Fixtures.Bad) {
+        let findings = AlertingFiles.read([AlertingFiles.Source(path: file.name, text: file.text)]).findings
+        #expect(findings.first?.description == file.expected)
+    }
+
+    @Test(arguments: Fixtures.bad("remedies"))
+    func aBadRemedyFileIsRefusedWithItsPlace(_ file: Fixtures.Bad) {
+        let findings = RemedyFileReader.read(file.text, file: file.name).findings
+        #expect(findings.first?.description == file.expected)
+    }
+
+    @Test(arguments: Fixtures.bad("alerting"))
+    func aBadAlertingSectionIsRefusedWithItsPlace(_ file: Fixtures.Bad) throws {
+        var root = try YAMLValue.parse(file.text, file: file.name)?.mapping()
+        let section = root?.optional("alerting")
+        do {
+            _ = try NotifyConfiguration.read(section)
+            Issue.record("it was taken")
+        } catch {
+            #expect(error.description == file.expected)
+        }
+    }
+
+    @Test func everyFixtureFolderHasFiles() {
+        #expect(Fixtures.bad("rules").count >= 11)
+        #expect(Fixtures.bad("remedies").count >= 9)
+        #expect(Fixtures.bad("alerting").count >= 6)
+    }
+
+    @Test func allThatIsWrongIsToldInOnePass() {
+        let text = """
+            groups:
+              - name: a
+                rules:
+                  - alert: X
+                    expr: sum(
+                  - alert: Y
+                    exp: up
+                  - alert: Z
+                    expr: up
+              - name: b
+                intervall: 5s
+            """
+        let (groups, findings) = RuleFileReader.read(text, file: "f.yml")
+        #expect(findings.map(\.rule) == ["X", "Y", ""])
+        #expect(findings.map(\.group) == ["a", "a", "b"])
+        #expect(groups.first?.rules.map(\.name) == ["Z"])
+    }
+
+    @Test func twinsAreWarnedOfAndUsableAllTheSame() {
+        let text = """
+            groups:
+              - name: a
+                rules:
+                  - record: x
+                    expr: up
+                  - record: x
+                    expr: up
+            """
+        let content = AlertingFiles.read([AlertingFiles.Source(path: "f.yml", text: text)])
+        #expect(content.findings.map(\.severity) == [.warning])
+        #expect(content.isUsable)
+        #expect(content.ruleCount == 2)
+    }
+
+    @Test func aRemedyWithDefaultsOnlyRecords() throws {
+        let remedy = try Fixtures.remedy(
+            """
+            remedies:
+              - name: restart
+                match: {alertname: ContainerOOMKilled}
+                action: container.restart
+            """)
+        #expect(remedy.mode == .shadow)
+        #expect(remedy.evidenceLines == 50)
+        #expect(remedy.evidenceWindowMilliseconds == 300_000)
+        #expect(remedy.cooldownMilliseconds == 300_000)
+        #expect(remedy.budgets.map(\.count) == [10, 3, 20])
+    }
+
+    @Test func randomFilesEnd() throws {
+        try RuleFileFuzzer.run(seed: 1, events: 300)
+    }
+}
