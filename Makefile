@@ -52,7 +52,7 @@ bench: build
 	$(BIN) bench $(NAME)
 
 fuzz: build-tests
-	FUZZ_NAME=$(NAME) FUZZ_SEED=$(SEED) FUZZ_EVENTS=$(EVENTS) $(TEST) --filter FuzzTests
+	FUZZ_NAME=$(NAME) FUZZ_SEED=$(SEED) FUZZ_EVENTS=$(EVENTS) $(TEST) --filter 'uzz|smoke|DamageTests|LineJoiner|SpoolTests'
 
 clean:
 	rm -rf .build

@@ -28,9 +28,8 @@ import Wire
         #expect(second.waiting(.lines) == 3)
     }
 
-    @Test(arguments: 1...8 as ClosedRange<UInt64>)
-    func nothingOfferedIsLostAndNoSequenceIsGivenTwice(_ seed: UInt64) throws {
-        try SpoolFuzzer.run(seed: seed, events: 100)
+    @Test func nothingOfferedIsLostAndNoSequenceIsGivenTwice() throws {
+        try SpoolFuzzer.runFromTable()
     }
 
     @Test func aFullSpoolGivesUpTheOldestLinesAndTellsOfThem() throws {

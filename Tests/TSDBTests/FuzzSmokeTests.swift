@@ -8,11 +8,11 @@ import Testing
 /// A short run of each fuzzer of this room; `make fuzz` runs them for longer.
 struct FuzzSmokeTests {
     @Test func damagedBlocksNeverLieAndNeverCrash() throws {
-        try MetricBlockFuzzer.run(seed: 1, events: 400)
+        try MetricBlockFuzzer.runFromTable()
     }
 
     @Test func damagedRecordsNeverCrash() throws {
-        try MetricRecordFuzzer.run(seed: 1, events: 2000)
+        try MetricRecordFuzzer.runFromTable()
     }
 
     @Test(arguments: 0..<60 as Range<UInt64>) func recordsComeBackAsTheyWent(seed: UInt64) throws {

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import TestSupport
 internal import Testing
 
 /// The house rules over the whole work tree. Each rule is proved on a bad example in `TidyRuleTests`.
@@ -23,6 +24,15 @@ internal import Testing
         let pages = Repository.files(below: "docs/formats", suffix: ".md")
         #expect(!pages.isEmpty)
         expectNone(pages.flatMap(DocumentationRules.formatPage))
+    }
+
+    @Test func everyFuzzerIsInTheTable() throws {
+        let declaration = /: Fuzzer\b[^{]*\{(?s:.*?)static let name = "([^"]+)"/
+        let named = Repository.tests.flatMap { file in
+            file.lines.joined(separator: "\n").matches(of: declaration).map { String($0.output.1) }
+        }
+        #expect(named.count > 10)
+        #expect(Set(named) == Set(FuzzTable.events.keys))
     }
 
     @Test func importsFollowTheTable() {

@@ -34,5 +34,5 @@ struct LogQLFuzzer: Fuzzer {
 }
 
 @Suite struct LogQLFuzzing {
-    @Test func smoke() throws { try LogQLFuzzer.run(seed: 7, events: 20_000) }
+    @Test func smoke() throws { try LogQLFuzzer.runFromTable() }
 }

@@ -141,5 +141,5 @@ struct VarintFuzzer: Fuzzer {
 }
 
 @Suite struct VarintFuzzerTests {
-    @Test func smoke() throws { try VarintFuzzer.run(seed: 1, events: 10_000) }
+    @Test func smoke() throws { try VarintFuzzer.runFromTable() }
 }

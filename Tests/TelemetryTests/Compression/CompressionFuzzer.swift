@@ -34,5 +34,5 @@ struct CompressionFuzzer: Fuzzer {
 }
 
 @Suite struct CompressionFuzzerTests {
-    @Test func smoke() throws { try CompressionFuzzer.run(seed: 1, events: 2000) }
+    @Test func smoke() throws { try CompressionFuzzer.runFromTable() }
 }

@@ -71,5 +71,5 @@ struct JSONFuzzer: Fuzzer {
 }
 
 @Suite struct JSONFuzzerTests {
-    @Test func smoke() throws { try JSONFuzzer.run(seed: 1, events: 3000) }
+    @Test func smoke() throws { try JSONFuzzer.runFromTable() }
 }

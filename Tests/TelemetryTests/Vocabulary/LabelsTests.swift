@@ -131,5 +131,5 @@ struct LabelsFuzzer: Fuzzer {
 }
 
 @Suite struct LabelsFuzzerTests {
-    @Test func smoke() throws { try LabelsFuzzer.run(seed: 1, events: 5000) }
+    @Test func smoke() throws { try LabelsFuzzer.runFromTable() }
 }

@@ -83,5 +83,5 @@ struct AgentBatchFuzzer: Fuzzer {
 }
 
 @Suite struct AgentBatchFuzzerTests {
-    @Test func smoke() throws { try AgentBatchFuzzer.run(seed: 1, events: 3000) }
+    @Test func smoke() throws { try AgentBatchFuzzer.runFromTable() }
 }

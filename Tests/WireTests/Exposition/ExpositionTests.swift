@@ -160,5 +160,5 @@ struct ExpositionFuzzer: Fuzzer {
 }
 
 @Suite struct ExpositionFuzzerTests {
-    @Test func smoke() throws { try ExpositionFuzzer.run(seed: 1, events: 3000) }
+    @Test func smoke() throws { try ExpositionFuzzer.runFromTable() }
 }

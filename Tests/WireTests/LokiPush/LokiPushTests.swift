@@ -134,5 +134,5 @@ struct LokiPushFuzzer: Fuzzer {
 }
 
 @Suite struct LokiPushFuzzerTests {
-    @Test func smoke() throws { try LokiPushFuzzer.run(seed: 1, events: 3000) }
+    @Test func smoke() throws { try LokiPushFuzzer.runFromTable() }
 }
