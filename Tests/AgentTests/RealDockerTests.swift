@@ -67,6 +67,7 @@ struct RealDockerTests {
         for event in server.events {
             Swift.print("event: \(event.kind) \(event.source) \(event.details) \(event.text)")
         }
+        Swift.print("milliseconds from the kill to the server: \(server.delays(of: .oomKill))")
         let kills = server.events.filter { $0.kind == .oomKill && $0.subject["container"] == name }
         #expect(kills.count == 1)
         #expect(kills.first?.details["sources"]?.contains(",") == true)
@@ -206,5 +207,33 @@ struct RealDockerTests {
         again.cancel()
         _ = try? await again.value
         _ = try await engineCall("DELETE", "/containers/\(id)?force=1")
+    }
+
+    /// `VEDETTE_MEASURE_CONTAINERS=N` (a release build, please): what an agent costs beside N containers that run already.
+    @Test(.enabled(if: getenv("VEDETTE_MEASURE_CONTAINERS") != nil, "VEDETTE_MEASURE_CONTAINERS is not set"))
+    func whatItCosts() async throws {
+        let scratch = ScratchFolder()
+        let server = FakeServer(sockets: HTTPClient())
+        let agent = NodeAgent(options(scratch.path), ports: AgentPorts(http: server, storage: SystemStorage())) { _ in }
+        let run = Task { try await agent.run() }
+        try await Task.sleep(for: .seconds(5))
+        let before = AgentLimits.usage()
+        let batches = server.state.withLock { $0.stored.count }
+        try await Task.sleep(for: .seconds(20))
+        let after = AgentLimits.usage()
+        let samples = server.state.withLock { $0.stored }.last.map { stored -> Int in
+            guard case .samples(let batch, _) = stored.signal else { return 0 }
+            return batch.sampleCount
+        }
+        let seconds = server.values("vedette_agent_collection_seconds").map(\.value).sorted()
+        Swift.print(
+            """
+            \(agent.runningContainers) containers, \(samples ?? 0) samples a tick, \
+            \(server.state.withLock { $0.stored.count } - batches) batches, \
+            CPU \((after.cpuSeconds - before.cpuSeconds) / 20 * 100) % (agent and the test's server), \
+            RSS \(after.residentBytes >> 20) MiB, median tick \(seconds[seconds.count / 2] * 1000) ms
+            """)
+        run.cancel()
+        _ = try? await run.value
     }
 }

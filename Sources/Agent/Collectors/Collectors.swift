@@ -1,13 +1,13 @@
 /// The registry: one file and one line here add a collector.
 enum Collectors {
     /// What a collector is about, and how one is made. A maker returns nil where its sources are not there.
-    enum Entry {
-        case host((CollectionContext, TargetSamples) -> (any Collector)?)
-        case container((ContainerContext, TargetSamples) -> (any Collector)?)
+    enum Entry: Sendable {
+        case host(@Sendable (CollectionContext, TargetSamples) -> (any Collector)?)
+        case container(@Sendable (ContainerContext, TargetSamples) -> (any Collector)?)
     }
 
     /// All collectors, in the order they are read.
-    nonisolated(unsafe) static let all: [Entry] = [
+    static let all: [Entry] = [
         .host(HostCPUCollector.init),
         .host(HostMemoryCollector.init),
         .host(HostLoadCollector.init),

@@ -67,7 +67,7 @@ final class ContainerTarget {
         guard let lifecycle else { return nil }
         samples.beginEvent(milliseconds: tick.milliseconds)
         lifecycle.collectEvents(into: samples)
-        return samples.group
+        return samples.compact
     }
 
     private func makeCollectors() {

@@ -81,6 +81,17 @@ final class TargetSamples {
         return group
     }
 
+    /// What was set, with no other series: an event's batch wakes the rules that match its series.
+    var compact: SampleGroup {
+        var compact = SampleGroup(target: group.target, intervalMilliseconds: group.intervalMilliseconds)
+        for index in group.values.indices {
+            compact.append(
+                group.series[Int(group.seriesIndexes[index])].labels, milliseconds: group.timesMilliseconds[index],
+                value: group.values[index])
+        }
+        return compact
+    }
+
     private func clear(_ milliseconds: Int64) {
         self.milliseconds = milliseconds
         group.seriesIndexes.removeAll(keepingCapacity: true)

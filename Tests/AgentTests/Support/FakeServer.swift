@@ -8,6 +8,8 @@ final class FakeServer: HTTPSending {
     struct Stored: Sendable {
         var delivery: DeliveryIdentity
         var signal: AgentBatch.Signal
+        /// When it came, wall clock.
+        var nanoseconds: Int64
     }
 
     struct State: Sendable {
@@ -90,7 +92,8 @@ final class FakeServer: HTTPSending {
                 state.duplicates += 1
             } else {
                 state.marks[key] = delivery.sequence
-                state.stored.append(Stored(delivery: delivery, signal: signal))
+                let now = SystemWallClock().nowNanoseconds
+                state.stored.append(Stored(delivery: delivery, signal: signal, nanoseconds: now))
             }
             let mark = state.marks[key] ?? 0
             return AgentReply(verdict: .stored, marks: DeliveryMarks(synced: mark, archived: mark))
@@ -155,6 +158,14 @@ final class FakeServer: HTTPSending {
                     return labels.metricName == metric && isWanted(labels) ? (group.values[index], isUrgent) : nil
                 }
             }
+        }
+    }
+
+    /// How long after it was seen each event of a kind came, in milliseconds.
+    func delays(of kind: HostEvent.Kind) -> [Double] {
+        state.withLock { $0.stored }.flatMap { stored -> [Double] in
+            guard case .events(let events) = stored.signal else { return [] }
+            return events.filter { $0.kind == kind }.map { Double(stored.nanoseconds - $0.nanoseconds) / 1e6 }
         }
     }
 
