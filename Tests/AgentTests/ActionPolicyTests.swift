@@ -1,3 +1,4 @@
+import Glibc
 import Telemetry
 import Testing
 import Wire
@@ -14,8 +15,8 @@ import Wire
                 image: "cart:*"
               - labels: {heal: "yes"}
             grace: {min: 1s, max: 20s}
-            limit: {count: 2, per: 10m}
-            total_limit: {count: 3, per: 1h}
+            limit: 2/10m
+            total_limit: 3/1h
         """
 
     private static func container(service: String = "shop/cart", image: String = "cart:1") -> Container {
@@ -108,25 +109,25 @@ import Wire
     }
 
     @Test(arguments: [
-        ("actions:\n  - action: container.restart\n    targets: []\n    limit: {count: 1, per: 1h}", "no target"),
+        ("actions:\n  - action: container.restart\n    targets: []\n    limit: 1/1h", "no target"),
         (
-            "actions:\n  - action: container.restart\n    targets: [{}]\n    limit: {count: 1, per: 1h}",
+            "actions:\n  - action: container.restart\n    targets: [{}]\n    limit: 1/1h",
             "every container"
         ),
         (
-            "actions:\n  - action: container.restart\n    targets: [{name: \"\"}]\n    limit: {count: 1, per: 1h}",
+            "actions:\n  - action: container.restart\n    targets: [{name: \"\"}]\n    limit: 1/1h",
             "empty pattern"
         ),
         ("actions:\n  - action: container.restart\n    targets: [{name: a}]", "limit"),
         (
-            "actions:\n  - action: container.explode\n    targets: [{name: a}]\n    limit: {count: 1, per: 1h}",
+            "actions:\n  - action: container.explode\n    targets: [{name: a}]\n    limit: 1/1h",
             "no action"
         ),
-        ("actions:\n  - action: container.restart\n    target: [{name: a}]\n    limit: {count: 1, per: 1h}", "target"),
-        ("actions:\n  - action: container.restart\n    targets: [{nmae: a}]\n    limit: {count: 1, per: 1h}", "nmae"),
-        ("actions:\n  - action: container.restart\n    targets: [{name: a}]\n    limit: {count: 0, per: 1h}", ""),
+        ("actions:\n  - action: container.restart\n    target: [{name: a}]\n    limit: 1/1h", "target"),
+        ("actions:\n  - action: container.restart\n    targets: [{nmae: a}]\n    limit: 1/1h", "nmae"),
+        ("actions:\n  - action: container.restart\n    targets: [{name: a}]\n    limit: 0/1h", ""),
         (
-            "actions:\n  - action: container.restart\n    targets: [{name: a}]\n    limit: {count: 1, per: 1ms}",
+            "actions:\n  - action: container.restart\n    targets: [{name: a}]\n    limit: 1/1ms",
             "1s to 30d"
         ),
         ("allow: everything", "allow"),
@@ -161,13 +162,19 @@ import Wire
         ] {
             #expect(throws: ActionPolicyFile.Refusal.self) { _ = try load(bad) }
         }
-        for bad in [Facts(kind: .folder, owner: 0, mode: 0o1777), Facts(kind: .other, owner: 0, mode: 0o755)] {
+        for bad in [
+            Facts(kind: .folder, owner: 0, mode: 0o777), Facts(kind: .folder, owner: 1000, mode: 0o1777),
+            Facts(kind: .other, owner: 0, mode: 0o755),
+        ] {
             #expect(throws: ActionPolicyFile.Refusal.self) { _ = try load(good, parent: bad) }
         }
+        // In a sticky folder nobody but root can move what belongs to root.
+        #expect(throws: Never.self) { try load(good, parent: Facts(kind: .folder, owner: 0, mode: 0o1777)) }
         #expect(throws: ActionPolicyFile.Refusal.self) { _ = try ActionPolicyFile(path: "actions.yml").load() }
         // The real thing: a folder that everybody may write is in the way.
         let scratch = ScratchFolder()
         scratch.write(Self.text, to: "actions.yml")
+        #expect(chmod(scratch.path, 0o777) == 0)
         #expect(throws: ActionPolicyFile.Refusal.self) {
             _ = try ActionPolicyFile(path: "\(scratch.path)/actions.yml").load()
         }

@@ -124,7 +124,7 @@ struct RealDockerTests {
             actions:
               - action: container.restart
                 targets: [{name: "vedette-restart-*"}]
-                limit: {count: 1, per: 1h}
+                limit: 1/1h
             """)
         var options = options(scratch.path)
         options.actionsFile = "\(folder)/actions.yml"

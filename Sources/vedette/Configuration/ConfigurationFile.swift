@@ -33,7 +33,6 @@ struct ConfigurationFile: Sendable {
     var agentActions: String?
     /// The `alerting` section, read by the alerting room; nil when absent.
     var alerting: YAMLValue?
-    var scrapeConfigs: [ScrapeConfiguration] = []
 
     /// A file that says nothing: the defaults.
     init() {}
@@ -57,8 +56,10 @@ struct ConfigurationFile: Sendable {
         if let server = mapping.optional("server") { try readServer(server) }
         if let agent = mapping.optional("agent") { try readAgent(agent) }
         if let retention = mapping.optional("retention") { try readRetention(retention) }
-        for element in try mapping.elements("scrape_configs") {
-            scrapeConfigs.append(try ScrapeConfiguration(element))
+        if let section = mapping.optional("scrape_configs") {
+            // Checked, so that mistakes are named, and refused, so that nobody believes they are scraped.
+            for element in try section.elements() { _ = try ScrapeConfiguration(element) }
+            throw section.error("scrape_configs are understood but not scraped by this version; take the section out")
         }
         alerting = mapping.optional("alerting")
         try mapping.finish()
