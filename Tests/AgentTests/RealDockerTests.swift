@@ -209,7 +209,8 @@ struct RealDockerTests {
         _ = try await engineCall("DELETE", "/containers/\(id)?force=1")
     }
 
-    /// `VEDETTE_MEASURE_CONTAINERS=N` (a release build, please): what an agent costs beside N containers that run already.
+    /// `VEDETTE_MEASURE_CONTAINERS=N` (a release build, please): what an agent costs beside N containers that run
+    /// already.
     @Test(.enabled(if: getenv("VEDETTE_MEASURE_CONTAINERS") != nil, "VEDETTE_MEASURE_CONTAINERS is not set"))
     func whatItCosts() async throws {
         let scratch = ScratchFolder()

@@ -13,6 +13,9 @@ enum TextRules {
             offences.append(Offence(path: file.path, line: 0, what: "\(file.lines.count) lines, the wall is 600"))
         }
         for (index, line) in file.lines.enumerated() where line.count > lineLengthMaximum {
+            // A literal that a test compares with is not broken up.
+            let text = line.drop { $0 == " " || $0 == "=" || $0 == "#" }
+            if file.path.hasPrefix("Tests/"), text.hasPrefix("\"") || text.hasPrefix("{\"") { continue }
             offences.append(Offence(path: file.path, line: index + 1, what: "\(line.count) columns, 120 is the limit"))
         }
         return offences

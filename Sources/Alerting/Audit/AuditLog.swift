@@ -54,8 +54,8 @@ package final class AuditLog: Sendable {
         if let anchor, head.sequence < anchor.sequence || (head.sequence == anchor.sequence && head != anchor) {
             // Going on behind the anchor leaves a gap in the chain that every check finds from now on.
             recovery =
-                "\(path): it ends at record \(head.sequence), record \(anchor.sequence) is known: it was cut or changed; "
-                + "keep it and run `vedette audit verify`"
+                "\(path): it ends at record \(head.sequence), record \(anchor.sequence) is known: "
+                + "it was cut or changed; keep it and run `vedette audit verify`"
             head = anchor
         }
         self.recovery = recovery

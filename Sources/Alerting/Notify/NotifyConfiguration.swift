@@ -98,8 +98,8 @@ package struct NotifyConfiguration: Sendable {
                 throw intervals.error("\(key) is not understood by this version: remove it, or use a silence")
             }
         }
-        let text =
-            "{\(route.matchers.map { "\($0.name)\($0.operation.rawValue)\(QuotedText.quoted($0.value))" }.joined(separator: ","))}"
+        let matchers = route.matchers.map { "\($0.name)\($0.operation.rawValue)\(QuotedText.quoted($0.value))" }
+        let text = "{\(matchers.joined(separator: ","))}"
         route.key = parent.map { "\($0.key)/\(text)" } ?? "{}"
         for child in try fields.elements("routes") { route.routes.append(try readRoute(child, parent: route)) }
         try fields.finish()

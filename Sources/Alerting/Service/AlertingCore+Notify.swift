@@ -76,8 +76,8 @@ extension AlertingCore {
     ) {
         let older = state.deliveries.values.filter { $0.isOpen && $0.message.lane == lane }
         for delivery in older where !inFlight.contains(delivery.message.idempotencyKey) {
-            // The latest truth is told and not a backlog of it. Only that it is over does not take the place of the news
-            // that it began: people are to hear both, in this order. So a lane holds two messages at most.
+            // The latest truth is told and not a backlog of it. Only that it is over does not take the place of the
+            // news that it began: people are to hear both, in this order. So a lane holds two messages at most.
             if delivery.message.status == "firing", !notification.isFiring { continue }
             close(delivery, .superseded, "a newer message of the group takes its place", now: now)
         }
@@ -110,8 +110,8 @@ extension AlertingCore {
 
     // MARK: Attempts
 
-    /// The messages to be tried now: durable, the first of their lane, within the limits of their provider. They count as
-    /// under way until `attempted` is called.
+    /// The messages to be tried now: durable, the first of their lane, within the limits of their provider. They count
+    /// as under way until `attempted` is called.
     mutating func takeDueMessages(now: Int64) -> [(message: OutboxMessage, receiver: any Receiver)] {
         var lanes: Set<OutboxLane> = []
         var result: [(message: OutboxMessage, receiver: any Receiver)] = []

@@ -167,7 +167,8 @@ extension AlertingService {
                     "vedette_rule_group_iterations_missed_total", .counter, Double(missed),
                     help: "Evaluations left out because the one before took too long."),
                 StoreMetric(
-                    "vedette_rule_group_iterations_total", .counter, Double(iterations), help: "Evaluations of groups."),
+                    "vedette_rule_group_iterations_total", .counter, Double(iterations),
+                    help: "Evaluations of groups."),
                 StoreMetric(
                     "vedette_rules_failing", .gauge, Double(failing), help: "Rules whose last evaluation failed."),
                 StoreMetric("vedette_actions_running", .gauge, Double(acting), help: "Actions that are not finished."),

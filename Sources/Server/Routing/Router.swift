@@ -47,7 +47,8 @@ struct Router: Sendable {
                 guard principal.permissions.contains(permission) else {
                     throw APIFailure(
                         .forbidden,
-                        "\(principal.name) may not do this: \(route.pattern) needs the permission \(permission.rawValue)"
+                        "\(principal.name) may not do this: \(route.pattern) needs the permission "
+                            + permission.rawValue
                     )
                 }
             } else {

@@ -1,8 +1,8 @@
 import Query
 import TestSupport
 
-/// Feeds random templates, built from pieces that mean something, to the parser and the evaluator: each must end, and say
-/// where it could not go on.
+/// Feeds random templates, built from pieces that mean something, to the parser and the evaluator: each must end, and
+/// say where it could not go on.
 struct TemplateFuzzer: Fuzzer {
     static let name = "template"
 

@@ -2,8 +2,8 @@ import Testing
 
 @testable import Query
 
-/// Annotations come out as Prometheus writes them. The cases of functions follow template/template_test.go of Prometheus;
-/// the others follow Go's documentation of `text/template`.
+/// Annotations come out as Prometheus writes them. The cases of functions follow template/template_test.go of
+/// Prometheus; the others follow Go's documentation of `text/template`.
 @Suite struct TemplateTests {
     private static let data = TemplateData(
         labels: ["instance": "web-1:9100", "job": "node", "name": "web"], value: 1234567.891,
