@@ -99,7 +99,7 @@ package final class APIServer: Sendable {
         DedicatedThread.start(name: "memory") {
             while !parts.isClosed.isSet {
                 parts.memory.look(residentBytes: ProcessUsage.read().residentBytes)
-                sleep(1)
+                DedicatedThread.rest(milliseconds: 1_000)
             }
         }
     }
