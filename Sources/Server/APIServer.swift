@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Synchronization
 internal import Telemetry
 package import Transport
@@ -23,7 +22,7 @@ package final class APIServer: Sendable {
         let memory: MemoryGuard
         let connections = ConnectionGauge()
         let polls = LongPolls()
-        let isClosed = SharedFlag()
+        let stop = StopSignal()
     }
 
     private init(_ dependencies: ServerDependencies, _ listener: HTTPListener, _ parts: Parts) {
@@ -97,10 +96,9 @@ package final class APIServer: Sendable {
     /// Looks at the process' memory once a second, on a thread of its own: it must work when nothing else does.
     private static func watchMemory(_ parts: Parts) {
         DedicatedThread.start(name: "memory") {
-            while !parts.isClosed.isSet {
+            repeat {
                 parts.memory.look(residentBytes: ProcessUsage.read().residentBytes)
-                DedicatedThread.rest(milliseconds: 1_000)
-            }
+            } while !parts.stop.wait(milliseconds: 1_000)
         }
     }
 
@@ -109,7 +107,7 @@ package final class APIServer: Sendable {
         parts.polls.close()
         await listener.shutdown(deadlineMilliseconds: deadlineMilliseconds)
         parts.runner.active.killAll()
-        parts.isClosed.set()
+        parts.stop.stop()
         parts.queries.close()
         parts.maintenance.close()
         // The stores close next: give what was killed a moment to notice.
@@ -127,13 +125,4 @@ final class ConnectionGauge: Sendable {
     var count: Int { listener.withLock { $0 }?.connectionCount ?? 0 }
 
     func watch(_ listener: HTTPListener) { self.listener.withLock { $0 = listener } }
-}
-
-/// A flag that is set once, seen by all threads.
-final class SharedFlag: Sendable {
-    private let value = Atomic<Bool>(false)
-
-    var isSet: Bool { value.load(ordering: .acquiring) }
-
-    func set() { value.store(true, ordering: .releasing) }
 }

@@ -130,8 +130,8 @@ import Wire
 
     @Test func takesLokiPushes() async throws {
         let fixture = try await ServerFixture.start()
-        let body =
-            #"{"streams":[{"stream":{"app":"a"},"values":[["1700000000000000000","hello"],["1700000000000000001","world"]]}]}"#
+        let values = #"["1700000000000000000","hello"],["1700000000000000001","world"]"#
+        let body = #"{"streams":[{"stream":{"app":"a"},"values":[\#(values)]}]}"#
         let type = HTTPField("Content-Type", "application/json")
         let plain = try await fixture.send("POST", "/loki/api/v1/push", fields: [type], body: Array(body.utf8))
         #expect(plain.status == 204)

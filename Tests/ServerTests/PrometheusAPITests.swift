@@ -21,8 +21,8 @@ import Wire
         let fixture = try await filled()
         #expect(
             try await fixture.text("/api/v1/query", [("query", "up{job=\"a\"}"), ("time", "1700000000")])
-                == #"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a"},"#
-                + #""value":[1700000000,"1"]}]}}"#)
+                == #"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"#
+                + #""__name__":"up","job":"a"},"value":[1700000000,"1"]}]}}"#)
         #expect(
             try await fixture.text("/api/v1/query", [("query", "1+1"), ("time", "1.5")])
                 == #"{"status":"success","data":{"resultType":"scalar","result":[1.5,"2"]}}"#)

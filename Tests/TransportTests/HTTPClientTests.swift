@@ -104,7 +104,7 @@ import Wire
     @Test func namesAFailedHandshake() async {
         let plain = ScriptedPeer.answering("HTTP/1.1 400 Bad Request\r\n\r\n", mark: "\u{1}")
         let call = HTTPCall(
-            "GET", HTTPEndpoint(.tls(host: "127.0.0.1", port: plain.port)), "/", timeoutMilliseconds: 3_000)
+            "GET", HTTPEndpoint(.tls(host: "127.0.0.1", port: plain.port)), "/", timeoutMilliseconds: 15_000)
         #expect(await stage(call) == .tls)
         var named = call
         named.tlsProfile = "missing"

@@ -263,6 +263,17 @@ import Wire
         _ = socket
     }
 
+    @Test(arguments: [
+        "CONNECT other:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ])
+    func anUpgradeNobodyOffersEndsTheConnection(request: String) async throws {
+        let listener = try await listen()
+        let text = await exchange(listener.port, request)
+        #expect(text.hasPrefix("HTTP/1.1 200"))
+        #expect(text.contains("Connection: close"))
+    }
+
     @Test func headAnswersHaveALengthAndNoBody() async throws {
         let listener = try await listen()
         let text = await exchange(listener.port, "HEAD /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

@@ -4,8 +4,7 @@ internal import Telemetry
 internal import Transport
 internal import Wire
 
-/// `GET /agent/v1/commands` and `POST /agent/v1/reports`: agents fetch what they are asked to do, and tell what they
-/// did.
+/// `GET /agent/v1/commands` and `POST /agent/v1/reports`: agents fetch what they are to do and tell what they did.
 struct AgentCommandsAPI: Sendable {
     let dependencies: ServerDependencies
     let polls: LongPolls

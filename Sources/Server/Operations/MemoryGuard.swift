@@ -28,8 +28,8 @@ enum MemoryLevel: Int, Sendable, Comparable {
     static func < (left: MemoryLevel, right: MemoryLevel) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Watches the process' resident memory against the one cap: caches shrink first, then queries are refused, then
-/// ingest. Who holds most (the stores) is asked first.
+/// Watches the process' resident memory against the one cap: caches shrink, then queries are refused, then ingest.
+/// Who holds most (the stores) is asked first.
 final class MemoryGuard: Sendable {
     private let cap: Int
     /// Give back about so many bytes, and say how many it were.
@@ -43,8 +43,7 @@ final class MemoryGuard: Sendable {
         self.holders = holders
     }
 
-    /// Looks at the process once and lets the stores give back what they can. Blocks; called by the housekeeping
-    /// thread.
+    /// Looks at the process once and lets the stores give back what they can. Blocks; called by a thread of its own.
     func look(residentBytes: Int) {
         var bytes = residentBytes
         if MemoryLevel(resident: bytes, cap: cap) > .normal {

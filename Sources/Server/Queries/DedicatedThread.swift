@@ -26,9 +26,6 @@ enum DedicatedThread {
         pthread_detach(thread)
     }
 
-    /// Rests the calling thread, which nobody else waits for.
-    static func rest(milliseconds: Int32) { _ = poll(nil, 0, milliseconds) }
-
     /// Gives the calling thread the name that top(1) and gdb show (proc(5)).
     private static func takeName(_ name: String) {
         let descriptor = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)

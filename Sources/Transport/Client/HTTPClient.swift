@@ -76,8 +76,8 @@ public final class HTTPClient: HTTPSending {
 
     private func begin(_ call: HTTPCall) async throws -> (Exchange, ReplyHead) {
         try HTTPClient.check(call)
-        let deadline = NIODeadline.now() + .milliseconds(call.timeoutMilliseconds)
         let tls = try await connector.tls(for: call)
+        let deadline = NIODeadline.now() + .milliseconds(call.timeoutMilliseconds)
         let first = Exchange(call)
         do {
             return (first, try await head(of: first, tls: tls, deadline: deadline, mayReuse: true))

@@ -135,7 +135,9 @@ final class ListenerConnection: ChannelInboundHandler {
         receiveTimer?.clear()
         let exchange = ListenerExchange(head: head)
         self.exchange = exchange
-        if !head.isKeepAlive || head.version != .http1_1 { isLastAnswer = true }
+        // Behind CONNECT and Upgrade the decoder hands out no further request.
+        let isUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+        if !head.isKeepAlive || head.version != .http1_1 || isUpgrade { isLastAnswer = true }
         let loop = context.eventLoop
         let bound = NIOLoopBound(self, eventLoop: loop)
         exchange.pipe.setDemand { loop.execute { bound.value.bodyWanted() } }
