@@ -18,8 +18,10 @@ package enum FuzzTable {
         "metric-record": 2_000,
         "promql-parser": 3_000,
         "promql-printer": 3_000,
+        "rule-files": 300,
         "segmented-log": 500,
         "segmented-log-canary": 500,
+        "template": 3_000,
         "varint": 10_000,
     ]
 

@@ -120,6 +120,6 @@ import Wire
     }
 
     @Test func randomFilesEnd() throws {
-        try RuleFileFuzzer.run(seed: 1, events: 300)
+        try RuleFileFuzzer.runFromTable()
     }
 }

@@ -190,6 +190,6 @@ import Testing
     }
 
     @Test func randomTemplatesEnd() throws {
-        try TemplateFuzzer.run(seed: 1, events: 3000)
+        try TemplateFuzzer.runFromTable()
     }
 }
