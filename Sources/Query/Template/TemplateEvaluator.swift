@@ -39,7 +39,7 @@ struct TemplateEvaluator {
 
     private mutating func walk(_ nodes: [TemplateNode], _ dot: TemplateValue) throws(TemplateError) -> Flow {
         let known = variables.count
-        defer { variables.removeLast(variables.count - known) }
+        defer { forgetVariables(beyond: known) }
         for node in nodes {
             let flow = try walk(node, dot)
             if flow != .next { return flow }
@@ -55,11 +55,11 @@ struct TemplateEvaluator {
             if pipeline.variables.isEmpty { try write(value.printed, at: pipeline.position) }
         case .branch(let pipeline, let then, let otherwise):
             let known = variables.count
-            defer { variables.removeLast(variables.count - known) }
+            defer { forgetVariables(beyond: known) }
             return try walk(try evaluate(pipeline, dot).isTrue ? then : otherwise, dot)
         case .with(let pipeline, let then, let otherwise):
             let known = variables.count
-            defer { variables.removeLast(variables.count - known) }
+            defer { forgetVariables(beyond: known) }
             let value = try evaluate(pipeline, dot)
             return value.isTrue ? try walk(then, value) : try walk(otherwise, dot)
         case .range(let pipeline, let body, let otherwise):
@@ -72,11 +72,16 @@ struct TemplateEvaluator {
         return .next
     }
 
+    /// Ends the life of variables declared since there were `count` of them.
+    private mutating func forgetVariables(beyond count: Int) {
+        if variables.count > count { variables.removeLast(variables.count - count) }
+    }
+
     private mutating func loop(
         _ pipeline: TemplatePipeline, body: [TemplateNode], otherwise: [TemplateNode], _ dot: TemplateValue
     ) throws(TemplateError) -> Flow {
         let known = variables.count
-        defer { variables.removeLast(variables.count - known) }
+        defer { forgetVariables(beyond: known) }
         let elements = try self.elements(of: try evaluate(pipeline, dot, keepsVariables: false), pipeline.position)
         if elements.isEmpty { return try walk(otherwise, dot) }
         for element in elements {
@@ -89,7 +94,7 @@ struct TemplateEvaluator {
             default: break
             }
             let flow = try walk(body, element.value)
-            if !pipeline.isAssignment { variables.removeLast(variables.count - known) }
+            if !pipeline.isAssignment { forgetVariables(beyond: known) }
             if flow == .breakLoop { break }
         }
         return .next
@@ -122,8 +127,8 @@ struct TemplateEvaluator {
         let outer = variables
         callDepth += 1
         variables = [("$", argument)]
+        defer { variables = outer }
         _ = try walk(body, argument)
-        variables = outer
         callDepth -= 1
     }
 
