@@ -38,12 +38,24 @@ struct AuditVerifyCommand: ParsableCommand {
             throw CommandFailure("the audit log cannot be read: \(error)")
         }
         guard let bytes else { throw CommandFailure("there is no audit log \(path); --data names the data folder") }
-        let verdict = AuditVerifier.verify(bytes, anchor: try anchor())
+        let verdict = try verify(bytes)
         guard let damage = verdict.damage else {
             Terminal.write("\(verdict.records) records hold; head \(verdict.head.sequence):\(verdict.head.hash)\n")
             return
         }
         throw CommandFailure("\(path): \(damage); the first \(verdict.records) records hold")
+    }
+
+    /// Against the head that was given, else the one that the alerting journal knows: a cut end is found too.
+    private func verify(_ bytes: [UInt8]) throws -> AuditVerifier.Verdict {
+        if let anchor = try anchor() { return AuditVerifier.verify(bytes, anchor: anchor) }
+        do {
+            let (verdict, remark) = try AuditCheck.run(folder: "\(data)/alerting", storage: SystemStorage())
+            if let remark { Terminal.note(remark) }
+            return verdict
+        } catch {
+            throw CommandFailure("the audit log cannot be read: \(error)")
+        }
     }
 
     private func anchor() throws -> AuditHead? {

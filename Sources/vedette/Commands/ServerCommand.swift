@@ -35,7 +35,7 @@ struct ServerArguments: ParsableArguments {
     @Option(name: .long, help: "Where to listen, HOST:PORT; port 0 picks one, which is written to DATA/address.")
     var listen = "127.0.0.1:9797"
 
-    @Option(name: .long, help: "A folder of rule files (*.yml, *.vedette.yml) and remedies (*.remedy.yml).")
+    @Option(name: .long, help: "A folder of rule files (*.yml) and remedies (*.remedy.yml).")
     var rules: String?
 
     @Option(name: .long, help: "The configuration file (YAML).")
