@@ -58,7 +58,9 @@ struct VedetteCommand: AsyncParsableCommand {
             Terminal.write(text + "\n")
             Glibc.exit(0)
         }
-        if !text.isEmpty { Terminal.error(text, prefix: code == .validationFailure ? "" : "error: ") }
+        // ArgumentParser puts "Error: " before everything it does not know.
+        let isUsage = code == .validationFailure
+        if !text.isEmpty { Terminal.error(isUsage ? text : message(for: error), prefix: isUsage ? "" : "error: ") }
         Glibc.exit(code == .validationFailure ? 2 : 1)
     }
 }

@@ -36,7 +36,13 @@ struct DataPresence {
             }
             let feeding = found.filter { $0.lastSampleAt + $0.patienceMilliseconds >= activeAt }
             guard !feeding.isEmpty else { continue }
-            let current = try evaluator.liveness(matchers, in: recently)
+            let intervals = Dictionary(found.map { ($0.labels, $0.intervalMilliseconds) }) { first, _ in first }
+            let current = try evaluator.liveness(matchers, in: recently).map { series in
+                // What is left of a series that stopped may be too little to tell how often it was sent.
+                var series = series
+                series.intervalMilliseconds = series.intervalMilliseconds ?? intervals[series.labels] ?? nil
+                return series
+            }
             let byLabels = Dictionary(current.map { ($0.labels, $0) }) { first, _ in first }
             for series in feeding {
                 let latest = byLabels[series.labels] ?? series

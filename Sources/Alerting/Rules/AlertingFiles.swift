@@ -65,24 +65,34 @@ package enum AlertingFiles {
         return content
     }
 
-    /// Reads the files of a folder, and of the folders within, in the order of their names. Blocking.
-    package static func load(folder: String, storage: any FileStorage) throws(StorageError) -> Content {
+    /// The rule and remedy files of a folder, and of the folders within, in the order of their names. Hidden ones are
+    /// left out. Throws for what cannot be read. Blocking.
+    package static func sources(in folder: String, storage: any FileStorage) throws(StorageError) -> [Source] {
         var sources: [Source] = []
         try gather(folder, storage, depth: 0, &sources)
-        return read(sources)
+        return sources
+    }
+
+    /// One file; nil when there is none. Throws for what cannot be read. Blocking.
+    package static func source(at path: String, storage: any FileStorage) throws(StorageError) -> Source? {
+        guard let bytes = try AtomicFile.read(path, in: storage, maximumBytes: fileBytesMaximum) else { return nil }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw StorageError(.other, operation: "read", path: path, detail: "not UTF-8 text")
+        }
+        return Source(path: path, text: text)
     }
 
     private static func gather(
         _ folder: String, _ storage: any FileStorage, depth: Int, _ sources: inout [Source]
     ) throws(StorageError) {
         guard depth < 8 else { return }
-        for entry in try storage.list(folder) where !entry.name.hasPrefix(".") {
+        let entries = try storage.list(folder).sorted { $0.name < $1.name }
+        for entry in entries where !entry.name.hasPrefix(".") {
             let path = StoragePath.join(folder, entry.name)
             if entry.isFolder {
                 try gather(path, storage, depth: depth + 1, &sources)
             } else if entry.name.hasSuffix(".yml") || entry.name.hasSuffix(".yaml") {
-                let bytes = try AtomicFile.read(path, in: storage, maximumBytes: fileBytesMaximum) ?? []
-                sources.append(Source(path: path, text: String(decoding: bytes, as: UTF8.self)))
+                if let source = try source(at: path, storage: storage) { sources.append(source) }
             }
         }
     }

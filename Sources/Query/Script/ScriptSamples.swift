@@ -3,33 +3,42 @@ internal import Telemetry
 /// The samples of a `load` as batches, in the order of time.
 struct ScriptSamples {
     private let load: ScriptLoad
+    private let startMilliseconds: Int64
 
-    init(_ load: ScriptLoad) {
+    init(_ load: ScriptLoad, startMilliseconds: Int64 = 0) {
         self.load = load
+        self.startMilliseconds = startMilliseconds
     }
 
     /// So many steps travel in one batch: few enough for a frame, many enough that a script does not wait for the disk.
     private static let stepsPerBatch = 200
 
-    /// One group per step, so that a store that groups by target sees rows as a scrape would bring them.
     var batches: [SampleBatch] {
+        get throws(ScriptError) {
+            let steps = try self.steps
+            return stride(from: 0, to: steps.count, by: ScriptSamples.stepsPerBatch).map { start in
+                let end = min(steps.count, start + ScriptSamples.stepsPerBatch)
+                return SampleBatch(groups: steps[start..<end].map(\.group))
+            }
+        }
+    }
+
+    /// One group per step, so that a store that groups by target sees rows as a scrape would bring them.
+    var steps: [InputSeries.Step] {
         get throws(ScriptError) {
             var series = load.series.map(ScriptSamples.hinted)
             if load.addsNativeHistograms { series += try nativeHistograms }
-            let steps = series.map(\.values.count).max() ?? 0
-            var groups: [SampleGroup] = []
-            for step in 0..<steps {
+            let count = series.map(\.values.count).max() ?? 0
+            var steps: [InputSeries.Step] = []
+            for step in 0..<count {
                 var group = SampleGroup()
-                let time = Int64(step) * load.stepMilliseconds
+                let time = startMilliseconds + Int64(step) * load.stepMilliseconds
                 for one in series where step < one.values.count {
                     append(one, step, time, to: &group)
                 }
-                if !group.series.isEmpty { groups.append(group) }
+                if !group.series.isEmpty { steps.append(InputSeries.Step(milliseconds: time, group: group)) }
             }
-            return stride(from: 0, to: groups.count, by: ScriptSamples.stepsPerBatch).map { start in
-                let end = min(groups.count, start + ScriptSamples.stepsPerBatch)
-                return SampleBatch(groups: Array(groups[start..<end]))
-            }
+            return steps
         }
     }
 

@@ -23,25 +23,24 @@ struct RulesCheckCommand: ParsableCommand {
     var output: OutputFormat = .table
 
     func run() throws {
-        let content = try RuleFolder.examine(paths)
+        let content = try RuleFiles.examine(paths)
         let errors = content.findings.count { $0.severity == .error }
         if output == .json {
             Terminal.write(json(content))
         } else {
             for finding in content.findings { Terminal.write("\(finding.severity.rawValue): \(finding)\n") }
-            let rules = content.groups.reduce(0) { $0 + $1.rules.count }
             Terminal.write(
-                "\(content.files.count) files: \(rules) rules in \(content.groups.count) groups, "
+                "\(content.files) files: \(content.ruleCount) rules in \(content.groups.count) groups, "
                     + "\(content.remedies.count) remedies, \(errors) errors\n")
         }
         if errors > 0 { throw ExitCode(1) }
     }
 
-    private func json(_ content: RuleFolder.Content) -> [UInt8] {
+    private func json(_ content: AlertingFiles.Content) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
-        writer.member("files", content.files.count)
-        writer.member("rules", content.groups.reduce(0) { $0 + $1.rules.count })
+        writer.member("files", content.files)
+        writer.member("rules", content.ruleCount)
         writer.member("remedies", content.remedies.count)
         writer.key("findings")
         writer.beginArray()

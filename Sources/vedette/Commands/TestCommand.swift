@@ -7,8 +7,8 @@ internal import Telemetry
 struct TestCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test",
-        abstract: "Run query scripts through the real engine over a real store.",
-        subcommands: [TestPromQLCommand.self])
+        abstract: "Run query scripts and rule unit tests through the real engine over a real store.",
+        subcommands: [TestPromQLCommand.self, TestRulesCommand.self])
 }
 
 /// `vedette test promql`: the script language of Prometheus' own suite.
@@ -27,7 +27,7 @@ struct TestPromQLCommand: AsyncParsableCommand {
         let folders = ScratchFolders()
         defer { folders.remove() }
         let runner = ScriptRunner(clock: SystemMonotonicClock()) {
-            try await BlockingWork.perform { try ScriptStore(folder: folders.make()) }
+            try await BlockingWork.perform { try ScriptStore.open(folders.make()) }
         }
         var passed = 0
         var failed = 0

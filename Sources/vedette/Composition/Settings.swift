@@ -57,7 +57,7 @@ final class Settings: Sendable {
 
     private static func read(_ arguments: ServerArguments) throws -> Reading {
         let file = try arguments.config.map(ConfigurationFile.read) ?? ConfigurationFile()
-        let rules = try RuleFolder.read(arguments.rules)
+        let rules = try RuleFiles.read(arguments.rules)
         let notify = try NotifyConfiguration.read(file.alerting)
         let alerting = AlertingConfiguration(
             groups: rules.groups, remedies: rules.remedies, notify: notify,

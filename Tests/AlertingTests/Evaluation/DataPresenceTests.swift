@@ -54,6 +54,13 @@ import Testing
         #expect(try !hasData("rate(errors[5m]) > 1", script, now: 200_000))
     }
 
+    @Test func theLastSampleWithinTheLookbackDoesNotHideTheSilence() throws {
+        let minutes = (0...10).map { $0 * 60_000 as Int64 }
+        let script = Script(series: [(DataPresenceTests.web, minutes, nil)])
+        // At 15 min one sample is left to look at, exactly as old as the lookback.
+        #expect(try !hasData("errors == 0", script, lastMatchAt: 840_000, now: 900_000))
+    }
+
     @Test func aSeriesThatEndedIsNoData() throws {
         let script = Script(series: [(DataPresenceTests.web, seconds(0...101), 102_000)])
         #expect(try !hasData("errors > 5", script))
