@@ -61,7 +61,7 @@ let package = Package(
     ],
     targets: [
         // Level 0: vocabulary and ports; durable bytes.
-        room("Telemetry", "CRE2", "CLZ4", "CZstd", "CZlib"),
+        room("Telemetry", "CRE2", "CLZ4", "CZstd", "CZlib", "CKernels"),
         room("Disk", "CKernels"),
         // Level 1: engines and languages; none sees another.
         room("TSDB", "Disk", "Telemetry", "CKernels"),

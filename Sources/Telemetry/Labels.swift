@@ -1,7 +1,8 @@
 /// The identity of a series or a log stream: a sorted set of names with values, kept as one run of bytes.
 ///
 /// Shape: for each pair, ordered by the bytes of the name: varint name length, name, varint value length, value. Names
-/// are unique and not empty; an empty value is the same as an absent label (Prometheus' data model) and is never kept.
+/// are unique and not empty; an empty value is the same as an absent label (Prometheus' data model) and is never kept,
+/// but in structured metadata and in what LogQL's stages make, where Loki tells the two apart.
 /// Equality and hashing are one comparison of bytes, so labels are cheap dictionary keys.
 public struct Labels: Hashable, Sendable {
     /// The canonical encoding described above.
@@ -19,8 +20,14 @@ public struct Labels: Hashable, Sendable {
     /// Validates bytes from outside: complete pairs, valid UTF-8, names not empty and strictly rising, values not
     /// empty. Returns nil when any of this does not hold.
     public init?(validating bytes: some Collection<UInt8>) {
+        self.init(validating: bytes, allowsEmptyValues: false)
+    }
+
+    /// Validates bytes from outside; structured metadata may have empty values.
+    package init?(validating bytes: some Collection<UInt8>, allowsEmptyValues: Bool) {
         let encoded = Array(bytes)
-        guard encoded.withUnsafeBytes({ Labels.isCanonical($0) }) else { return nil }
+        let isCanonical = encoded.withUnsafeBytes { Labels.isCanonical($0, allowsEmptyValues: allowsEmptyValues) }
+        guard isCanonical else { return nil }
         self.encoded = encoded
     }
 
@@ -29,6 +36,13 @@ public struct Labels: Hashable, Sendable {
         var builder = LabelsBuilder()
         for pair in pairs { builder.add(pair.name, pair.value) }
         self = builder.build()
+    }
+
+    /// Builds structured metadata from pairs in any order: as labels, but empty values are kept.
+    package init(keepingEmptyValues pairs: some Sequence<(name: String, value: String)>) {
+        var builder = LabelsBuilder()
+        for pair in pairs { builder.add(pair.name, pair.value) }
+        self = builder.buildKeepingEmptyValues()
     }
 
     /// Builds labels from a dictionary; empty values are dropped.
@@ -201,11 +215,13 @@ extension Labels {
         }
     }
 
-    private static func isCanonical(_ raw: UnsafeRawBufferPointer) -> Bool {
+    private static func isCanonical(_ raw: UnsafeRawBufferPointer, allowsEmptyValues: Bool) -> Bool {
         var cursor = PairCursor(raw)
         var previous: UnsafeRawBufferPointer?
         while !cursor.isAtEnd {
-            guard let (name, value) = cursor.next(), !name.isEmpty, !value.isEmpty else { return false }
+            guard let (name, value) = cursor.next(), !name.isEmpty, allowsEmptyValues || !value.isEmpty else {
+                return false
+            }
             if let previous, !previous.lexicographicallyPrecedes(name) { return false }
             guard UTF8Text.isValid(name), UTF8Text.isValid(value) else { return false }
             previous = name

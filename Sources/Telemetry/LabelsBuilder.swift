@@ -39,16 +39,19 @@ package struct LabelsBuilder: Sendable {
 
     /// The labels of the pairs added since the last call. Of repeated names the last one counts; pairs with an empty
     /// name or value are dropped.
-    package mutating func build() -> Labels { build(repeated: nil) ?? .empty }
+    package mutating func build() -> Labels { build(repeated: nil, keepsEmptyValues: false) }
+
+    /// As `build`, but empty values are kept: for structured metadata and the labels of LogQL's stages.
+    package mutating func buildKeepingEmptyValues() -> Labels { build(repeated: nil, keepsEmptyValues: true) }
 
     /// As `build`, but nil when a name was added twice.
     package mutating func buildWithoutRepetition() -> Labels? {
         var isRepeated = false
-        let labels = build(repeated: { isRepeated = true })
+        let labels = build(repeated: { isRepeated = true }, keepsEmptyValues: false)
         return isRepeated ? nil : labels
     }
 
-    private mutating func build(repeated: (() -> Void)?) -> Labels? {
+    private mutating func build(repeated: (() -> Void)?, keepsEmptyValues: Bool) -> Labels {
         defer {
             bytes.removeAll(keepingCapacity: true)
             pairs.removeAll(keepingCapacity: true)
@@ -61,7 +64,7 @@ package struct LabelsBuilder: Sendable {
                     repeated?()
                     continue
                 }
-                if pair.nameEnd == pair.start || pair.end == pair.nameEnd { continue }
+                if pair.nameEnd == pair.start || !keepsEmptyValues && pair.end == pair.nameEnd { continue }
                 writer.putPrefixed(UnsafeRawBufferPointer(rebasing: raw[pair.start..<pair.nameEnd]))
                 writer.putPrefixed(UnsafeRawBufferPointer(rebasing: raw[pair.nameEnd..<pair.end]))
             }

@@ -178,7 +178,7 @@ struct BatchRecord: Sendable {
             let step = try reader.count(upTo: count - 1 - line, "step to the next line with metadata")
             guard step > 0 else { throw FormatError("metadata is not in order") }
             line += step
-            lines.metadata.append(LogLineMetadata(lineIndex: line, labels: try reader.labels()))
+            lines.metadata.append(LogLineMetadata(lineIndex: line, labels: try reader.structuredMetadata()))
         }
         return lines
     }

@@ -54,7 +54,7 @@ struct BlockDecoder {
         return try decode(raw, "metadata") { reader in
             let distinctCount = try reader.count(upTo: summary.lines, "number of label sets")
             var distinct: [Labels] = []
-            for _ in 0..<distinctCount { distinct.append(try reader.labels()) }
+            for _ in 0..<distinctCount { distinct.append(try reader.structuredMetadata()) }
             let count = try reader.count(upTo: summary.lines, "number of lines with metadata")
             var metadata: [LogLineMetadata] = []
             metadata.reserveCapacity(count)

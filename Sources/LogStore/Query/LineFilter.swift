@@ -1,4 +1,3 @@
-internal import CKernels
 internal import Telemetry
 
 /// The line predicates of a request, compiled. A line passes when it satisfies all of them.
@@ -6,13 +5,13 @@ internal import Telemetry
 /// Lines are searched where they lie back to back: where a text that every passing line must contain does not occur, a
 /// whole block is ruled out by one search.
 struct LineFilter: Sendable {
-    private let predicates: [Predicate]
+    private let predicates: [LineMatcher]
     /// The predicate whose texts are searched for first; nil when every line must be looked at.
     private let driver: Int?
 
     /// Compiles predicates; throws when an expression or an address cannot be read.
     init(_ predicates: [LinePredicate]) throws {
-        let compiled = try predicates.map { try Predicate($0) }
+        let compiled = try predicates.map { try LineMatcher($0) }
         self.predicates = compiled
         // The longest texts are the rarest.
         let candidates = compiled.indices.filter { compiled[$0].needles != nil }
@@ -32,7 +31,7 @@ struct LineFilter: Sendable {
     func mayMatch(_ bytes: UnsafeRawBufferPointer) -> Bool {
         predicates.allSatisfy { predicate in
             guard let needles = predicate.needles else { return true }
-            return needles.contains { LineFilter.find($0, in: bytes, from: 0) != nil }
+            return needles.contains { bytes.offset(of: $0) != nil }
         }
     }
 
@@ -76,7 +75,7 @@ struct LineFilter: Sendable {
         var line = range.lowerBound
         var position = line == 0 ? 0 : ends[line - 1]
         let searched = UnsafeRawBufferPointer(rebasing: bytes[..<ends[range.upperBound - 1]])
-        while let hit = find(needle, in: searched, from: position) {
+        while let hit = searched.offset(of: needle, from: position) {
             line = firstLine(endingAfter: hit, ends, from: line, to: range.upperBound)
             // A hit may lie across the border of two lines; then the search goes on one byte later.
             if hit + needle.count <= ends[line] {
@@ -103,101 +102,5 @@ struct LineFilter: Sendable {
             if ends[middle] > byte { high = middle } else { low = middle + 1 }
         }
         return low
-    }
-
-    /// The offset of the first occurrence of `needle` at or after `start`.
-    static func find(_ needle: [UInt8], in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
-        guard start <= bytes.count, let base = bytes.baseAddress else { return needle.isEmpty ? start : nil }
-        let offset = needle.withUnsafeBytes {
-            vedette_find(base + start, bytes.count - start, $0.baseAddress, $0.count)
-        }
-        return offset < 0 ? nil : start + offset
-    }
-}
-
-extension LineFilter {
-    /// One compiled predicate: any of its alternatives, or, negated, none.
-    struct Predicate: Sendable {
-        private enum Alternative: Sendable {
-            case text([UInt8])
-            case expression(RegularExpression)
-            case pattern(LinePattern)
-            case address(AddressMatcher)
-        }
-
-        private let alternatives: [Alternative]
-        private let isNegated: Bool
-        /// Texts of which every passing line contains at least one; nil when there are no such texts.
-        let needles: [[UInt8]]?
-        /// Whether containing one of the texts is all that the predicate asks for.
-        let needlesDecide: Bool
-
-        /// The length of the shortest text.
-        var needleBytesMinimum: Int { needles?.map(\.count).min() ?? 0 }
-
-        init(_ predicate: LinePredicate) throws {
-            isNegated = predicate.isNegated
-            var alternatives: [Alternative] = []
-            var needles: [[UInt8]?] = []
-            for text in predicate.alternatives {
-                let (alternative, needle) = try Predicate.compile(text, predicate)
-                alternatives.append(alternative)
-                needles.append(needle.flatMap { $0.isEmpty ? nil : $0 })
-            }
-            self.alternatives = alternatives
-            let known = needles.compactMap { $0 }
-            self.needles = !isNegated && !known.isEmpty && known.count == alternatives.count ? known : nil
-            needlesDecide = predicate.kind == .contains && !predicate.foldsCase
-        }
-
-        private static func compile(_ text: String, _ predicate: LinePredicate) throws -> (Alternative, [UInt8]?) {
-            switch predicate.kind {
-            case .contains where predicate.foldsCase:
-                return (.expression(try RegularExpression(Predicate.escaped(text), foldCase: true)), nil)
-            case .contains:
-                return (.text(Array(text.utf8)), Array(text.utf8))
-            case .matchesRegex:
-                let needle = predicate.foldsCase ? nil : RequiredLiteral.find(in: text).map { Array($0.utf8) }
-                return (.expression(try RegularExpression(text, foldCase: predicate.foldsCase)), needle)
-            case .matchesPattern:
-                let pattern = LinePattern(text)
-                return (.pattern(pattern), pattern.longestText)
-            case .containsAddress:
-                guard let matcher = AddressMatcher(text) else { throw LineFilterError.address(text) }
-                return (.address(matcher), nil)
-            }
-        }
-
-        /// `text` as an expression that matches nothing else.
-        private static func escaped(_ text: String) -> String {
-            var result = ""
-            for scalar in text.unicodeScalars {
-                if "\\.+*?()|[]{}^$".unicodeScalars.contains(scalar) { result += "\\" }
-                result.unicodeScalars.append(scalar)
-            }
-            return result
-        }
-
-        func matches(_ line: UnsafeRawBufferPointer) -> Bool {
-            alternatives.contains { alternative in
-                switch alternative {
-                case .text(let text): LineFilter.find(text, in: line, from: 0) != nil
-                case .expression(let expression): expression.matches(line)
-                case .pattern(let pattern): pattern.matches(line)
-                case .address(let matcher): matcher.matches(line)
-                }
-            } != isNegated
-        }
-    }
-}
-
-/// Why a line predicate cannot be used.
-enum LineFilterError: Error, CustomStringConvertible {
-    case address(String)
-
-    var description: String {
-        switch self {
-        case .address(let text): "ip: “\(text)” is no address, range of addresses or CIDR block"
-        }
     }
 }

@@ -50,13 +50,14 @@ struct LogEvaluator {
         let request = LogRequest(
             matchers: pipeline.matchers, range: range, fragment: fragment, direction: direction, limit: limit)
         let selection = try source.select(request, in: context)
-        let filter = selection.applied.contains(.linePredicates) ? nil : try LineFilter(predicates)
+        let filters = try selection.applied.contains(.linePredicates) ? [] : predicates.map { try LineMatcher($0) }
         var buffer = LogLineBuffer()
         var merged: [MergedKey: Labels] = [:]
         while try selection.cursor.next(into: &buffer) {
             try context.check()
             for index in 0..<buffer.count {
-                if let filter, !filter.keeps(buffer.line(index)) { continue }
+                let isKept = buffer.line(index).withUnsafeBytes { line in filters.allSatisfy { $0.matches(line) } }
+                if !isKept { continue }
                 let key = MergedKey(stream: buffer.streamIndexes[index], metadata: buffer.metadataIndexes[index])
                 let metadata = key.metadata < 0 ? Labels.empty : buffer.metadata[Int(key.metadata)]
                 let labels: Labels

@@ -134,6 +134,15 @@ public struct ByteReader {
         return labels
     }
 
+    /// Structured metadata behind a varint length: labels whose values may be empty.
+    package mutating func structuredMetadata() throws(ByteError) -> Labels {
+        let start = offset
+        guard let labels = Labels(validating: try prefixed(), allowsEmptyValues: true) else {
+            throw ByteError(offset: start, reason: "structured metadata is not canonical")
+        }
+        return labels
+    }
+
     @inlinable
     func need(_ length: Int, _ what: StaticString) throws(ByteError) {
         if length < 0 || length > bytes.count - position { throw missing(length, what) }

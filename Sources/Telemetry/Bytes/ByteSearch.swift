@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Glibc
 
 /// Searches and comparisons that the C library does faster than a loop over a buffer.
@@ -7,6 +8,15 @@ extension UnsafeRawBufferPointer {
         guard let baseAddress, start < count else { return nil }
         guard let hit = memchr(baseAddress + start, Int32(byte), count - start) else { return nil }
         return UnsafeRawPointer(hit) - baseAddress
+    }
+
+    /// The offset of the first occurrence of `needle` at or behind `start`, nil when there is none.
+    package func offset(of needle: [UInt8], from start: Int = 0) -> Int? {
+        guard start <= count, let baseAddress else { return needle.isEmpty ? start : nil }
+        let offset = needle.withUnsafeBytes {
+            vedette_find(baseAddress + start, count - start, $0.baseAddress, $0.count)
+        }
+        return offset < 0 ? nil : start + offset
     }
 
     /// Whether the bytes are those of `text`.

@@ -1,6 +1,6 @@
 /// LogQL's `ip("…")`: finds an address in a line that equals an address, lies in a range or in a CIDR block.
 /// Both families are 128-bit numbers here; an IPv4 address never equals an IPv6 one.
-struct AddressMatcher: Sendable {
+package struct AddressMatcher: Sendable {
     /// An address of either family.
     struct Address: Equatable {
         var isVersion6: Bool
@@ -11,7 +11,7 @@ struct AddressMatcher: Sendable {
     private let range: ClosedRange<UInt128>
 
     /// Reads "10.0.0.1", "10.0.0.1-10.0.0.9", "10.0.0.0/8" and the same of IPv6; nil for anything else.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         if let slash = text.firstIndex(of: "/") {
             guard let base = AddressMatcher.parse(Array(text[..<slash].utf8)),
                 let length = Int(text[text.index(after: slash)...]), length >= 0
@@ -37,7 +37,7 @@ struct AddressMatcher: Sendable {
     }
 
     /// Whether some address in `line` matches.
-    func matches(_ line: UnsafeRawBufferPointer) -> Bool {
+    package func matches(_ line: UnsafeRawBufferPointer) -> Bool {
         var start = 0
         while start < line.count {
             guard AddressMatcher.isAddressByte(line[start]) else {

@@ -1,13 +1,13 @@
 /// Finds a text that every match of a regular expression contains, so that a search for it can rule out whole blocks.
 /// It understands little and gives up early: what it does not understand has no required text.
-struct RequiredLiteral {
+package struct RequiredLiteral {
     private let scalars: [Unicode.Scalar]
     private var index = 0
     private var run: [Unicode.Scalar] = []
     private var best: [Unicode.Scalar] = []
 
     /// The longest such text of `pattern`, nil when none is found.
-    static func find(in pattern: String) -> String? {
+    package static func find(in pattern: String) -> String? {
         var search = RequiredLiteral(scalars: Array(pattern.unicodeScalars))
         guard search.scan() else { return nil }
         search.endRun()

@@ -1,5 +1,5 @@
 /// LogQL's `|>`: texts with `<_>` between them, which stand for any bytes. The pattern must cover the whole line.
-struct LinePattern: Sendable {
+package struct LinePattern: Sendable {
     private enum Piece: Sendable {
         case text([UInt8])
         case anything
@@ -8,7 +8,7 @@ struct LinePattern: Sendable {
     private let pieces: [Piece]
 
     /// Reads a pattern; everything but `<_>` stands for itself.
-    init(_ source: String) {
+    package init(_ source: String) {
         let bytes = Array(source.utf8)
         let gap = Array("<_>".utf8)
         var pieces: [Piece] = []
@@ -31,14 +31,14 @@ struct LinePattern: Sendable {
     }
 
     /// The longest text, which every matching line contains.
-    var longestText: [UInt8]? {
+    package var longestText: [UInt8]? {
         let texts = pieces.compactMap { piece -> [UInt8]? in if case .text(let text) = piece { text } else { nil } }
         return texts.max { $0.count < $1.count }
     }
 
     /// Whether the pattern covers `line`. Each text is taken where it occurs first, but the last one, without a gap
     /// behind it, at the end of the line.
-    func matches(_ line: UnsafeRawBufferPointer) -> Bool {
+    package func matches(_ line: UnsafeRawBufferPointer) -> Bool {
         if pieces.isEmpty { return line.isEmpty }
         var position = 0
         for (index, piece) in pieces.enumerated() {
@@ -48,7 +48,7 @@ struct LinePattern: Sendable {
                 guard start >= position, index > 0 || start == 0 else { return false }
                 return line[start...].elementsEqual(text)
             }
-            guard let found = LineFilter.find(text, in: line, from: position) else { return false }
+            guard let found = line.offset(of: text, from: position) else { return false }
             if index == 0, found != 0 { return false }
             position = found + text.count
         }
