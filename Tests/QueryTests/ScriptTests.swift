@@ -9,18 +9,19 @@ struct ScriptTests {
     /// Our own scripts.
     static let scripts: [String] = {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Scripts")
-        return paths(in: folder.path)
+        return paths(in: folder.path, suffix: ".test")
     }()
+
+    /// The folder with the upstream suites.
+    static let conformance = (ProcessInfo.processInfo.environment["VEDETTE_SHARED"] ?? "../shared") + "/conformance"
 
     /// Prometheus' scripts; none where the folder is absent.
-    static let upstream: [String] = {
-        let folder = ProcessInfo.processInfo.environment["VEDETTE_SHARED"] ?? "../shared"
-        return paths(in: folder + "/conformance/promql")
-    }()
+    static let upstream: [String] = paths(in: conformance + "/promql", suffix: ".test")
 
-    private static func paths(in folder: String) -> [String] {
+    /// The files of a folder whose names end so; none where it is absent.
+    static func paths(in folder: String, suffix: String) -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.filter { $0.hasSuffix(".test") }.sorted().map { "\(folder)/\($0)" }
+        return names.filter { $0.hasSuffix(suffix) }.sorted().map { "\(folder)/\($0)" }
     }
 
     private func run(_ path: String) async throws -> ScriptRunner.Outcome {

@@ -1,9 +1,9 @@
 internal import Telemetry
 
-/// One command of a PromQL script: what it loads, or what it evaluates and expects.
-enum ScriptCommand {
+/// One command of a script: what it loads, or what it evaluates and expects.
+enum ScriptCommand<Load: Sendable>: Sendable {
     case clear
-    case load(ScriptLoad)
+    case load(Load)
     case evaluate(ScriptEvaluation)
 }
 
@@ -38,14 +38,16 @@ struct ScriptEvaluation: Sendable {
         /// The whole message, or nil for a pattern.
         var message: String?
         var pattern: RegularExpression?
+        /// Whether `message` may be a part of the whole.
+        var isPart = false
 
         func matches(_ text: String) -> Bool {
-            if let message { return text == message }
+            if let message { return isPart ? text.contains(message) : text == message }
             return pattern?.matches(text) ?? true
         }
 
         var described: String {
-            if let message { return "exactly “\(message)”" }
+            if let message { return "\(isPart ? "the words" : "exactly") “\(message)”" }
             return pattern.map { "a match of “\($0.pattern)”" } ?? "anything"
         }
     }
@@ -54,6 +56,14 @@ struct ScriptEvaluation: Sendable {
     struct Series: Sendable {
         var labels: Labels
         var values: [ScriptValue]
+        /// Of a log query, in the order of the answer.
+        var lines: [Line] = []
+    }
+
+    /// A line of the expected answer to a log query.
+    struct Line: Hashable, Sendable {
+        var nanoseconds: Int64
+        var text: String
     }
 
     var line: Int
@@ -75,6 +85,10 @@ struct ScriptEvaluation: Sendable {
     var series: [Series] = []
     /// Set by `expect range vector`: the answer is a matrix with these times.
     var isRangeVector = false
+    /// Of a log query: newest first.
+    var isBackward = false
+    /// Of a log query: at most so many lines, 0 for all.
+    var limit = 0
 }
 
 /// Why a script cannot be read.

@@ -18,7 +18,7 @@ struct ScriptComparison {
             return text == expected.string ? nil : "expected the string \(expected.string ?? "–"), got \(text)"
         case .vector(let points): return difference(points)
         case .matrix(let series): return difference(series)
-        case .streams: return "expected series, got streams"
+        case .streams(let streams): return difference(streams)
         }
     }
 
@@ -54,9 +54,38 @@ struct ScriptComparison {
         return missing.keys.sorted().first.map { "expected \($0), which is missing" }
     }
 
+    // MARK: Streams
+
+    private func difference(_ streams: [StreamLines]) -> String? {
+        var missing: [Labels: [ScriptEvaluation.Line]] = [:]
+        for series in expected.series { missing[series.labels] = series.lines }
+        for stream in streams {
+            let found = stream.lines.map {
+                ScriptEvaluation.Line(
+                    nanoseconds: $0.nanoseconds, text: String(decoding: $0.text, as: UTF8.self))
+            }
+            guard let wanted = missing.removeValue(forKey: stream.labels) else {
+                return "unexpected stream \(stream.labels) with \(text(found))"
+            }
+            if wanted != found { return "\(stream.labels): expected \(text(wanted)), got \(text(found))" }
+        }
+        return missing.keys.sorted().first.map { "expected the stream \($0), which is missing" }
+    }
+
+    private func text(_ lines: [ScriptEvaluation.Line]) -> String {
+        let parts = lines.prefix(12).map { line in
+            "\(GoText.quoted(line.text)) @ \(Durations.go(nanoseconds: line.nanoseconds))"
+        }
+        return parts.isEmpty ? "nothing" : parts.joined(separator: ", ")
+    }
+
     // MARK: Matrices
 
     private func difference(_ series: [SeriesPoints]) -> String? {
+        // LogQL gives a number over a range as a series without labels.
+        if let scalar = expected.scalar, series.count == 1, series[0].labels.isEmpty {
+            return series[0].values.allSatisfy { areEqual(scalar, $0) } ? nil : "expected \(scalar) at every step"
+        }
         if let scalar = expected.scalar { return "expected the scalar \(scalar), got a matrix" }
         if expected.isOrdered { return "expected an order, got a matrix" }
         for (left, right) in zip(series, series.dropFirst()) where right.labels < left.labels {

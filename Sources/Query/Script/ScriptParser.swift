@@ -13,9 +13,9 @@ struct ScriptParser {
         }
     }
 
-    static func commands(of text: String) throws(ScriptError) -> [ScriptCommand] {
+    static func commands(of text: String) throws(ScriptError) -> [ScriptCommand<ScriptLoad>] {
         var parser = ScriptParser(text)
-        var commands: [ScriptCommand] = []
+        var commands: [ScriptCommand<ScriptLoad>] = []
         while parser.index < parser.lines.count {
             let line = parser.lines[parser.index]
             if line.isEmpty {
@@ -37,7 +37,9 @@ struct ScriptParser {
         return commands
     }
 
-    private func failure(_ message: String) -> ScriptError { ScriptError(line: index + 1, message) }
+    private var reader: ScriptLineReader { ScriptLineReader(line: index + 1) }
+
+    private func failure(_ message: String) -> ScriptError { reader.failure(message) }
 
     /// The next line of the present command; nil behind an empty one.
     private mutating func nextLine() -> String? {
@@ -47,11 +49,7 @@ struct ScriptParser {
     }
 
     private func milliseconds(_ text: some StringProtocol) throws(ScriptError) -> Int64 {
-        do throws(DurationError) {
-            return try Durations.milliseconds(prometheus: String(text))
-        } catch {
-            throw failure(error.description)
-        }
+        try reader.milliseconds(text)
     }
 
     // MARK: load
@@ -124,15 +122,7 @@ struct ScriptParser {
     // MARK: eval
 
     private mutating func evaluation() throws(ScriptError) -> ScriptEvaluation {
-        let line = lines[index]
-        var words = line.split(maxSplits: 1) { $0 == " " || $0 == "\t" }
-        let modifier = words[0].split(separator: "_", maxSplits: 1).dropFirst().first.map(String.init) ?? ""
-        guard words.count == 2 else { throw failure("invalid evaluation command") }
-        words = words[1].split(maxSplits: 1) { $0 == " " || $0 == "\t" }
-        guard words.count == 2, words[0] == "instant" || words[0] == "range" else {
-            throw failure("invalid evaluation command: neither “instant” nor “range”")
-        }
-        var evaluation = try words[0] == "instant" ? instant(words[1]) : range(words[1])
+        var (evaluation, modifier) = try reader.evaluation(lines[index])
         switch modifier {
         case "ordered": evaluation.isOrdered = true
         case "fail": evaluation.failure = ScriptEvaluation.Expectation()
@@ -154,32 +144,6 @@ struct ScriptParser {
         return evaluation
     }
 
-    /// `at 5m query`, or the query alone.
-    private func instant(_ text: Substring) throws(ScriptError) -> ScriptEvaluation {
-        var time: Int64 = 0
-        var query = text
-        if text.hasPrefix("at ") || text.hasPrefix("at\t") {
-            let words = text.split(maxSplits: 2) { $0 == " " || $0 == "\t" }
-            guard words.count == 3 else { throw failure("invalid evaluation command: no query") }
-            time = try milliseconds(words[1])
-            query = words[2]
-        }
-        return ScriptEvaluation(
-            line: index + 1, query: String(query), startMilliseconds: time, endMilliseconds: time,
-            stepMilliseconds: 0, isRange: false)
-    }
-
-    /// `from 0 to 10m step 1m query`.
-    private func range(_ text: Substring) throws(ScriptError) -> ScriptEvaluation {
-        let words = text.split(maxSplits: 6) { $0 == " " || $0 == "\t" }
-        guard words.count == 7, words[0] == "from", words[2] == "to", words[4] == "step" else {
-            throw failure("invalid evaluation command: not “from … to … step … query”")
-        }
-        return ScriptEvaluation(
-            line: index + 1, query: String(words[6]), startMilliseconds: try milliseconds(words[1]),
-            endMilliseconds: try milliseconds(words[3]), stepMilliseconds: try milliseconds(words[5]), isRange: true)
-    }
-
     /// Takes a line that says what to expect beside values; false for any other line.
     private func expectation(
         _ line: String, of evaluation: inout ScriptEvaluation
@@ -190,7 +154,7 @@ struct ScriptParser {
             return true
         }
         if line.hasPrefix("expected_fail_regexp") {
-            evaluation.failure = try pattern(line.dropFirst("expected_fail_regexp".count))
+            evaluation.failure = try reader.pattern(line.dropFirst("expected_fail_regexp".count))
             return true
         }
         guard line == "expect" || line.hasPrefix("expect ") else { return false }
@@ -199,9 +163,9 @@ struct ScriptParser {
         let tail = rest.dropFirst(kind.count).drop { $0 == " " }
         switch kind {
         case "ordered": evaluation.isOrdered = true
-        case "fail": evaluation.failure = try message(tail)
-        case "warn": evaluation.warnings.append(try message(tail))
-        case "info": evaluation.infos.append(try message(tail))
+        case "fail": evaluation.failure = try reader.message(tail)
+        case "warn": evaluation.warnings.append(try reader.message(tail))
+        case "info": evaluation.infos.append(try reader.message(tail))
         case "no_warn": evaluation.forbidsWarnings = true
         case "no_info": evaluation.forbidsInfos = true
         case "string":
@@ -225,29 +189,11 @@ struct ScriptParser {
         evaluation.endMilliseconds = try milliseconds(words[4])
         evaluation.stepMilliseconds = try milliseconds(words[6])
     }
-
-    /// `msg: text` or `regex: pattern`; nothing matches anything.
-    private func message(_ text: Substring) throws(ScriptError) -> ScriptEvaluation.Expectation {
-        if text.isEmpty { return ScriptEvaluation.Expectation() }
-        if text.hasPrefix("msg:") {
-            return ScriptEvaluation.Expectation(message: text.dropFirst(4).trimming { $0 == " " })
-        }
-        guard text.hasPrefix("regex:") else { throw failure("invalid token \(text)") }
-        return try pattern(text.dropFirst(6))
-    }
-
-    private func pattern(_ text: Substring) throws(ScriptError) -> ScriptEvaluation.Expectation {
-        do throws(RegularExpressionError) {
-            return ScriptEvaluation.Expectation(pattern: try RegularExpression(text.trimming { $0 == " " }))
-        } catch {
-            throw failure("invalid regex: \(error)")
-        }
-    }
 }
 
 extension StringProtocol {
     /// Without the characters at either end that satisfy `condition`.
-    fileprivate func trimming(_ condition: (Character) -> Bool) -> String {
+    func trimming(_ condition: (Character) -> Bool) -> String {
         var rest = self[...]
         while let first = rest.first, condition(first) { rest = rest.dropFirst() }
         while let last = rest.last, condition(last) { rest = rest.dropLast() }

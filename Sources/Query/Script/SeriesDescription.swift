@@ -13,11 +13,21 @@ struct SeriesDescription {
     static func parse(_ text: String, line: Int) throws(ScriptError) -> (labels: Labels, values: [ScriptValue]) {
         var description = SeriesDescription(text, line: line)
         let labels = try SeriesDescription.labels(description.takeMetric(), line: line)
+        return (labels, try description.values())
+    }
+
+    /// The values of a series, without its labels.
+    static func values(_ text: String, line: Int) throws(ScriptError) -> [ScriptValue] {
+        var description = SeriesDescription(text, line: line)
+        return try description.values()
+    }
+
+    private mutating func values() throws(ScriptError) -> [ScriptValue] {
         var values: [ScriptValue] = []
         while true {
-            description.scanner.acceptRun { $0.isSpace }
-            guard description.scanner.peek() != nil else { return (labels, values) }
-            values += try description.item()
+            scanner.acceptRun { $0.isSpace }
+            guard scanner.peek() != nil else { return values }
+            values += try item()
         }
     }
 

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Disk
 internal import Query
 internal import Telemetry
 
@@ -8,7 +7,7 @@ struct TestCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test",
         abstract: "Run query scripts and rule unit tests through the real engine over a real store.",
-        subcommands: [TestPromQLCommand.self, TestRulesCommand.self])
+        subcommands: [TestPromQLCommand.self, TestLogQLCommand.self, TestRulesCommand.self])
 }
 
 /// `vedette test promql`: the script language of Prometheus' own suite.
@@ -16,9 +15,6 @@ struct TestPromQLCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "promql",
         abstract: "Run files of Prometheus' promqltest language; the last line is `N passed, N failed`.")
-
-    /// The largest script that is read.
-    private static let bytesMaximum = 16 << 20
 
     @Argument(help: "The files.")
     var files: [String]
@@ -29,22 +25,25 @@ struct TestPromQLCommand: AsyncParsableCommand {
         let runner = ScriptRunner(clock: SystemMonotonicClock()) {
             try await BlockingWork.perform { try ScriptStore.open(folders.make()) }
         }
-        var passed = 0
-        var failed = 0
-        for file in files {
-            let bytes: [UInt8]?
-            do {
-                bytes = try AtomicFile.read(file, in: SystemStorage(), maximumBytes: TestPromQLCommand.bytesMaximum)
-            } catch {
-                throw CommandFailure("the script cannot be read: \(error)")
-            }
-            guard let bytes else { throw CommandFailure("there is no script \(file)") }
-            let outcome = try await runner.run(String(decoding: bytes, as: UTF8.self), file: file)
-            for failure in outcome.failures { Terminal.write("\(failure)\n") }
-            passed += outcome.passed
-            failed += outcome.failed
+        try await ScriptFiles.run(files, with: runner)
+    }
+}
+
+/// `vedette test logql`: the script language of Loki's own suite, and its extension to log queries.
+struct TestLogQLCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logql",
+        abstract: "Run files of Loki's logqltest language; the last line is `N passed, N failed`.")
+
+    @Argument(help: "The files.")
+    var files: [String]
+
+    func run() async throws {
+        let folders = ScratchFolders()
+        defer { folders.remove() }
+        let runner = ScriptRunner.logQL(clock: SystemMonotonicClock()) {
+            try await BlockingWork.perform { try ScriptLogStore.open(folders.make()) }
         }
-        Terminal.write("\(passed) passed, \(failed) failed\n")
-        if failed > 0 { throw ExitCode(1) }
+        try await ScriptFiles.run(files, with: runner)
     }
 }
