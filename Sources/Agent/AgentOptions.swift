@@ -26,6 +26,8 @@ package struct AgentOptions: Sendable {
     package var actionsFile = "/etc/vedette/actions.yml"
     /// What the spool may take on the disk.
     package var spoolBytesMaximum: UInt64 = 1 << 30
+    /// What is scraped from here, through the spool.
+    package var scrapeJobs: [ScrapeJob] = []
     /// How much of each log that was there before the agent's first start is read.
     package var firstStartLogBytes: UInt64 = 1 << 20
 

@@ -148,10 +148,16 @@ package final class NodeAgent: Sendable {
                 storage: ports.storage, ledgerPath: "\(options.dataFolder)/commands", wallClock: ports.wallClock,
                 notices: notices, disk: disk, tell: { spool.submit($0) }))
         let forwarder = Forwarder(spool: spool, link: link, notices: notices)
+        let scrapes = ScrapeService(
+            ScrapeService.Ports(
+                sink: SpoolScrapeSink(spool: spool), storage: ports.storage, wallClock: ports.wallClock,
+                monotonicClock: ports.monotonicClock, notify: notices.deliver))
+        scrapes.apply(options.scrapeJobs)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await watch.run() }
             group.addTask { await forwarder.run() }
             group.addTask { await runner.run() }
+            if !options.scrapeJobs.isEmpty { group.addTask { await scrapes.run() } }
         }
     }
 }

@@ -77,6 +77,7 @@ package final class APIServer: Sendable {
             query: PrometheusQueryAPI(dependencies: dependencies, runner: runner),
             series: PrometheusSeriesAPI(dependencies: dependencies, runner: runner),
             status: PrometheusStatusAPI(dependencies: dependencies, runner: runner, startMilliseconds: start),
+            targets: PrometheusTargetsAPI(dependencies: dependencies),
             alerts: AlertsAPI(dependencies: dependencies), silences: SilencesAPI(dependencies: dependencies),
             remedies: RemediesAPI(dependencies: dependencies),
             lokiQuery: LokiQueryAPI(dependencies: dependencies, runner: runner),

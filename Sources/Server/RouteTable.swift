@@ -5,6 +5,7 @@ struct RouteTable: Sendable {
     let query: PrometheusQueryAPI
     let series: PrometheusSeriesAPI
     let status: PrometheusStatusAPI
+    let targets: PrometheusTargetsAPI
     let alerts: AlertsAPI
     let silences: SilencesAPI
     let remedies: RemediesAPI
@@ -30,6 +31,7 @@ struct RouteTable: Sendable {
             Route("GET POST", "/api/v1/labels", .read, series.labels),
             Route("GET", "/api/v1/label/{name}/values", .read, series.values),
             Route("GET", "/api/v1/metadata", .read, series.metadata),
+            Route("GET", "/api/v1/targets", .read, targets.targets),
             Route("GET", "/api/v1/status/buildinfo", .read, status.buildInformation),
             Route("GET", "/api/v1/status/runtimeinfo", .read, status.runtimeInformation),
             Route("GET", "/api/v1/status/flags", .read, status.flags),

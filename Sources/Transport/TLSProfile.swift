@@ -4,7 +4,7 @@ internal import NIOSSL
 ///
 /// Certificates and keys are PEM text that the product has read from files: nothing here touches a disk but the
 /// system's own trust store.
-package struct TLSProfile: Sendable {
+package struct TLSProfile: Sendable, Equatable {
     /// How much of the peer's certificate is checked.
     package enum Verification: Sendable {
         /// The chain and the name: what everybody should use.

@@ -23,7 +23,7 @@ package struct AgentNotice: Sendable, Equatable {
 /// Passes notices on, each subject only when its text changed: what is not readable is said once, not every second.
 final class Notices: Sendable {
     private let said = Mutex<[String: String]>([:])
-    private let deliver: @Sendable (AgentNotice) -> Void
+    let deliver: @Sendable (AgentNotice) -> Void
 
     /// Notices that go to `deliver`.
     init(_ deliver: @escaping @Sendable (AgentNotice) -> Void) {

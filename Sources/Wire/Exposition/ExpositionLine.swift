@@ -4,11 +4,16 @@ internal import Telemetry
 struct ExpositionLine {
     private let bytes: UnsafeRawBufferPointer
     private let number: Int
+    private let dialect: ExpositionParser.Dialect
     private var offset = 0
+    /// The labels that were given with an empty value.
+    private(set) var emptyNames: [String] = []
+    private(set) var exemplar: ExpositionParser.Exemplar?
 
-    init(_ bytes: UnsafeRawBufferPointer, number: Int) {
+    init(_ bytes: UnsafeRawBufferPointer, number: Int, dialect: ExpositionParser.Dialect) {
         self.bytes = bytes.last == 0x0d ? UnsafeRawBufferPointer(rebasing: bytes.dropLast()) : bytes
         self.number = number
+        self.dialect = dialect
     }
 
     /// What the line says; nil for an empty line or a comment. `builder` is lent for the labels.
@@ -22,17 +27,22 @@ struct ExpositionLine {
         offset += 1
         skipSpace()
         let keyword = token()
+        if dialect == .openMetrics, keyword.isSame(as: "EOF") { return .end }
         let isHelp = keyword.isSame(as: "HELP")
-        guard isHelp || keyword.isSame(as: "TYPE") else { return nil }
+        let isUnit = dialect == .openMetrics && keyword.isSame(as: "UNIT")
+        guard isHelp || isUnit || keyword.isSame(as: "TYPE") else { return nil }
         skipSpace()
         let name = peek() == UInt8(ascii: "\"") ? try text(quoted()) : try text(Piece(token()))
-        guard !name.isEmpty else { throw wrong("expected a metric name behind \(isHelp ? "HELP" : "TYPE")") }
+        guard !name.isEmpty else {
+            throw wrong("expected a metric name behind \(String(decoding: keyword, as: UTF8.self))")
+        }
         skipSpace()
         if isHelp {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             return .help(name: name, text: try text(Piece(rest, hasEscapes: rest.contains(UInt8(ascii: "\\")))))
         }
         let word = try text(Piece(token()))
+        if isUnit { return .unit(name: name, text: word) }
         let kind = word == "untyped" ? MetricKind.unknown : MetricKind(rawValue: word)
         guard let kind else { throw wrong("invalid metric type \(QuotedText.quoted(word))") }
         return .type(name: name, kind: kind)
@@ -54,15 +64,49 @@ struct ExpositionLine {
             throw wrong("expected a value, found \(digits.isEmpty ? "the end of the line" : shown(digits))")
         }
         skipSpace()
-        var milliseconds: Int64?
-        let time = token()
-        if !time.isEmpty {
-            milliseconds = IntegerText.parse(time)
-            if milliseconds == nil { throw wrong("expected a timestamp in milliseconds, found \(shown(time))") }
-        }
+        let milliseconds = try time()
         skipSpace()
+        if dialect == .openMetrics, peek() == UInt8(ascii: "#") { exemplar = try readExemplar(&builder) }
         guard offset == bytes.count else { throw wrong("text behind the timestamp") }
         return .sample(labels: labels, value: value, milliseconds: milliseconds)
+    }
+
+    /// A time, nil where none is given: whole milliseconds, in OpenMetrics seconds with decimals.
+    private mutating func time() throws(ExpositionError) -> Int64? {
+        if dialect == .openMetrics, peek() == UInt8(ascii: "#") { return nil }
+        let time = token()
+        if time.isEmpty { return nil }
+        if dialect == .openMetrics {
+            guard let seconds = FloatText.parse(time), abs(seconds) < 9e15 else {
+                throw wrong("expected a timestamp in seconds, found \(shown(time))")
+            }
+            return Int64((seconds * 1000).rounded())
+        }
+        guard let milliseconds = IntegerText.parse(time) else {
+            throw wrong("expected a timestamp in milliseconds, found \(shown(time))")
+        }
+        return milliseconds
+    }
+
+    /// `# {trace_id="…"} 0.5 1700000000.5` behind a sample.
+    private mutating func readExemplar(
+        _ builder: inout LabelsBuilder
+    ) throws(ExpositionError) -> ExpositionParser.Exemplar {
+        offset += 1
+        skipSpace()
+        guard peek() == UInt8(ascii: "{") else { throw wrong("expected '{' behind '#', found \(found)") }
+        let empty = emptyNames
+        var hasName = false
+        try self.labels(into: &builder, &hasName)
+        emptyNames = empty
+        guard let labels = builder.buildWithoutRepetition() else { throw wrong("a label is given twice") }
+        skipSpace()
+        let digits = token()
+        guard let value = FloatText.parse(digits) else { throw wrong("expected the value of an exemplar") }
+        skipSpace()
+        let milliseconds = try time()
+        skipSpace()
+        return ExpositionParser.Exemplar(labels: labels, value: value, milliseconds: milliseconds)
     }
 
     private mutating func labels(into builder: inout LabelsBuilder, _ hasName: inout Bool) throws(ExpositionError) {
@@ -84,7 +128,9 @@ struct ExpositionLine {
                 offset += 1
                 skipSpace()
                 guard peek() == UInt8(ascii: "\"") else { throw wrong("expected '\"' behind '=', found \(found)") }
-                add(name, try quoted(), to: &builder)
+                let value = try quoted()
+                if value.raw.isEmpty { emptyNames.append(try text(name)) }
+                add(name, value, to: &builder)
             }
             guard builder.count <= ExpositionParser.labelsMaximum else {
                 throw wrong("more than \(ExpositionParser.labelsMaximum) labels")

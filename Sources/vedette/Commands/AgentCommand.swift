@@ -14,7 +14,7 @@ struct AgentCommand: AsyncParsableCommand {
 
     @OptionGroup var host: HostArguments
 
-    @Option(name: .long, help: "The configuration file (YAML); only its `agent` section is used.")
+    @Option(name: .long, help: "The configuration file (YAML); only `agent` and `scrape_configs` are used.")
     var config: String?
 
     @Option(name: .long, help: "A file that holds the access token for the server.")

@@ -37,7 +37,12 @@ enum Composition {
         let agents = KnownAgents()
         let engine = Engine(series: stores.metrics, logs: stores.logs)
         let alerting = try await openAlerting(settings, stores, engine, client, agents, folder, logger)
-        let reload = Reload(settings: settings, alerting: alerting, logger: logger)
+        let scrapes = ScrapeService(
+            ScrapeService.Ports(sink: StoreScrapeSink(stores.metrics), storage: SystemStorage()) { notice in
+                Composition.log(notice, to: logger)
+            })
+        scrapes.apply(settings.reading.file.scrapeJobs)
+        let reload = Reload(settings: settings, alerting: alerting, scrapes: scrapes, logger: logger)
         var dependencies = ServerDependencies(
             sampleAppender: stores.metrics, seriesSource: stores.metrics, metricAdministration: stores.metrics,
             logAppender: stores.logs, logSource: stores.logs, logAdministration: stores.logs, alerting: alerting,
@@ -45,6 +50,7 @@ enum Composition {
             build: BuildInformation(version: ProductVersion.text, revision: "", compiler: "swift 6"),
             options: serverOptions(arguments, settings, memoryBytes: memoryBytes))
         dependencies.tokens = { settings.tokens }
+        dependencies.targets = scrapes
         dependencies.reload = { try await reload.perform() }
         dependencies.log = { entry in Composition.log(entry, to: logger) }
         let server = try await APIServer.start(
@@ -55,6 +61,7 @@ enum Composition {
             AlertingRunner(alerting: alerting),
             HousekeepingService(stores: stores, settings: settings, logger: logger),
             ServerRunner(server: server),
+            ScrapeRunner(scrapes: scrapes),
             reload,
         ]
         var agent: NodeAgent?
@@ -87,7 +94,7 @@ enum Composition {
         }
         let agent = makeAgent(
             command.host, file: file, endpoint: endpoint, fields: fields, tlsProfile: nil, folder: command.data,
-            client: HTTPClient(), logger: logger)
+            client: HTTPClient(), scrapeJobs: file.scrapeJobs, logger: logger)
         Terminal.note("vedette agent \(ProductVersion.text): sending to \(endpoint), data in \(command.data)")
         try await run([AgentRunner(agent: agent)], logger)
     }
@@ -136,7 +143,7 @@ enum Composition {
 
     private static func makeAgent(
         _ host: HostArguments, file: ConfigurationFile, endpoint: HTTPEndpoint, fields: [HTTPField],
-        tlsProfile: String?, folder: String, client: HTTPClient, logger: Logger
+        tlsProfile: String?, folder: String, client: HTTPClient, scrapeJobs: [ScrapeJob] = [], logger: Logger
     ) -> NodeAgent {
         var options = AgentOptions(server: endpoint, dataFolder: folder, version: ProductVersion.text)
         options.serverFields = fields
@@ -148,6 +155,7 @@ enum Composition {
         let docker = host.docker ?? file.agentDocker ?? ServerClient.environment("DOCKER_HOST")
         options.engineSocket = AgentOptions.engineSocket(
             environment: docker.map { ["DOCKER_HOST": $0.hasPrefix("/") ? "unix://\($0)" : $0] } ?? [:])
+        options.scrapeJobs = scrapeJobs
         options.actionsFile = host.actions ?? file.agentActions ?? options.actionsFile
         return NodeAgent(options, ports: AgentPorts(http: client, storage: SystemStorage())) { notice in
             Composition.log(notice, to: logger)

@@ -36,10 +36,20 @@ struct AgentRunner: Service {
     }
 }
 
+/// Scrapes until the process stops.
+struct ScrapeRunner: Service {
+    let scrapes: ScrapeService
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await scrapes.run() }
+    }
+}
+
 /// Reads rules and configuration again on SIGHUP or on request. Anything wrong keeps what was, and says where.
 struct Reload: Service {
     let settings: Settings
     let alerting: AlertingService
+    let scrapes: ScrapeService
     let logger: Logger
 
     func run() async throws {
@@ -59,6 +69,7 @@ struct Reload: Service {
         let settings = settings
         let reading = try await BlockingWork.perform { try settings.reload() }
         alerting.reload(reading.alerting)
+        scrapes.apply(reading.file.scrapeJobs)
         let rules = reading.alerting.groups.reduce(0) { $0 + $1.rules.count }
         logger.info("reloaded: \(rules) rules, \(reading.alerting.remedies.count) remedies")
     }

@@ -1,3 +1,4 @@
+internal import Agent
 internal import Disk
 internal import Telemetry
 internal import Wire
@@ -31,6 +32,7 @@ struct ConfigurationFile: Sendable {
     var agentIntervalMilliseconds: Int64?
     var agentDocker: String?
     var agentActions: String?
+    var scrapeJobs: [ScrapeJob] = []
     /// The `alerting` section, read by the alerting room; nil when absent.
     var alerting: YAMLValue?
 
@@ -57,9 +59,7 @@ struct ConfigurationFile: Sendable {
         if let agent = mapping.optional("agent") { try readAgent(agent) }
         if let retention = mapping.optional("retention") { try readRetention(retention) }
         if let section = mapping.optional("scrape_configs") {
-            // Checked, so that mistakes are named, and refused, so that nobody believes they are scraped.
-            for element in try section.elements() { _ = try ScrapeConfiguration(element) }
-            throw section.error("scrape_configs are understood but not scraped by this version; take the section out")
+            scrapeJobs = try ScrapeConfiguration.jobs(section)
         }
         alerting = mapping.optional("alerting")
         try mapping.finish()
