@@ -253,6 +253,11 @@ extension ListenerConnection {
             return
         }
         context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: bytes)))), promise: nil)
+        // Writing may find the client gone and end the exchange: nobody would resume what is left there then.
+        guard self.exchange === exchange else {
+            continuation.resume(throwing: ListenerDisconnected())
+            return
+        }
         if context.channel.isWritable || exchange.writer != nil {
             continuation.resume()
         } else {

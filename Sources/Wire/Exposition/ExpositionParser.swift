@@ -10,7 +10,8 @@ package struct ExpositionError: Error, Equatable, CustomStringConvertible {
     package var description: String { "line \(line): \(reason)" }
 }
 
-/// Reads Prometheus' text format 0.0.4 and OpenMetrics 1.0 line by line, with the quoted names of their UTF-8 extension.
+/// Reads Prometheus' text format 0.0.4 and OpenMetrics 1.0 line by line, with the quoted names of their UTF-8
+/// extension.
 ///
 /// As lenient as Prometheus' own parser: white space between tokens, comments, a missing last line end, a comma
 /// behind the last label. Anything else wrong ends the whole text with the line's number: half a scrape is worse than
