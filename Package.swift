@@ -61,7 +61,7 @@ let package = Package(
     ],
     targets: [
         // Level 0: vocabulary and ports; durable bytes.
-        room("Telemetry", "CRE2", "CLZ4", "CZstd", "CZlib", "CKernels"),
+        room("Telemetry", "CRE2", "CLZ4", "CSnappy", "CZstd", "CZlib", "CKernels"),
         room("Disk", "CKernels"),
         // Level 1: engines and languages; none sees another.
         room("TSDB", "Disk", "Telemetry", "CKernels"),
@@ -88,6 +88,7 @@ let package = Package(
         .target(name: "CKernels"),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a"), .linkedLibrary("stdc++")]),
         archive("CLZ4", ":liblz4.a"),
+        archive("CSnappy", ":libsnappy.a", "stdc++"),
         archive("CZstd", ":libzstd.a"),
         archive("CZlib", ":libz.a"),
         // Tests: one target per room, the shape of the repository itself, and whole stories against the real binary.

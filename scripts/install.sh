@@ -4,7 +4,7 @@
 set -euo pipefail
 
 what=${1:?usage: install.sh build|tests}
-libraries=(libre2-dev liblz4-dev libzstd-dev zlib1g-dev)
+libraries=(libre2-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev)
 tools=(docker.io containerd runc tini busybox-static user-mode-linux)
 cache=${VEDETTE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/vedette/tools}
 

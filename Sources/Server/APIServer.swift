@@ -38,8 +38,11 @@ package final class APIServer: Sendable {
         let metrics = ServerMetrics()
         let stores = [dependencies.metricAdministration, dependencies.logAdministration]
         let dictionaries = SeriesDictionaries(bytesMaximum: dependencies.options.dictionaryBytesMaximum)
+        let series = SeriesMemory(seriesMaximum: max(10_000, dependencies.options.dictionaryBytesMaximum / 512))
         var holders: [@Sendable (Int) -> Int] = stores.map { store in { @Sendable in store.releaseMemory(bytes: $0) } }
         holders.append { dictionaries.releaseMemory(bytes: $0) }
+        // About what a series costs there.
+        holders.append { _ in series.removeAll() * 512 }
         let memory = MemoryGuard(cap: dependencies.options.memoryBytesMaximum, holders: holders)
         let queries = QueryPool(
             name: "query", threads: dependencies.options.queryConcurrency,
@@ -48,7 +51,7 @@ package final class APIServer: Sendable {
         let parts = Parts(
             queries: queries, maintenance: QueryPool(name: "maintenance", threads: 1, waitingMaximum: 4),
             runner: runner, memory: memory)
-        let table = table(dependencies, parts, metrics, dictionaries)
+        let table = table(dependencies, parts, metrics, dictionaries, series)
         let index = RouteTable.index(of: table.routes, version: dependencies.build.version)
         let routes = table.routes + [Route("GET", "/", .read, wording: .text) { _ in .text(200, index) }]
         let router = Router(
@@ -68,7 +71,7 @@ package final class APIServer: Sendable {
 
     private static func table(
         _ dependencies: ServerDependencies, _ parts: Parts, _ metrics: ServerMetrics,
-        _ dictionaries: SeriesDictionaries
+        _ dictionaries: SeriesDictionaries, _ series: SeriesMemory
     ) -> RouteTable {
         let start = dependencies.wallClock.nowMilliseconds
         let memory = parts.memory
@@ -83,6 +86,8 @@ package final class APIServer: Sendable {
             lokiQuery: LokiQueryAPI(dependencies: dependencies, runner: runner),
             lokiSeries: LokiSeriesAPI(dependencies: dependencies, runner: runner),
             lokiPush: LokiPushAPI(dependencies: dependencies, memory: memory, metrics: metrics),
+            remoteWrite: RemoteWriteAPI(
+                dependencies: dependencies, memory: memory, metrics: metrics, series: series),
             ingest: AgentIngestAPI(
                 dependencies: dependencies, memory: memory, metrics: metrics,
                 dictionaries: dictionaries),

@@ -12,6 +12,7 @@ struct RouteTable: Sendable {
     let lokiQuery: LokiQueryAPI
     let lokiSeries: LokiSeriesAPI
     let lokiPush: LokiPushAPI
+    let remoteWrite: RemoteWriteAPI
     let ingest: AgentIngestAPI
     let commands: AgentCommandsAPI
     let operations: OperationsAPI
@@ -32,6 +33,7 @@ struct RouteTable: Sendable {
             Route("GET", "/api/v1/label/{name}/values", .read, series.values),
             Route("GET", "/api/v1/metadata", .read, series.metadata),
             Route("GET", "/api/v1/targets", .read, targets.targets),
+            Route("POST", "/api/v1/write", .ingest, wording: .text, remoteWrite.write),
             Route("GET", "/api/v1/status/buildinfo", .read, status.buildInformation),
             Route("GET", "/api/v1/status/runtimeinfo", .read, status.runtimeInformation),
             Route("GET", "/api/v1/status/flags", .read, status.flags),

@@ -164,4 +164,49 @@ import Wire
         #expect(full.text.contains("the disk is full"))
         #expect(full.fields["retry-after"] == "5")
     }
+
+    // MARK: Foreign senders
+
+    private func write(
+        _ fixture: ServerFixture, _ body: [UInt8], type: String = "application/x-protobuf", coding: String? = "snappy"
+    ) async throws -> HTTPReply {
+        var fields = [HTTPField("Content-Type", type)]
+        if let coding { fields.append(HTTPField("Content-Encoding", coding)) }
+        return try await fixture.send("POST", "/api/v1/write", fields: fields, body: body)
+    }
+
+    @Test func takesRemoteWrite() async throws {
+        let fixture = try await ServerFixture.start()
+        let now = fixture.clock.nowNanoseconds / 1_000_000
+        let series = ProtobufWriter.series([("__name__", "load1"), ("job", "n")], [(now, 3)])
+        let body = Compression.snappy.compress(ProtobufWriter.message { $0.put(1, series) })
+        #expect(try await write(fixture, body).status == 204)
+        #expect(try await fixture.text("/api/v1/query", [("query", "load1")]).contains(#","3"]"#))
+    }
+
+    @Test func saysWhyARemoteWriteIsNotTaken() async throws {
+        let fixture = try await ServerFixture.start()
+        let repeated = ProtobufWriter.series([("__name__", "a"), ("x", "1"), ("x", "2")], [(1, 1)])
+        let body = Compression.snappy.compress(ProtobufWriter.message { $0.put(1, repeated) })
+        let reply = try await write(fixture, body)
+        #expect(reply.status == 400)
+        #expect(String(decoding: reply.body, as: UTF8.self).hasPrefix("1 samples were not stored, 0 were. 1 of a{"))
+        #expect(try await write(fixture, [1, 2, 3]).status == 400)
+        #expect(try await write(fixture, body, coding: "zstd").status == 415)
+        let second = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
+        #expect(try await write(fixture, body, type: second).status == 415)
+    }
+
+    @Test func takesLokiPushesInProtobuf() async throws {
+        let fixture = try await ServerFixture.start()
+        let now = fixture.clock.nowNanoseconds
+        let push = ProtobufWriter.push(#"{job="nginx"}"#, [(now, Array("GET /".utf8))])
+        let type = HTTPField("Content-Type", "application/x-protobuf")
+        let reply = try await fixture.send(
+            "POST", "/loki/api/v1/push", fields: [type], body: Compression.snappy.compress(push))
+        #expect(reply.status == 204)
+        #expect(fixture.logs.lines.count == 1)
+        #expect(
+            try await fixture.send("POST", "/loki/api/v1/push", fields: [type], body: [9, 9]).status == 400)
+    }
 }

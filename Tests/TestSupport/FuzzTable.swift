@@ -18,6 +18,7 @@ package enum FuzzTable {
         "metric-record": 2_000,
         "promql-parser": 3_000,
         "promql-printer": 3_000,
+        "remote-write": 5_000,
         "rule-files": 300,
         "segmented-log": 500,
         "segmented-log-canary": 500,

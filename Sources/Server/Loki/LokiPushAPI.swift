@@ -2,7 +2,7 @@ internal import Telemetry
 internal import Transport
 internal import Wire
 
-/// `POST /loki/api/v1/push`: lines from senders that speak Loki's JSON.
+/// `POST /loki/api/v1/push`: lines from senders that speak Loki's JSON or its protobuf.
 struct LokiPushAPI: Sendable {
     let dependencies: ServerDependencies
     let memory: MemoryGuard
@@ -14,15 +14,14 @@ struct LokiPushAPI: Sendable {
     /// Stores the lines; 204 means fsynced. Lines that cannot be stored are named in a 400, the others are stored then.
     func push(_ request: ServerRequest) async throws -> ListenerResponse {
         if let reason = memory.ingestRefusal { throw APIFailure(.overloaded, reason, retryAfterSeconds: 5) }
-        let type = request.listener.fields["content-type"].flatMap { MediaType(parsing: $0)?.name }
-        guard type == nil || type == "application/json" || type == "text/plain" else {
-            throw APIFailure(
-                .unsupportedMedia, "Content-Type \(type ?? "") is not taken here; send Loki's JSON (application/json)")
-        }
-        let body = try await request.body(upTo: LokiPushAPI.bodyBytesMaximum)
+        let isProtobuf = try LokiPushAPI.isProtobuf(request.listener.fields["content-type"])
+        let body =
+            isProtobuf
+            ? try await request.snappyBody(upTo: LokiPushAPI.bodyBytesMaximum)
+            : try await request.body(upTo: LokiPushAPI.bodyBytesMaximum)
         let start = dependencies.monotonicClock.nowNanoseconds
         do {
-            let push = try LokiPushJSON.parse(body)
+            let push = isProtobuf ? try LokiPushProtobuf.parse(body) : try LokiPushJSON.parse(body)
             var rejections = push.rejections
             var receipt = LogReceipt(accepted: 0)
             if push.batch.lineCount > 0 { receipt = try await dependencies.logAppender.append(push.batch) }
@@ -40,6 +39,19 @@ struct LokiPushAPI: Sendable {
                 .lines, verdict: failure == nil ? "later" : "refused", bytes: body.count,
                 nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
             throw failure ?? APIFailure(describing: error)
+        }
+    }
+
+    /// Whether the body is protobuf or else JSON; another type is refused.
+    private static func isProtobuf(_ contentType: String?) throws -> Bool {
+        switch contentType.flatMap({ MediaType(parsing: $0)?.name }) {
+        case "application/x-protobuf": return true
+        case nil, "application/json", "text/plain": return false
+        case let type?:
+            throw APIFailure(
+                .unsupportedMedia,
+                "Content-Type \(type) is not taken here; send Loki's JSON (application/json) or protobuf "
+                    + "(application/x-protobuf)")
         }
     }
 

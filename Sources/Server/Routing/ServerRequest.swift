@@ -1,3 +1,4 @@
+internal import Telemetry
 internal import Transport
 internal import Wire
 
@@ -44,6 +45,20 @@ struct ServerRequest: Sendable {
             case .tooLarge: throw APIFailure(.tooLarge, error.description)
             case .damaged: throw APIFailure(.badData, error.description)
             }
+        }
+    }
+
+    /// The whole body of a sender that writes Snappy blocks, whether it says so or not; other codings are 415.
+    func snappyBody(upTo bytesMaximum: Int) async throws -> [UInt8] {
+        let coding = (listener.fields["content-encoding"] ?? "snappy").lowercased()
+        guard coding == "snappy" else {
+            throw APIFailure(.unsupportedMedia, "Content-Encoding \(coding) is not taken here; use snappy")
+        }
+        let body = try await listener.body.collect(upTo: bytesMaximum)
+        do throws(CompressionError) {
+            return try Compression.snappy.decompress(body, bytesMaximum: bytesMaximum)
+        } catch {
+            throw APIFailure(error.kind == .tooLarge ? .tooLarge : .badData, "body: \(error.reason)")
         }
     }
 

@@ -89,6 +89,10 @@ public struct ByteWriter: Sendable {
         }
     }
 
+    /// Takes back everything from `count` bytes on.
+    @inlinable
+    public mutating func truncate(to count: Int) { buffer.removeLast(buffer.count - count) }
+
     /// Forgets what was written and keeps the memory.
     @inlinable
     public mutating func removeAll() { buffer.removeAll(keepingCapacity: true) }

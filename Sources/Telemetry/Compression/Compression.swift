@@ -1,4 +1,4 @@
-/// The compressed formats of this house, over liblz4, libzstd and zlib. Thread-safe; contexts are reused.
+/// The compressed formats of this house, over liblz4, libsnappy, libzstd and zlib. Thread-safe; contexts are reused.
 ///
 /// Restoring always has a maximum, so that a few hostile bytes cannot ask for much memory: memory is touched only as
 /// far as bytes really arrive, and one byte over the maximum is an error.
@@ -7,6 +7,8 @@ package enum Compression: String, Sendable, CaseIterable {
     case lz4Block = "lz4 block"
     /// An LZ4 frame with its content's size and checksum (lz4_Frame_format.md 1.6).
     case lz4Frame = "lz4 frame"
+    /// A Snappy block with its content's size and no checksum (snappy's format_description.txt): remote write.
+    case snappy
     /// A Zstandard frame with its content's size and checksum (RFC 8878).
     case zstd
     /// One or more gzip members (RFC 1952).
@@ -19,18 +21,20 @@ package enum Compression: String, Sendable, CaseIterable {
     /// The level used when none is given: fast ones, as for data on its way into a log.
     package var levelDefault: Int {
         switch self {
-        case .lz4Block, .lz4Frame: 0
+        case .lz4Block, .lz4Frame, .snappy: 0
         case .zstd: 1
         case .gzip, .zlib, .deflate: 6
         }
     }
 
-    /// Compresses `bytes`. The level is the library's own scale (zstd 1...22, zlib 1...9; LZ4: 0 is fast, 3...12 high).
+    /// Compresses `bytes`. The level is the library's own scale (zstd 1...22, zlib 1...9; LZ4: 0 is fast, 3...12 high;
+    /// Snappy has none).
     package func compress(_ bytes: UnsafeRawBufferPointer, level: Int? = nil) -> [UInt8] {
         let level = Int32(level ?? levelDefault)
         return switch self {
         case .lz4Block: LZ4Codec.compressBlock(bytes, level: level)
         case .lz4Frame: LZ4Codec.compressFrame(bytes, level: level)
+        case .snappy: SnappyCodec.compress(bytes)
         case .zstd: ZstdCodec.shared.compress(bytes, level: level)
         case .gzip, .zlib, .deflate: ZlibCodec.compress(bytes, as: self, level: level)
         }
@@ -47,6 +51,7 @@ package enum Compression: String, Sendable, CaseIterable {
         return switch self {
         case .lz4Block: try LZ4Codec.decompressBlock(bytes, bytesMaximum: bytesMaximum)
         case .lz4Frame: try LZ4Codec.decompressFrame(bytes, bytesMaximum: bytesMaximum)
+        case .snappy: try SnappyCodec.decompress(bytes, bytesMaximum: bytesMaximum)
         case .zstd: try ZstdCodec.shared.decompress(bytes, bytesMaximum: bytesMaximum)
         case .gzip, .zlib, .deflate: try ZlibCodec.decompress(bytes, from: self, bytesMaximum: bytesMaximum)
         }

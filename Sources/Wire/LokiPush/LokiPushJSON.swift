@@ -1,39 +1,12 @@
-package import Telemetry
-
-/// Why a push was not taken, in Loki's words where it has some. The status is 400.
-package struct LokiPushError: Error, Equatable, CustomStringConvertible {
-    package let description: String
-}
+internal import Telemetry
 
 /// The body of `POST /loki/api/v1/push` in JSON, as Promtail, Fluent Bit, Vector and `curl` send it:
 /// `{"streams": [{"stream": {labels}, "values": [["nanoseconds", "line", {metadata}], …]}, …]}`.
 package enum LokiPushJSON {
-    /// What one push may hold.
-    package struct Limits: Sendable {
-        package var streams = 100_000
-        package var lines = 1 << 20
-        /// Loki's `max_line_size`.
-        package var lineBytes = 256 << 10
-        /// Loki's `max_label_names_per_series`, raised: container labels are many.
-        package var labelNames = 64
-        package var labelNameBytes = 1024
-        package var labelValueBytes = 2048
-
-        /// Loki's defaults, except where noted.
-        package init() {}
-    }
-
-    /// A push: what can be stored, and which streams or lines cannot, with Loki's reason. The rest is stored all the
-    /// same.
-    package struct Push: Sendable {
-        package var batch: LogBatch
-        package var rejections: [LogRejection]
-    }
-
     /// Reads a body, its coding undone. Bytes of lines that are not UTF-8 are kept.
     package static func parse(
-        _ body: UnsafeRawBufferPointer, limits: Limits = Limits()
-    ) throws(LokiPushError) -> Push {
+        _ body: UnsafeRawBufferPointer, limits: LokiPushLimits = LokiPushLimits()
+    ) throws(LokiPushError) -> LokiPush {
         var reader = Reader(scanner: JSONScanner(body), limits: limits)
         do throws(ByteError) {
             try reader.read()
@@ -44,7 +17,9 @@ package enum LokiPushJSON {
     }
 
     /// Reads a body, its coding undone.
-    package static func parse(_ body: [UInt8], limits: Limits = Limits()) throws(LokiPushError) -> Push {
+    package static func parse(
+        _ body: [UInt8], limits: LokiPushLimits = LokiPushLimits()
+    ) throws(LokiPushError) -> LokiPush {
         let result = body.withUnsafeBytes { raw in
             Result { () throws(LokiPushError) in try parse(raw, limits: limits) }
         }
@@ -56,12 +31,12 @@ extension LokiPushJSON {
     /// Walks one body.
     private struct Reader {
         var scanner: JSONScanner
-        let limits: Limits
-        var push = Push(batch: LogBatch(streams: []), rejections: [])
+        let limits: LokiPushLimits
+        var push = LokiPush(batch: LogBatch(streams: []), rejections: [])
         private var lines = 0
         private var builder = LabelsBuilder()
 
-        init(scanner: JSONScanner, limits: Limits) {
+        init(scanner: JSONScanner, limits: LokiPushLimits) {
             self.scanner = scanner
             self.limits = limits
         }
@@ -101,14 +76,7 @@ extension LokiPushJSON {
                     try scanner.skipValue()
                 }
             }
-            if let reason = refusal(of: stream.labels) {
-                push.rejections.append(LogRejection(labels: stream.labels, lines: stream.count, reason: reason))
-            } else if stream.count > 0 {
-                push.batch.streams.append(stream)
-            }
-            for (reason, lines) in refused.sorted(by: { $0.key < $1.key }) {
-                push.rejections.append(LogRejection(labels: stream.labels, lines: lines, reason: reason))
-            }
+            push.take(stream, refused: refused, limits: limits)
         }
 
         private mutating func readEntry(
@@ -129,10 +97,7 @@ extension LokiPushJSON {
             }
             if goesOn { throw error("an entry of more than three elements") }
             if text.raw.count > limits.lineBytes, text.unescaped.count > limits.lineBytes {
-                let reason =
-                    "max entry size '\(limits.lineBytes)' bytes exceeded for stream '\(stream.labels)' "
-                    + "while adding an entry with length '\(text.unescaped.count)' bytes"
-                refused[reason, default: 0] += 1
+                refused[limits.refusal(ofLine: text.unescaped.count, of: stream.labels), default: 0] += 1
             } else if text.hasEscapes {
                 stream.append(nanoseconds: nanoseconds, line: text.unescaped, metadata: metadata)
             } else {
@@ -163,27 +128,6 @@ extension LokiPushJSON {
                 }
             }
             return builder.build()
-        }
-
-        /// Why a stream of these labels is refused, in the words of Loki's validation; nil when it is not.
-        private func refusal(of labels: Labels) -> String? {
-            let pairs = labels.pairs
-            if pairs.isEmpty { return "error at least one label pair is required per stream" }
-            if pairs.count > limits.labelNames {
-                return "entry for stream '\(labels)' has \(pairs.count) label names; limit \(limits.labelNames)"
-            }
-            for (name, value) in pairs {
-                if !LabelName.isValid(name) {
-                    return "error parsing labels '\(labels)': invalid label name \(QuotedText.quoted(name))"
-                }
-                if name.utf8.count > limits.labelNameBytes {
-                    return "stream '\(labels)' has label name too long: '\(name)'"
-                }
-                if value.utf8.count > limits.labelValueBytes {
-                    return "stream '\(labels)' has label value too long: '\(value)'"
-                }
-            }
-            return nil
         }
 
         private func error(_ reason: String) -> ByteError { ByteError(offset: scanner.offset, reason: reason) }

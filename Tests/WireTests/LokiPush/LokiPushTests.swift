@@ -5,7 +5,7 @@ internal import Testing
 @testable import Wire
 
 @Suite struct LokiPushTests {
-    func parse(_ text: String, limits: LokiPushJSON.Limits = .init()) throws -> LokiPushJSON.Push {
+    func parse(_ text: String, limits: LokiPushLimits = .init()) throws -> LokiPush {
         try LokiPushJSON.parse(Array(text.utf8), limits: limits)
     }
 
@@ -31,7 +31,7 @@ internal import Testing
     }
 
     @Test func refusesStreamsInLokisWordsAndKeepsTheRest() throws {
-        var limits = LokiPushJSON.Limits()
+        var limits = LokiPushLimits()
         limits.lineBytes = 4
         limits.labelNames = 2
         limits.labelValueBytes = 8
@@ -92,7 +92,7 @@ internal import Testing
     }
 
     @Test func boundsLinesAndStreams() {
-        var limits = LokiPushJSON.Limits()
+        var limits = LokiPushLimits()
         limits.lines = 1
         limits.streams = 1
         #expect(throws: LokiPushError.self) {

@@ -1,0 +1,255 @@
+package import Telemetry
+
+/// A remote-write request: what can be stored, and which series cannot.
+package struct RemoteWriteRequest: Sendable {
+    package var batch: SampleBatch
+    package var rejections: [SampleRejection]
+    /// For `SeriesMemory.learn`, of the batch's one group.
+    package var places: SeriesMemory.Places
+}
+
+/// Reads `prometheus.WriteRequest` (remote write 1.0, prompb/remote.proto and prompb/types.proto of Prometheus), its
+/// Snappy coding undone, without copying anything but the samples and the labels of series not seen before.
+///
+/// All samples come out as one group without a target: the store groups them by `job` and `instance`.
+package struct RemoteWriteReader {
+    private var group = SampleGroup()
+    private var metadata: [MetricMetadata] = []
+    /// Canonical labels of all series, one behind the other.
+    private var labels = ByteWriter(capacity: 1 << 14)
+    private var ends: [Int] = []
+    private var builder = LabelsBuilder()
+    private var rejections: [SampleRejection] = []
+
+    private init() {}
+
+    /// Reads one request. Throws when the bytes are no request; nothing of it is to be stored then.
+    package static func read(
+        _ body: UnsafeRawBufferPointer, memory: SeriesMemory
+    ) throws(RemoteWriteError) -> RemoteWriteRequest {
+        var reader = RemoteWriteReader()
+        do throws(ByteError) {
+            try reader.readRequest(body)
+        } catch {
+            throw RemoteWriteError(description: "no remote-write request: \(error)")
+        }
+        return reader.finish(memory)
+    }
+
+    /// Reads one request.
+    package static func read(
+        _ body: [UInt8], memory: SeriesMemory
+    ) throws(RemoteWriteError) -> RemoteWriteRequest {
+        let result = body.withUnsafeBytes { raw in
+            Result { () throws(RemoteWriteError) in try read(raw, memory: memory) }
+        }
+        return try result.get()
+    }
+
+    private mutating func readRequest(_ body: UnsafeRawBufferPointer) throws(ByteError) {
+        var message = ProtobufReader(body)
+        while let (number, type) = try message.next() {
+            switch number {
+            case 1: try readSeries(try message.bytes(type))
+            case 3: try readMetadata(try message.bytes(type))
+            default: try message.skip(type)
+            }
+        }
+    }
+
+    private mutating func finish(_ memory: SeriesMemory) -> RemoteWriteRequest {
+        let (references, places, invalid) = labels.bytes.withUnsafeBytes { memory.resolve($0, ends: ends) }
+        group.series = references
+        if !invalid.isEmpty { drop(invalid) }
+        let isEmpty = group.values.isEmpty && group.histograms.isEmpty && group.exemplars.isEmpty
+        return RemoteWriteRequest(
+            batch: SampleBatch(groups: isEmpty ? [] : [group], metadata: metadata), rejections: rejections,
+            places: places)
+    }
+
+    /// Leaves out the samples of series whose labels are no text. The series stay, so that places still fit.
+    private mutating func drop(_ invalid: Set<Int>) {
+        var kept = group
+        kept.seriesIndexes = []
+        kept.timesMilliseconds = []
+        kept.values = []
+        for (index, series) in group.seriesIndexes.enumerated() {
+            let time = group.timesMilliseconds[index]
+            if invalid.contains(Int(series)) {
+                rejections.append(SampleRejection(labels: .empty, milliseconds: time, reason: .invalidLabels))
+            } else {
+                kept.seriesIndexes.append(series)
+                kept.timesMilliseconds.append(time)
+                kept.values.append(group.values[index])
+            }
+        }
+        kept.histograms.removeAll { invalid.contains(Int($0.seriesIndex)) }
+        kept.exemplars.removeAll { invalid.contains(Int($0.seriesIndex)) }
+        group = kept
+    }
+
+    // MARK: Series
+
+    private mutating func readSeries(_ bytes: UnsafeRawBufferPointer) throws(ByteError) {
+        let before = extent
+        let labelsBefore = labels.count
+        var previousName = UnsafeRawBufferPointer(start: nil, count: 0)
+        var isOrdered = true
+        var message = ProtobufReader(bytes)
+        while let (number, type) = try message.next() {
+            switch number {
+            case 1:
+                let (name, value) = try RemoteWriteReader.label(try message.bytes(type))
+                if !previousName.lexicographicallyPrecedes(name) { isOrdered = false }
+                previousName = name
+                if value.isEmpty { continue }
+                labels.putPrefixed(name)
+                labels.putPrefixed(value)
+            case 2: try readSample(try message.bytes(type))
+            case 3: try readExemplar(try message.bytes(type))
+            case 4: try readHistogram(try message.bytes(type))
+            default: try message.skip(type)
+            }
+        }
+        if !isOrdered, let refusedLabels = try reorder(bytes, from: labelsBefore) {
+            refuse(refusedLabels, since: before)
+        } else if labels.count == labelsBefore {
+            refuse(.empty, since: before)
+        } else {
+            ends.append(labels.count)
+        }
+    }
+
+    /// Writes the labels of a series again, in the order of names that senders should have kept. Returns the labels,
+    /// and takes them back, when a name is there twice.
+    private mutating func reorder(_ series: UnsafeRawBufferPointer, from start: Int) throws(ByteError) -> Labels? {
+        var names: Set<[UInt8]> = []
+        var isRepeated = false
+        var message = ProtobufReader(series)
+        while let (number, type) = try message.next() {
+            guard number == 1 else {
+                try message.skip(type)
+                continue
+            }
+            let (name, value) = try RemoteWriteReader.label(try message.bytes(type))
+            if !names.insert(Array(name)).inserted { isRepeated = true }
+            builder.add(name, value)
+        }
+        labels.truncate(to: start)
+        let ordered = builder.build()
+        if isRepeated { return ordered }
+        labels.put(ordered.encoded)
+        return nil
+    }
+
+    /// How much a group holds.
+    private struct Extent {
+        var samples: Int
+        var histograms: Int
+        var exemplars: Int
+    }
+
+    private var extent: Extent {
+        Extent(samples: group.values.count, histograms: group.histograms.count, exemplars: group.exemplars.count)
+    }
+
+    /// Takes back what was read of a series whose labels cannot be right.
+    private mutating func refuse(_ labels: Labels, since before: Extent) {
+        let time =
+            before.samples < group.values.count
+            ? group.timesMilliseconds[before.samples]
+            : group.histograms.dropFirst(before.histograms).first?.milliseconds
+        let count = group.values.count - before.samples + group.histograms.count - before.histograms
+        rejections.append(
+            SampleRejection(labels: labels, milliseconds: time ?? 0, reason: .invalidLabels, count: count))
+        group.seriesIndexes.removeLast(group.values.count - before.samples)
+        group.timesMilliseconds.removeLast(group.values.count - before.samples)
+        group.values.removeLast(group.values.count - before.samples)
+        group.histograms.removeLast(group.histograms.count - before.histograms)
+        group.exemplars.removeLast(group.exemplars.count - before.exemplars)
+    }
+
+    /// The name and value of a `Label`.
+    private static func label(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(ByteError) -> (name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+        var name = UnsafeRawBufferPointer(start: nil, count: 0)
+        var value = name
+        var message = ProtobufReader(bytes)
+        while let (number, type) = try message.next() {
+            switch number {
+            case 1: name = try message.bytes(type)
+            case 2: value = try message.bytes(type)
+            default: try message.skip(type)
+            }
+        }
+        return (name, value)
+    }
+
+    // MARK: Values
+
+    /// The number of the series that is being read.
+    private var seriesIndex: UInt32 { UInt32(ends.count) }
+
+    private mutating func readSample(_ bytes: UnsafeRawBufferPointer) throws(ByteError) {
+        var value = 0.0
+        var time: Int64 = 0
+        var message = ProtobufReader(bytes)
+        while let (number, type) = try message.next() {
+            switch number {
+            case 1: value = try message.double(type)
+            case 2: time = Int64(bitPattern: try message.integer(type))
+            default: try message.skip(type)
+            }
+        }
+        group.seriesIndexes.append(seriesIndex)
+        group.timesMilliseconds.append(time)
+        group.values.append(value)
+    }
+
+    private mutating func readExemplar(_ bytes: UnsafeRawBufferPointer) throws(ByteError) {
+        var exemplar = ExemplarSample(seriesIndex: seriesIndex, milliseconds: 0, value: 0, labels: .empty)
+        var message = ProtobufReader(bytes)
+        while let (number, type) = try message.next() {
+            switch number {
+            case 1:
+                let (name, value) = try RemoteWriteReader.label(try message.bytes(type))
+                builder.add(name, value)
+            case 2: exemplar.value = try message.double(type)
+            case 3: exemplar.milliseconds = Int64(bitPattern: try message.integer(type))
+            default: try message.skip(type)
+            }
+        }
+        // Text that is none must not reach a store; the sample it belongs to is worth keeping all the same.
+        guard let labels = Labels(validating: builder.build().encoded) else { return }
+        exemplar.labels = labels
+        group.exemplars.append(exemplar)
+    }
+
+    private mutating func readHistogram(_ bytes: UnsafeRawBufferPointer) throws(ByteError) {
+        let (histogram, time) = try RemoteWriteHistogram.read(bytes)
+        group.histograms.append(
+            HistogramSample(seriesIndex: seriesIndex, milliseconds: time, histogram: histogram))
+    }
+
+    private static let kinds: [MetricKind] = [
+        .unknown, .counter, .gauge, .histogram, .gaugeHistogram, .summary, .info, .stateset,
+    ]
+
+    private mutating func readMetadata(_ bytes: UnsafeRawBufferPointer) throws(ByteError) {
+        var found = MetricMetadata(metricName: "", kind: .unknown)
+        var message = ProtobufReader(bytes)
+        while let (number, type) = try message.next() {
+            switch number {
+            case 1:
+                let kind = try message.integer(type)
+                if kind < UInt64(RemoteWriteReader.kinds.count) { found.kind = RemoteWriteReader.kinds[Int(kind)] }
+            case 2: found.metricName = String(decoding: try message.bytes(type), as: UTF8.self)
+            case 4: found.help = String(decoding: try message.bytes(type), as: UTF8.self)
+            case 5: found.unit = String(decoding: try message.bytes(type), as: UTF8.self)
+            default: try message.skip(type)
+            }
+        }
+        if !found.metricName.isEmpty { metadata.append(found) }
+    }
+}
