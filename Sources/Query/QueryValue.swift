@@ -71,14 +71,17 @@ package struct StreamLines: Sendable {
     package struct Line: Sendable {
         package var nanoseconds: Int64
         package var text: [UInt8]
-        /// Labels of this line alone: structured metadata and, where they are told apart, parsed fields.
+        /// Structured metadata of this line.
         package var metadata: Labels
+        /// The labels that stages took from the line.
+        package var parsed: Labels
 
         /// A line at a time.
-        package init(nanoseconds: Int64, text: [UInt8], metadata: Labels = .empty) {
+        package init(nanoseconds: Int64, text: [UInt8], metadata: Labels = .empty, parsed: Labels = .empty) {
             self.nanoseconds = nanoseconds
             self.text = text
             self.metadata = metadata
+            self.parsed = parsed
         }
     }
 

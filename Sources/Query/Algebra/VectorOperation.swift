@@ -8,6 +8,8 @@ struct VectorOperation {
     let matching: VectorMatching
     let returnsBool: Bool
     let steps: Int
+    /// Whether the error for two equal partners names them, as Prometheus does, or only their side, as Loki does.
+    var namesDuplicates = true
     /// Is told what the operator meets, for instance types it has no answer for.
     var tell: (BinaryOutcome.Remark) -> Void = { _ in }
 
@@ -17,7 +19,7 @@ struct VectorOperation {
         // "Many" is the side whose labels the result keeps; for one-to-one the left.
         let many = isSwapped ? right : left
         let one = isSwapped ? left : right
-        var sides = try OneSide(one, matching, isSwapped: isSwapped)
+        var sides = try OneSide(one, matching, isSwapped: isSwapped, namesDuplicates: namesDuplicates)
         var results = Results(steps: steps, isOneToOne: matching.cardinality == .oneToOne)
         for column in many {
             let signature = LabelSets.signature(column.labels, matching)
@@ -160,7 +162,9 @@ private struct OneSide {
     private(set) var places: [Labels: Int] = [:]
     var groups: [Group] = []
 
-    init(_ columns: [SeriesColumn], _ matching: VectorMatching, isSwapped: Bool) throws(QueryError) {
+    init(
+        _ columns: [SeriesColumn], _ matching: VectorMatching, isSwapped: Bool, namesDuplicates: Bool
+    ) throws(QueryError) {
         self.columns = columns
         for (index, column) in columns.enumerated() {
             let signature = LabelSets.signature(column.labels, matching)
@@ -173,7 +177,8 @@ private struct OneSide {
             for other in groups[place].members {
                 for step in column.values.indices
                 where column.isPresent(at: step) && columns[other].isPresent(at: step) {
-                    throw OneSide.duplicate(columns[other].labels, column.labels, matching, isSwapped: isSwapped)
+                    let members = namesDuplicates ? (columns[other].labels, column.labels) : nil
+                    throw OneSide.duplicate(members, matching, isSwapped: isSwapped)
                 }
             }
             groups[place].members.append(index)
@@ -181,14 +186,18 @@ private struct OneSide {
     }
 
     private static func duplicate(
-        _ first: Labels, _ second: Labels, _ matching: VectorMatching, isSwapped: Bool
+        _ members: (Labels, Labels)?, _ matching: VectorMatching, isSwapped: Bool
     ) -> QueryError {
+        let side = isSwapped ? "left" : "right"
+        let advice = ";many-to-many matching not allowed: matching labels must be unique on one side"
+        guard let (first, second) = members else {
+            return QueryError(.execution, "found duplicate series on the \(side) hand-side\(advice)")
+        }
         let texts = [LabelSets.text(first), LabelSets.text(second)].sorted()
         return QueryError(
             .execution,
             "found duplicate series for the match group \(LabelSets.text(LabelSets.signature(first, matching))) on the "
-                + "\(isSwapped ? "left" : "right") hand-side of the operation: [\(texts[0]), \(texts[1])]"
-                + ";many-to-many matching not allowed: matching labels must be unique on one side")
+                + "\(side) hand-side of the operation: [\(texts[0]), \(texts[1])]\(advice)")
     }
 }
 

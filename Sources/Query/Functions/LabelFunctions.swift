@@ -25,26 +25,11 @@ extension Functions {
         var columns = try evaluator.vector(call.arguments[0])
         for index in columns.indices {
             let value = columns[index].labels[source] ?? ""
-            guard let replaced = expand(replacement, expression, value) else { continue }
+            guard let replaced = GroupTemplate.expand(replacement, expression, value) else { continue }
             columns[index].labels = columns[index].labels.setting(destination, to: replaced)
             if destination == Labels.metricNameLabel { columns[index].dropsName = false }
         }
         return .vector(try MergedColumns.merged(columns))
-    }
-
-    /// `replacement` with `$1` and `${name}` put in; nil when `value` does not match.
-    private static func expand(
-        _ replacement: String, _ expression: RegularExpression, _ value: String
-    ) -> String? {
-        var value = value
-        return value.withUTF8 { bytes in
-            let raw = UnsafeRawBufferPointer(bytes)
-            guard let groups = expression.firstMatch(in: raw) else { return nil }
-            return GroupTemplate.expand(replacement, names: expression.groupNames) { index in
-                guard index < groups.count, let range = groups[index] else { return "" }
-                return String(decoding: raw[range], as: UTF8.self)
-            }
-        }
     }
 
     @Sendable private static func labelJoin(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
@@ -70,6 +55,21 @@ extension Functions {
 
 /// Go's `Regexp.Expand`: `$name`, `$1`, `${name}`, `$$`. A name is as long as letters, digits and underscores go.
 enum GroupTemplate {
+    /// `replacement` with `$1` and `${name}` put in; nil when `value` does not match.
+    static func expand(
+        _ replacement: String, _ expression: RegularExpression, _ value: String
+    ) -> String? {
+        var value = value
+        return value.withUTF8 { bytes in
+            let raw = UnsafeRawBufferPointer(bytes)
+            guard let groups = expression.firstMatch(in: raw) else { return nil }
+            return expand(replacement, names: expression.groupNames) { index in
+                guard index < groups.count, let range = groups[index] else { return "" }
+                return String(decoding: raw[range], as: UTF8.self)
+            }
+        }
+    }
+
     static func expand(_ template: String, names: [String?], group: (Int) -> String) -> String {
         var result = ""
         var rest = template[...]

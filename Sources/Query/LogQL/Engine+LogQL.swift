@@ -24,13 +24,15 @@ extension Engine {
             )
         }
         let milliseconds = time / 1_000_000
-        let evaluator = try logEvaluator(query, StepTimes(at: milliseconds), context)
+        let evaluator = try logEvaluator(
+            StepTimes(at: milliseconds), remainderNanoseconds: time - milliseconds * 1_000_000, context)
         switch try evaluator.evaluate(expression) {
         case .scalar(let values): return .scalar(Sample(milliseconds: milliseconds, value: values[0]))
         case .string(let text): return .string(text, milliseconds: milliseconds)
         case .vector(let columns):
+            let ordered = expression.isSorted ? columns : columns.sorted { $0.labels < $1.labels }
             return .vector(
-                columns.compactMap { column in
+                ordered.compactMap { column in
                     guard column.hasNumber(at: 0) else { return nil }
                     return SeriesPoint(labels: column.labels, milliseconds: milliseconds, value: column.values[0])
                 })
@@ -45,11 +47,13 @@ extension Engine {
         let expression = try LogQLParser.expression(query)
         let start = range.startNanoseconds / 1_000_000
         if case .lines(let pipeline) = expression {
-            let evaluator = try logEvaluator(query, StepTimes(at: start), context)
+            let evaluator = try logEvaluator(StepTimes(at: start), context)
             return .streams(try evaluator.lines(pipeline, range: range, limit: limit, direction: direction))
         }
         let times = try checkedTimes(start: start, end: range.endNanoseconds / 1_000_000, step: stepMilliseconds)
-        switch try logEvaluator(query, times, context).evaluate(expression) {
+        switch try logEvaluator(times, remainderNanoseconds: range.startNanoseconds - start * 1_000_000, context)
+            .evaluate(expression)
+        {
         case .scalar(let values):
             let milliseconds = (0..<times.count).map { times[$0] }
             return .matrix([SeriesPoints(labels: .empty, timesMilliseconds: milliseconds, values: values)])
@@ -60,9 +64,9 @@ extension Engine {
     }
 
     private func logEvaluator(
-        _ query: String, _ times: StepTimes, _ context: QueryContext
+        _ times: StepTimes, remainderNanoseconds: Int64 = 0, _ context: QueryContext
     ) throws(QueryError) -> LogEvaluator {
         guard let logs else { throw QueryError(.execution, "there is no log store here") }
-        return LogEvaluator(source: logs, context: context, text: Array(query.utf8), times: times)
+        return LogEvaluator(source: logs, context: context, times: times, remainderNanoseconds: remainderNanoseconds)
     }
 }

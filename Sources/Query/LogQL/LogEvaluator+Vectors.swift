@@ -3,11 +3,10 @@ internal import Telemetry
 /// What is done with the series that range functions give: the algebra of PromQL, with LogQL's few functions.
 extension LogEvaluator {
     func vectorAggregation(_ node: LogVectorAggregation) throws -> [SeriesColumn] {
-        guard case .vector(let columns) = try evaluate(node.operand) else {
-            throw QueryError(.execution, "\(node.function.rawValue) of a number")
-        }
+        let columns = try operand(of: node)
         switch node.function {
-        case .sort, .sortDescending, .approximateTopk: throw notSupported(node.function.rawValue, at: node.span)
+        case .sort: return LogEvaluator.sorted(columns, isDescending: false)
+        case .sortDescending: return LogEvaluator.sorted(columns, isDescending: true)
         default: break
         }
         let names = Set(node.grouping?.labels ?? [])
@@ -24,9 +23,9 @@ extension LogEvaluator {
         }
         var result: [SeriesColumn] = []
         for group in groups {
-            if node.function == .topk || node.function == .bottomk {
+            if node.function.takesParameter {
                 result += LogEvaluator.extremes(
-                    group.members, count: Int(node.parameter ?? 1), isLargest: node.function == .topk)
+                    group.members, count: Int(node.parameter ?? 1), isLargest: node.function != .bottomk)
                 continue
             }
             var column = SeriesColumn(labels: group.labels, count: times.count)
@@ -34,6 +33,33 @@ extension LogEvaluator {
             if !column.isEmpty { result.append(column) }
         }
         return result
+    }
+
+    /// A sum of counts needs of each line only the labels it is grouped by.
+    private func operand(of node: LogVectorAggregation) throws -> [SeriesColumn] {
+        if node.function == .sum, case .rangeAggregation(let inner) = node.operand, inner.grouping == nil,
+            [.count, .rate, .bytes, .bytesRate, .sum].contains(inner.function)
+        {
+            let outer = node.grouping ?? LogGrouping(labels: [], isWithout: false)
+            return try rangeAggregation(inner, outer: outer)
+        }
+        guard case .vector(let columns) = try evaluate(node.operand) else {
+            throw QueryError(.execution, "\(node.function.rawValue) of a number")
+        }
+        return columns
+    }
+
+    /// Ordered by the value at the first step, NaN last. A range is ordered by its labels in the end.
+    private static func sorted(_ columns: [SeriesColumn], isDescending: Bool) -> [SeriesColumn] {
+        columns.sorted { left, right in
+            guard let a = left.values.first, let b = right.values.first else { return false }
+            return LogEvaluator.comes(a, before: b, isLargestFirst: isDescending)
+        }
+    }
+
+    private static func comes(_ a: Double, before b: Double, isLargestFirst: Bool) -> Bool {
+        if a.isNaN || b.isNaN { return !a.isNaN }
+        return isLargestFirst ? a > b : a < b
     }
 
     private static func fold(
@@ -58,7 +84,7 @@ extension LogEvaluator {
             let present = columns.indices.filter { columns[$0].hasNumber(at: step) }
             let ordered = present.sorted { left, right in
                 let (a, b) = (columns[left].values[step], columns[right].values[step])
-                return isLargest ? a > b : a < b
+                return comes(a, before: b, isLargestFirst: isLargest)
             }
             for place in ordered.dropFirst(count) { kept[place].clear(at: step) }
         }
@@ -67,7 +93,7 @@ extension LogEvaluator {
 
     func binary(_ node: LogBinary) throws -> Evaluated {
         let left = try evaluate(node.left)
-        let right = try evaluate(node.right)
+        let right = try divisible(evaluate(node.right), node.operation)
         switch (left, right) {
         case (.scalar(let a), .scalar(let b)):
             return .scalar(zip(a, b).map { Arithmetic.apply(node.operation, $0, $1) })
@@ -84,11 +110,41 @@ extension LogEvaluator {
             default:
                 let operation = VectorOperation(
                     operation: node.operation, matching: matching, returnsBool: node.returnsBool, steps: times.count,
-                    tell: { _ in })
+                    namesDuplicates: false)
                 return .vector(try operation.evaluate(left, right))
             }
         default: throw QueryError(.execution, "a string cannot be an operand")
         }
+    }
+
+    /// Loki divides nothing by zero: the result is no number, rather than infinite. NaN as the divisor gives that.
+    private func divisible(_ value: Evaluated, _ operation: BinaryOperator) -> Evaluated {
+        guard operation == .divide || operation == .modulo else { return value }
+        switch value {
+        case .scalar(let values): return .scalar(values.map { $0 == 0 ? .nan : $0 })
+        case .vector(var columns):
+            for index in columns.indices {
+                for step in columns[index].values.indices where columns[index].values[step] == 0 {
+                    columns[index].values[step] = .nan
+                }
+            }
+            return .vector(columns)
+        case .string: return value
+        }
+    }
+
+    func labelReplace(_ node: LogLabelReplace) throws -> [SeriesColumn] {
+        let expression = try RegularExpression("^(?:\(node.pattern))$")
+        guard case .vector(var columns) = try evaluate(node.operand) else {
+            throw QueryError(.execution, "label_replace of a number")
+        }
+        for index in columns.indices {
+            let labels = columns[index].labels
+            let value = labels[node.source] ?? ""
+            guard let replaced = GroupTemplate.expand(node.replacement, expression, value) else { continue }
+            columns[index].labels = labels.setting(node.destination, to: replaced)
+        }
+        return try MergedColumns.merged(columns)
     }
 
     private func withNumbers(

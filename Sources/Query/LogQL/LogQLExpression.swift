@@ -17,6 +17,29 @@ package indirect enum LogQLExpression: Sendable {
         if case .lines = self { return false }
         return true
     }
+
+    /// The number it is wherever it is evaluated; nil for what depends on lines.
+    var literal: Double? {
+        switch self {
+        case .number(let value): return value
+        case .binary(let node):
+            guard let left = node.left.literal, let right = node.right.literal else { return nil }
+            let isDivision = node.operation == .divide || node.operation == .modulo
+            return isDivision && right == 0 ? .nan : Arithmetic.apply(node.operation, left, right)
+        default: return nil
+        }
+    }
+
+    /// Whether `sort` or `sort_desc` stands anywhere in it, so that the answer is in the order of evaluation.
+    var isSorted: Bool {
+        switch self {
+        case .vectorAggregation(let node):
+            node.function == .sort || node.function == .sortDescending || node.operand.isSorted
+        case .binary(let node): node.left.isSorted || node.right.isSorted
+        case .labelReplace(let node): node.operand.isSorted
+        case .lines, .rangeAggregation, .number, .vector: false
+        }
+    }
 }
 
 /// A stream selector and what is done with each line, in order.

@@ -9,6 +9,8 @@ struct LogQLLexer {
         "+", "-", "*", "/", "%", "^",
     ]
 
+    private static let sizeLetters = Set("BikKMGTPE".utf8)
+
     private var scanner: TextScanner
 
     private init(_ text: String) {
@@ -71,10 +73,14 @@ struct LogQLLexer {
             scanner.position += 1
         }
         let word = scanner.word
-        if let value = Double(word) { return token(.number(value)) }
-        if let value = try? GoText.number(word) { return token(.number(value)) }
+        if let value = try? FieldNumber.plain(word) { return token(.number(value)) }
         if let nanoseconds = try? Durations.nanoseconds(either: word) { return token(.duration(nanoseconds)) }
-        if let bytes = ByteSizes.bytes(word) { return token(.bytes(bytes)) }
+        // Units of sizes are written as they are, unlike those of fields: `1m` is a minute and `1mb` is nothing.
+        let isSize = word.utf8.allSatisfy {
+            $0.isDigit || $0 == UInt8(ascii: ".") || LogQLLexer.sizeLetters.contains($0)
+        }
+        if isSize, let bytes = ByteSizes.bytes(word) { return token(.bytes(bytes)) }
+        if (try? GoText.number(word)) != nil { return token(.malformedNumber) }
         throw failure("syntax error: \(QuotedText.quoted(word)) is no number, duration or size")
     }
 

@@ -71,21 +71,26 @@ extension LogQLParser {
         var alternatives: [LineFilterStage.Alternative] = []
         repeat {
             let place = token.span
-            if accept(keyword: "ip") {
-                try expect("(")
-                alternatives.append(LineFilterStage.Alternative(text: try string(), isAddress: true))
-                try expect(")")
+            if token.kind == .identifier("ip") {
+                guard operation == .contains || operation == .notContains else {
+                    throw failure("ip: invalid operation", at: place)
+                }
+                alternatives.append(LineFilterStage.Alternative(text: try address().text, isAddress: true))
             } else {
                 let text = try string()
+                let isPattern = operation == .matchesPattern || operation == .notMatchesPattern
                 if operation == .matchesRegex || operation == .notMatchesRegex { try checkRegex(text, at: place) }
+                if isPattern, !CapturePattern(text).names.isEmpty {
+                    throw failure("named captures are not allowed", at: place)
+                }
                 alternatives.append(LineFilterStage.Alternative(text: text, isAddress: false))
             }
         } while accept(keyword: "or")
-        let isText = operation == .contains || operation == .notContains
-        if alternatives.contains(where: \.isAddress), !isText {
-            throw failure("ip: only |= and != are allowed before ip()", at: span)
+        do {
+            return try LineFilterStage(operation: operation, alternatives: alternatives, span: span)
+        } catch {
+            throw failure("\(error)", at: span)
         }
-        return LineFilterStage(operation: operation, alternatives: alternatives, span: span)
     }
 
     private func checkRegex(_ pattern: String, at span: SourceSpan) throws(QueryError) {
@@ -96,14 +101,36 @@ extension LogQLParser {
         }
     }
 
+    /// `ip("10.0.0.0/8")`.
+    private mutating func address() throws(QueryError) -> (text: String, matcher: AddressMatcher) {
+        let place = token.span
+        advance()
+        try expect("(")
+        let text = try string()
+        try expect(")")
+        guard let matcher = AddressMatcher(text) else {
+            throw failure("ip: invalid pattern: \(QuotedText.quoted(text))", at: place)
+        }
+        return (text, matcher)
+    }
+
     // MARK: Label filters
+
+    /// Whether `and`, a comma, or, with the same meaning, the next filter without anything between stands here.
+    private var isAtConjunction: Bool {
+        switch token.kind {
+        case .symbol(","), .symbol("("), .identifier("and"): true
+        case .identifier(let word): !LogQLParser.reservedWords.contains(word)
+        default: false
+        }
+    }
 
     /// `or` binds weaker than `and` and the comma, which mean the same.
     private mutating func labelFilter(minimumPrecedence: Int) throws(QueryError) -> LabelFilter {
         var left = try labelFilterOperand()
         while true {
-            if minimumPrecedence <= 2, token.kind == .symbol(",") || token.kind == .identifier("and") {
-                advance()
+            if minimumPrecedence <= 2, isAtConjunction {
+                if token.kind == .symbol(",") || token.kind == .identifier("and") { advance() }
                 left = .and(left, try labelFilter(minimumPrecedence: 3))
             } else if minimumPrecedence <= 1, token.kind == .identifier("or") {
                 advance()
@@ -124,7 +151,11 @@ extension LogQLParser {
         guard case .symbol(let symbol) = token.kind else { throw unexpected() }
         if let matcher = try addressOrText(label, symbol) { return matcher }
         let comparison = symbol == "=" ? .equal : LabelFilter.Comparison(rawValue: symbol)
-        guard let comparison else { throw unexpected() }
+        guard let comparison else {
+            // A regular expression must follow its operator.
+            if symbol == "=~" || symbol == "!~" { advance() }
+            throw unexpected()
+        }
         advance()
         let sign: Double = accept("-") ? -1 : 1
         let number: LabelFilter.Number
@@ -132,6 +163,7 @@ extension LogQLParser {
         case .number(let value): number = .plain(sign * value)
         case .duration(let nanoseconds): number = .duration(nanoseconds: Int64(sign) * nanoseconds)
         case .bytes(let bytes) where sign > 0: number = .bytes(bytes)
+        case .malformedNumber: number = .plain(try self.number())
         default: throw unexpected(wanted: "BYTES or DURATION or NUMBER")
         }
         advance()
@@ -142,11 +174,8 @@ extension LogQLParser {
         let next = tokenBehind
         if next == .identifier("ip"), symbol == "=" || symbol == "!=" {
             advance()
-            advance()
-            try expect("(")
-            let pattern = try string()
-            try expect(")")
-            return .address(label: label, isNegated: symbol == "!=", pattern: pattern)
+            let (pattern, matcher) = try address()
+            return .address(label: label, isNegated: symbol == "!=", matcher, pattern: pattern)
         }
         guard case .string = next else { return nil }
         return try matcherTail(of: label).map { .text($0) }
@@ -239,7 +268,7 @@ extension LogQLParser {
         if accept("(") {
             let place = token.span
             unwrap.conversion = unwrap.label
-            guard ["duration", "duration_seconds", "bytes"].contains(unwrap.conversion) else {
+            guard LogUnwrap.conversions[unwrap.conversion] != nil else {
                 throw failure(
                     "unknown conversion \(unwrap.conversion); known are bytes, duration, duration_seconds", at: place)
             }

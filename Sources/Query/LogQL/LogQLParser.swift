@@ -98,18 +98,43 @@ struct LogQLParser {
     }
 
     /// A number with an optional sign.
-    mutating func number() throws(QueryError) -> Double {
+    mutating func signedNumber() throws(QueryError) -> Double {
         let sign: Double = accept("-") ? -1 : 1
         if sign > 0 { _ = accept("+") }
+        return sign * (try number())
+    }
+
+    /// A number; a sign is no part of it.
+    mutating func number() throws(QueryError) -> Double {
+        if token.kind == .malformedNumber {
+            throw failure(
+                "unable to parse literal as a float: strconv.ParseFloat: parsing \(QuotedText.quoted(token.text)): "
+                    + "invalid syntax", at: token.span)
+        }
         guard case .number(let value) = token.kind else { throw unexpected(wanted: "NUMBER") }
         advance()
-        return sign * value
+        return value
     }
 
     func unexpected(wanted: String? = nil) -> QueryError {
         let expecting = wanted.map { ", expecting \($0)" } ?? ""
-        return failure("syntax error: unexpected \(token.described)\(expecting)", at: token.span)
+        return failure("syntax error: unexpected \(described(token))\(expecting)", at: token.span)
     }
+
+    /// Keywords are called by their name; those of functions only in front of a parenthesis.
+    private func described(_ token: LogQLToken) -> String {
+        guard case .identifier(let word) = token.kind else { return token.described }
+        if LogQLParser.reservedWords.contains(word) { return word }
+        let isFunction =
+            word == "ip" || LogRangeFunction(rawValue: word) != nil || LogVectorFunction(rawValue: word) != nil
+        return isFunction && following.kind == .symbol("(") ? word : token.described
+    }
+
+    /// Words that are never labels.
+    static let reservedWords: Set<String> = [
+        "and", "bool", "by", "group_left", "group_right", "ignoring", "offset", "on", "or", "unless", "unwrap",
+        "without",
+    ]
 
     func failure(_ message: String, at span: SourceSpan) -> QueryError {
         let place = SourceSpan.place(of: span.start, in: text)
@@ -156,18 +181,18 @@ struct LogQLParser {
     }
 
     private func check(_ node: LogBinary) throws(QueryError) {
-        for side in [node.left, node.right] where !side.isMetric {
-            throw failure(
-                "unexpected type for leg of binary operation (\(node.operation.rawValue)): log query", at: node.span)
-        }
-        let isNumber = [node.left, node.right].contains {
-            if case .number = $0 { return true }
-            return false
-        }
-        if isNumber, node.operation.isSetOperation {
-            throw failure(
-                "unexpected literal for leg of logical/set binary operation (\(node.operation.rawValue))", at: node.span
-            )
+        for (side, operand) in [("left", node.left), ("right", node.right)] {
+            if !operand.isMetric {
+                throw failure(
+                    "unexpected type for \(side) leg of binary operation (\(node.operation.rawValue)): log query",
+                    at: node.span)
+            }
+            if node.operation.isSetOperation, let literal = operand.literal {
+                throw failure(
+                    "unexpected literal for \(side) leg of logical/set binary operation "
+                        + "(\(node.operation.rawValue)): \(FloatText.formatted(literal, verb: "f", precision: 6))",
+                    at: node.span)
+            }
         }
         if node.returnsBool, !node.operation.isComparison {
             throw failure("bool modifier can only be used on comparison operators", at: node.span)
@@ -220,7 +245,7 @@ struct LogQLParser {
             let inner = try expression(minimumPrecedence: 1)
             try expect(")")
             return inner
-        case .symbol("-"), .symbol("+"), .number: return .number(try number())
+        case .symbol("-"), .symbol("+"), .number, .malformedNumber: return .number(try signedNumber())
         case .identifier(let name): return try call(name)
         default: throw unexpected()
         }
@@ -256,9 +281,16 @@ struct LogQLParser {
         var grouping = try grouping()
         try expect("(")
         var parameter: Double?
-        if function.takesParameter {
-            parameter = try number()
-            try expect(",")
+        if case .number(let value) = token.kind, tokenBehind == .symbol(",") {
+            guard function.takesParameter else {
+                throw failure(
+                    "unsupported parameter for operation \(function.rawValue)(\(FloatText.plain(value)),", at: span)
+            }
+            advance()
+            advance()
+            parameter = value
+        } else if function.takesParameter {
+            throw failure("parameter required for operation \(function.rawValue)", at: span)
         }
         let operand = try expression(minimumPrecedence: 1)
         try expect(")")
@@ -267,8 +299,9 @@ struct LogQLParser {
             throw failure(
                 "\(function.rawValue) needs numbers, this is a log query; wrap it in a range function", at: span)
         }
-        if let parameter, parameter < 1 || parameter != parameter.rounded() {
-            throw failure("invalid parameter \(function.rawValue)(\(FloatText.plain(parameter)),", at: span)
+        if let parameter, parameter < 1 || parameter != parameter.rounded() || parameter > 1e9 {
+            let reason = parameter <= 0 ? " (must be greater than 0)" : ""
+            throw failure("invalid parameter\(reason) \(function.rawValue)(\(FloatText.plain(parameter)),", at: span)
         }
         if grouping != nil, function == .sort || function == .sortDescending {
             throw failure("sort and sort_desc doesn't allow grouping by", at: span)

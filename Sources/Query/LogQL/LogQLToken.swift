@@ -5,8 +5,9 @@ struct LogQLToken: Hashable {
         /// A name or keyword; which of the two depends on where it stands.
         case identifier(String)
         case string(String)
-        /// A number as it was written.
         case number(Double)
+        /// What begins like a number and is none that Go's `ParseFloat` reads, like `0x10`.
+        case malformedNumber
         /// `1h15m30.9s` in nanoseconds, as Go writes durations, with days, weeks and years.
         case duration(Int64)
         /// `20MB` in bytes.
@@ -29,7 +30,7 @@ struct LogQLToken: Hashable {
         case .end: "$end"
         case .identifier: "IDENTIFIER"
         case .string: "STRING"
-        case .number: "NUMBER"
+        case .number, .malformedNumber: "NUMBER"
         case .duration: "DURATION"
         case .bytes: "BYTES"
         case .flag: "FUNCTION_FLAG"

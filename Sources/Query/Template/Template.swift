@@ -13,15 +13,19 @@ package struct Template: Hashable, Sendable {
     private let bytes: [UInt8]
     private let nodes: [TemplateNode]
     private let definitions: [String: [TemplateNode]]
-
-    /// The variables that are known from the start, as Prometheus declares them.
-    private static let variables = ["$", "$labels", "$value", "$externalLabels", "$externalURL"]
+    private let dialect: TemplateDialect
 
     /// Parses `text`; throws with the place where it cannot be read, or where a function or variable is not known.
-    package init(_ text: String) throws(TemplateError) {
+    package init(_ text: String) throws(TemplateError) { try self.init(text, .prometheus) }
+
+    /// Parses a template of LogQL's formatting stages.
+    init(logQL text: String) throws(TemplateError) { try self.init(text, .loki) }
+
+    private init(_ text: String, _ dialect: TemplateDialect) throws(TemplateError) {
         self.text = text
+        self.dialect = dialect
         bytes = Array(text.utf8)
-        var parser = try TemplateParser(bytes, variables: Template.variables)
+        var parser = try TemplateParser(bytes, dialect: dialect)
         nodes = try parser.parse()
         definitions = parser.definitions
     }
@@ -32,6 +36,7 @@ package struct Template: Hashable, Sendable {
         bytes = Array(text.utf8)
         nodes = text.isEmpty ? [] : [.text(text)]
         definitions = [:]
+        dialect = .prometheus
     }
 
     /// Whether the text has no action, so that it stands for itself.
@@ -45,12 +50,26 @@ package struct Template: Hashable, Sendable {
         if nodes.count == 1, case .text(let text) = nodes[0] { return text }
         let root = TemplateValue.root(data)
         var evaluator = TemplateEvaluator(
-            text: bytes, definitions: definitions,
+            text: bytes, definitions: definitions, functions: dialect.functions,
             context: TemplateFunctions.Context(data: data, query: query),
             variables: [
                 ("$", root), ("$labels", .map(data.labels)), ("$value", .float(data.value)),
                 ("$externalLabels", .map(data.externalLabels)), ("$externalURL", .text(data.externalURL)),
             ])
+        try evaluator.run(nodes, dot: root)
+        return evaluator.output
+    }
+
+    /// The text for a line: `.` is its labels, or `labels` where they are another line's or an earlier state of them.
+    func expand(_ line: PipelineLine, labels: [String: String]? = nil) throws(TemplateError) -> String {
+        if nodes.isEmpty { return "" }
+        if nodes.count == 1, case .text(let text) = nodes[0] { return text }
+        let labels = labels ?? line.labels.dictionary
+        let data = TemplateData(labels: labels, value: 0, milliseconds: line.nowMilliseconds)
+        let root = TemplateValue.map(labels)
+        var evaluator = TemplateEvaluator(
+            text: bytes, definitions: definitions, functions: dialect.functions,
+            context: TemplateFunctions.Context(data: data, query: nil, line: line), variables: [("$", root)])
         try evaluator.run(nodes, dot: root)
         return evaluator.output
     }

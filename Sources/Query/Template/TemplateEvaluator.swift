@@ -15,6 +15,7 @@ struct TemplateEvaluator {
 
     private let text: [UInt8]
     private let definitions: [String: [TemplateNode]]
+    private let functions: [String: TemplateFunctions.Function]
     private let context: TemplateFunctions.Context
     private var variables: [(name: String, value: TemplateValue)]
     private var steps = 0
@@ -23,11 +24,12 @@ struct TemplateEvaluator {
     private(set) var output = ""
 
     init(
-        text: [UInt8], definitions: [String: [TemplateNode]], context: TemplateFunctions.Context,
-        variables: [(name: String, value: TemplateValue)]
+        text: [UInt8], definitions: [String: [TemplateNode]], functions: [String: TemplateFunctions.Function],
+        context: TemplateFunctions.Context, variables: [(name: String, value: TemplateValue)]
     ) {
         self.text = text
         self.definitions = definitions
+        self.functions = functions
         self.context = context
         self.variables = variables
     }
@@ -106,6 +108,7 @@ struct TemplateEvaluator {
         switch value {
         case .list(let list): return list.enumerated().map { (.integer(Int64($0.offset)), $0.element) }
         case .map(let map): return map.sorted { $0.key < $1.key }.map { (.text($0.key), .text($0.value)) }
+        case .object(let members): return members.sorted { $0.key < $1.key }.map { (.text($0.key), $0.value) }
         case .integer(let count):
             guard count <= TemplateEvaluator.stepsMaximum else { throw error("range is too long", at: position) }
             return (0..<max(0, count)).map { (.integer($0), .integer($0)) }
@@ -173,7 +176,7 @@ struct TemplateEvaluator {
         piped: TemplateValue?
     ) throws(TemplateError) -> TemplateValue {
         try step(at: operand.position)
-        guard let function = TemplateFunctions.all[name] else {
+        guard let function = functions[name] else {
             throw error("function \"\(name)\" not defined", at: operand.position)
         }
         let count = operands.count + (piped == nil ? 0 : 1)
@@ -226,6 +229,7 @@ struct TemplateEvaluator {
             switch (value, name) {
             // A label that is not there is an empty text: Prometheus' `missingkey=zero`.
             case (.map(let map), _): value = .text(map[name] ?? "")
+            case (.object(let members), _): value = members[name] ?? .nothing
             case (.sample(let labels, _), "Labels"): value = .map(labels)
             case (.sample(_, let number), "Value"): value = .float(number)
             case (.root(let data), "Labels"): value = .map(data.labels)

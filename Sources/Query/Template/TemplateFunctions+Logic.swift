@@ -24,6 +24,7 @@ extension TemplateFunctions {
             case .text(let text): return .integer(Int64(text.utf8.count))
             case .list(let list): return .integer(Int64(list.count))
             case .map(let map): return .integer(Int64(map.count))
+            case .object(let members): return .integer(Int64(members.count))
             default: throw Failure(message: "len of type \(arguments[0].typeName)")
             }
         },
@@ -72,6 +73,7 @@ extension TemplateFunctions {
     private static func element(of value: TemplateValue, _ key: TemplateValue) throws(Failure) -> TemplateValue {
         switch (value, key) {
         case (.map(let map), .text(let name)): return .text(map[name] ?? "")
+        case (.object(let members), .text(let name)): return members[name] ?? .nothing
         case (.list(let list), .integer(let index)):
             guard index >= 0, index < list.count else { throw Failure(message: "index out of range: \(index)") }
             return list[Int(index)]

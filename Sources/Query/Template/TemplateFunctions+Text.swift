@@ -80,7 +80,7 @@ extension TemplateFunctions {
     // MARK: Replacing
 
     /// Go's `ReplaceAllString`: `$1`, `${1}`, `$name` and `${name}` stand for groups, `$$` for a dollar sign.
-    private static func replacing(
+    static func replacing(
         _ expression: RegularExpression, in text: String, with template: String
     ) -> String {
         let bytes = Array(text.utf8)

@@ -8,6 +8,8 @@ enum TemplateFunctions {
         let data: TemplateData
         /// Evaluates an expression at the time of the evaluation; nil where queries are not offered.
         let query: Template.QueryRunner?
+        /// The line of LogQL's formatting stages.
+        var line: PipelineLine?
     }
 
     /// A function: how many arguments it takes, and what it does with them. It throws `Failure` with Go's words.

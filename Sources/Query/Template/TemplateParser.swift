@@ -9,14 +9,16 @@ struct TemplateParser {
     private var index = 0
     private var depth = 0
     private var loops = 0
+    private let dialect: TemplateDialect
     private var variables: [String]
     /// Templates named by `define` and `block`.
     private(set) var definitions: [String: [TemplateNode]] = [:]
 
-    /// A parser of `text` in which `variables` (with their dollar signs) are known from the start.
-    init(_ text: [UInt8], variables: [String]) throws(TemplateError) {
+    /// A parser of `text` that knows the functions and variables of a dialect.
+    init(_ text: [UInt8], dialect: TemplateDialect) throws(TemplateError) {
         self.text = text
-        self.variables = variables
+        self.dialect = dialect
+        variables = dialect.variables
         tokens = try TemplateLexer.tokens(of: text)
     }
 
@@ -244,7 +246,7 @@ struct TemplateParser {
             case "true", "false": operand.base = .boolean(name == "true")
             case "nil": operand.base = .nothing
             default:
-                guard TemplateFunctions.all[name] != nil else {
+                guard dialect.functions[name] != nil else {
                     throw error("function \"\(name)\" not defined", at: token)
                 }
                 operand.base = .function(name)

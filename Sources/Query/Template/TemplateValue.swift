@@ -9,10 +9,14 @@ package indirect enum TemplateValue: Hashable, Sendable {
     /// A map of text to text: labels.
     case map([String: String])
     case list([TemplateValue])
+    /// A JSON object.
+    case object([String: TemplateValue])
     /// One element of a query's answer, with the fields `Labels` and `Value`.
     case sample(labels: [String: String], value: Double)
     /// Seconds since 1970, printed as a date.
     case time(Double)
+    /// Nanoseconds since 1970, printed as a date in UTC.
+    case instant(Int64)
     /// Seconds, printed as Go prints a duration.
     case duration(Double)
     /// What `.` is at first: `Labels`, `Value`, `ExternalLabels`, `ExternalURL`.
@@ -28,6 +32,8 @@ package indirect enum TemplateValue: Hashable, Sendable {
         case .boolean: "bool"
         case .map: "map[string]string"
         case .list: "template.queryResult"
+        case .object: "map[string]interface {}"
+        case .instant: "time.Time"
         case .sample: "*template.sample"
         case .time: "*time.Time"
         case .duration: "*time.Duration"
@@ -45,7 +51,8 @@ package indirect enum TemplateValue: Hashable, Sendable {
         case .boolean(let value): value
         case .map(let map): !map.isEmpty
         case .list(let list): !list.isEmpty
-        case .sample, .time, .duration, .root: true
+        case .object(let members): !members.isEmpty
+        case .sample, .time, .instant, .duration, .root: true
         }
     }
 
@@ -65,6 +72,11 @@ package indirect enum TemplateValue: Hashable, Sendable {
         case .boolean(let value): value ? "true" : "false"
         case .map(let map):
             "map[" + map.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: " ") + "]"
+        case .object(let members):
+            "map["
+                + members.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value.described)" }
+                .joined(separator: " ") + "]"
+        case .instant(let nanoseconds): GoTimeLayout("2006-01-02 15:04:05.999999999 -0700 MST").text(nanoseconds)
         case .list(let list): "[" + list.map(\.described).joined(separator: " ") + "]"
         case .sample(let labels, let value): "&{\(TemplateValue.map(labels).described) \(GoFloat.shortest(value))}"
         case .time(let seconds): Humanize.goTime(seconds: seconds)

@@ -90,9 +90,10 @@ internal import Testing
         #expect(series.first?.values == [1, 1, 1, 1])
     }
 
-    @Test func whatIsNotEvaluatedSaysSo() throws {
+    @Test func aFailedLineFailsTheQueryUnlessItIsLeftOut() throws {
         let error = #expect(throws: QueryError.self) { try instant(#"rate({app="web"} | json [1m])"#) }
-        #expect(error.map { "\($0)" } == "not yet supported: json at 1:20")
+        #expect(error?.message.hasPrefix("pipeline error: 'JSONParserErr' for series: '{__error__=") == true)
+        #expect(try instant(#"rate({app="web"} | json | __error__="" [1m])"#).isEmpty)
         let lines = #expect(throws: QueryError.self) { try instant(#"{app="web"}"#) }
         #expect(lines?.message.hasPrefix("log queries are not supported as an instant query type") == true)
     }

@@ -66,7 +66,7 @@ internal import Testing
             "1:1: parse error: invalid aggregation count_over_time with unwrap"
         ),
         (#"sum({app="a"})"#, "1:1: parse error: sum needs numbers, this is a log query; wrap it in a range function"),
-        (#"{app="a"} + 1"#, "1:11: parse error: unexpected type for leg of binary operation (+): log query"),
+        (#"{app="a"} + 1"#, "1:11: parse error: unexpected type for left leg of binary operation (+): log query"),
         (#"{app="unclosed}"#, "1:6: parse error: syntax error: literal not terminated"),
         (#"{app="a"} ?"#, "1:11: parse error: syntax error: unexpected character '?'"),
     ])

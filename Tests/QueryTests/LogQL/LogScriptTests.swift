@@ -6,13 +6,17 @@ internal import Telemetry
 internal import TestSupport
 internal import Testing
 
-/// Runs LogQL scripts over the real log database on a simulated disk, from the head and from sealed parts.
+/// Runs LogQL scripts over the real log database on a simulated disk, from the head and from sealed parts: our own
+/// beside this file, and Loki's own where they lie beside the repository.
 struct LogScriptTests {
     /// Our own scripts.
     static let scripts: [String] = {
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         return ScriptTests.paths(in: tests.appendingPathComponent("Scripts").path, suffix: ".logqltest")
     }()
+
+    /// Loki's scripts; none where the folder is absent.
+    static let upstream: [String] = ScriptTests.paths(in: ScriptTests.conformance + "/logql", suffix: ".logqltest")
 
     /// A database whose lines are sealed into parts as soon as they are acknowledged, when asked to.
     private struct Store: LogAppender, LogSource {
@@ -71,6 +75,11 @@ struct LogScriptTests {
 
     @Test(arguments: scripts, [false, true])
     func ourScriptHolds(path: String, seals: Bool) async throws { try await holds(path, seals: seals) }
+
+    @Test(
+        .enabled(if: !upstream.isEmpty, "no ../shared/conformance/logql; VEDETTE_SHARED may name ../shared"),
+        arguments: upstream, [false, true])
+    func upstreamScriptHolds(path: String, seals: Bool) async throws { try await holds(path, seals: seals) }
 
     @Test func aScriptThatIsWrongFails() async throws {
         let text = """

@@ -1,12 +1,23 @@
 /// One stage of a pipeline: a filter, a parser, a formatter. Its `description` is its canonical text.
 package protocol LogStage: Sendable, CustomStringConvertible {
-    /// The name for "not yet supported: NAME at 1:5".
     var name: String { get }
     var span: SourceSpan { get }
 }
 
+/// What a stage does with a line.
+protocol LineProcessing: LogStage {
+    /// Changes the line or its labels; false drops the line. What goes wrong is noted in the labels.
+    func process(_ line: inout PipelineLine) -> Bool
+    /// Whether it may change the line's text.
+    var changesText: Bool { get }
+}
+
+extension LineProcessing {
+    var changesText: Bool { false }
+}
+
 /// A stage that begins with a keyword behind the bar.
-protocol KeywordStage: LogStage {
+protocol KeywordStage: LineProcessing {
     /// The word behind the bar.
     static var keyword: String { get }
     /// Reads what follows the keyword, which the parser has taken.

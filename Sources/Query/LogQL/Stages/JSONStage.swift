@@ -1,0 +1,78 @@
+internal import Telemetry
+
+/// `| json`: the members of a JSON object become labels; `| json a="b.c[0]"` takes single values.
+package struct JSONStage: KeywordStage {
+    static let keyword = "json"
+    package let extractions: [LabelExtraction]
+    package let span: SourceSpan
+    private let paths: [JSONPath]
+
+    package var description: String { LogStageText.joined("| json", extractions) }
+
+    static func parse(_ parser: inout LogQLParser, span: SourceSpan) throws(QueryError) -> JSONStage {
+        let extractions = try LabelExtraction.list(&parser)
+        var paths: [JSONPath] = []
+        for extraction in extractions {
+            guard let path = JSONPath(extraction.path) else {
+                throw parser.failure("cannot parse expression [\(extraction.path)]: syntax error", at: span)
+            }
+            paths.append(path)
+        }
+        return JSONStage(extractions: extractions, span: span, paths: paths)
+    }
+
+    func process(_ line: inout PipelineLine) -> Bool {
+        let text = line.text
+        text.withUnsafeBytes { raw in
+            var scanner = JSONScanner(raw)
+            do throws(ByteError) {
+                if paths.isEmpty {
+                    try JSONStage.members(&scanner, prefix: "", &line.labels)
+                } else {
+                    try extract(raw, &line.labels)
+                }
+            } catch {
+                line.labels.fail(LineError.json, "\(error)")
+            }
+        }
+        return true
+    }
+
+    /// Makes labels of an object's members; of two with one name the first counts. Arrays and nulls are left out.
+    private static func members(
+        _ scanner: inout JSONScanner, prefix: String, _ labels: inout LineLabels
+    ) throws(ByteError) {
+        try scanner.enterObject()
+        while let key = try scanner.nextKey() {
+            let kind = try scanner.peek()
+            if kind == .null || kind == .array {
+                try scanner.skipValue()
+                continue
+            }
+            let part = FieldName.sanitized(key.string, isFirst: prefix.isEmpty)
+            let name = prefix.isEmpty ? part : "\(prefix)_\(part)"
+            if kind == .object {
+                try members(&scanner, prefix: name, &labels)
+                continue
+            }
+            let label = labels.parsedName(name)
+            guard !name.isEmpty, labels.isNeeded(label), !labels.isParsed(label) else {
+                try scanner.skipValue()
+                continue
+            }
+            let value =
+                kind == .string
+                ? try scanner.string().string : String(decoding: try scanner.skipValue(), as: UTF8.self)
+            labels.set(label, value)
+        }
+    }
+
+    /// Sets the label of each path; what is not there is an empty value.
+    private func extract(_ raw: UnsafeRawBufferPointer, _ labels: inout LineLabels) throws(ByteError) {
+        for (extraction, path) in zip(extractions, paths) {
+            var scanner = JSONScanner(raw)
+            let value = try path.find(in: &scanner)
+            labels.set(labels.parsedName(extraction.label), value ?? "")
+        }
+    }
+}

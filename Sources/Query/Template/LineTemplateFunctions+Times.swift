@@ -1,0 +1,54 @@
+internal import Telemetry
+
+/// Functions of time. All zones are UTC.
+extension LineTemplateFunctions {
+    static let times: [String: Function] = [
+        "__timestamp__": make(0...0) { _, context in .instant(context.line?.nanoseconds ?? 0) },
+        "now": make(0...0) { _, context in .instant(context.data.milliseconds &* 1_000_000) },
+        "date": make(2...2) { (arguments, _) throws(Failure) in
+            .text(GoTimeLayout(try TemplateFunctions.text(arguments[0])).text(try nanoseconds(arguments[1])))
+        },
+        "toDate": texts(2) { .instant(GoTimeLayout($0[0]).nanoseconds($0[1]) ?? yearOne) },
+        "toDateInZone": texts(3) { (texts) throws(Failure) in
+            guard ["", "UTC", "Local", "GMT", "Z"].contains(texts[1]) else {
+                throw Failure(message: "unknown time zone \(texts[1])")
+            }
+            return .instant(GoTimeLayout(texts[0]).nanoseconds(texts[2]) ?? yearOne)
+        },
+        "unixEpoch": epoch(1_000_000_000),
+        "unixEpochMillis": epoch(1_000_000),
+        "unixEpochNanos": epoch(1),
+        "unixToTime": texts(1) { (texts) throws(Failure) in
+            let digits = texts[0]
+            guard let number = Int64(digits) else {
+                throw Failure(message: "unable to parse time '\(digits)': not a whole number")
+            }
+            // The number of digits says what is counted.
+            switch digits.utf8.count {
+            case 5: return .instant(number * 86_400_000_000_000)
+            case 10: return .instant(number * 1_000_000_000)
+            case 13: return .instant(number * 1_000_000)
+            case 16: return .instant(number * 1000)
+            case 19: return .instant(number)
+            default: throw Failure(message: "unable to parse time '\(digits)': unexpected number of digits")
+            }
+        },
+    ]
+
+    /// What a text that is no date stands for in Go, as near as 64 bits of nanoseconds get.
+    private static let yearOne = Int64.min
+
+    /// The whole units since 1970 as text.
+    private static func epoch(_ unit: Int64) -> Function {
+        make(1...1) { (arguments, _) throws(Failure) in .text(String(try nanoseconds(arguments[0]) / unit)) }
+    }
+
+    private static func nanoseconds(_ value: TemplateValue) throws(Failure) -> Int64 {
+        switch value {
+        case .instant(let nanoseconds): return nanoseconds
+        case .time(let seconds): return Int64(exactly: (seconds * 1e9).rounded()) ?? 0
+        case .integer(let seconds): return seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue
+        default: throw Failure(message: "wrong type for value; expected time.Time; got \(value.typeName)")
+        }
+    }
+}
