@@ -12,7 +12,7 @@ extension MetricDatabase {
     }
 
     private var needsFlush: Bool {
-        head.rowsOfFullest.load(ordering: .relaxed) >= options.rowsPerChunk
+        head.rowsOfFullest.load(ordering: .relaxed) >= options.rowsOfFullGroup
             || head.rowBytes.load(ordering: .relaxed) > options.headBytes
     }
 
@@ -44,7 +44,7 @@ extension MetricDatabase {
     private func flushDueGroups(isRetry: Bool) throws -> Bool {
         let isOverfull =
             head.rowBytes.load(ordering: .relaxed) > options.headBytes || log.status.bytesOnDisk > options.logBytes
-        let isFull = head.rowsOfFullest.load(ordering: .relaxed) >= options.rowsPerChunk
+        let isFull = head.rowsOfFullest.load(ordering: .relaxed) >= options.rowsOfFullGroup
         let oldest = wallClock.nowMilliseconds - options.headAgeMilliseconds
         let isAged = head.hasRows(appendedBefore: oldest)
         guard isOverfull || isFull || isAged || isRetry else { return false }

@@ -3,24 +3,18 @@ package import Telemetry
 
 /// How queries ask: series, labels and metadata from head and blocks as one.
 extension MetricDatabase: SeriesSource {
-    /// Functions whose windows a chunk's header can answer.
-    private static let headerFunctions: Set = [
-        "count_over_time", "sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "last_over_time",
-        "present_over_time", "increase", "rate", "resets",
-    ]
-
     package func select(_ request: SeriesRequest, in context: QueryContext) throws -> [any SeriesCursor] {
         let selection = try selection(request, in: context)
         let labels = selection.sortedLabels()
         try context.count { $0.seriesSelected += labels.count }
         // With one evaluation the request's range is the window, so a chunk within the one lies within the other.
         let hints = request.hints
-        let answersFromHeaders =
-            hints.stepMilliseconds == 0 && hints.windowMilliseconds > 0 && Self.headerFunctions.contains(hints.function)
+        let isWholeWindow = hints.stepMilliseconds == 0 && hints.windowMilliseconds > 0
+        let need = isWholeWindow ? AggregateNeed(function: hints.function) : nil
         return labels.map { labels in
             MergingCursor(
                 labels: labels, segments: selection.segments[labels] ?? [], range: request.range,
-                answersFromHeaders: answersFromHeaders, context: context)
+                need: need, context: context)
         }
     }
 
@@ -70,5 +64,23 @@ extension MetricDatabase: SeriesSource {
         guard limit > 0, sorted.count > limit else { return sorted }
         context.warn("the answer was cut to \(limit) of \(sorted.count), as the request asked")
         return Array(sorted.prefix(limit))
+    }
+}
+
+/// Which figures of a chunk's header a function looks at.
+struct AggregateNeed {
+    let needsSum: Bool
+    let needsIncrease: Bool
+
+    /// Nil for a function that headers cannot answer.
+    init?(function: String) {
+        switch function {
+        case "sum_over_time", "avg_over_time": (needsSum, needsIncrease) = (true, false)
+        case "increase", "rate": (needsSum, needsIncrease) = (false, true)
+        case "count_over_time", "min_over_time", "max_over_time", "last_over_time", "first_over_time",
+            "present_over_time", "resets":
+            (needsSum, needsIncrease) = (false, false)
+        default: return nil
+        }
     }
 }

@@ -13,6 +13,8 @@ package struct MetricDatabaseOptions: Sendable {
     package var headBytes = 256 << 20
     /// Two hours at 15 s, eight minutes at 1 s: the shortest chunk that compresses well.
     package var rowsPerChunk = 480
+    /// The fullest group waits for a few rows more, so that all groups of one interval are full when it is sealed.
+    var rowsOfFullGroup: Int { rowsPerChunk + rowsPerChunk / 60 }
     /// A group with this many rows is sealed along with one that is full, so that groups fall into step and blocks
     /// stay few.
     package var rowsSealedAlong = 360

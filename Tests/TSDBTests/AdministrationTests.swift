@@ -134,7 +134,8 @@ struct AdministrationTests {
         try fill(harness, ticks: 0..<20)
         let path = harness.database.blocks.view.blocks[0].reader.path
         let strip = try harness.database.blocks.view.blocks[0].reader.groups()[0].strips[0]
-        harness.storage.flipBit(3, ofByte: Int(strip.offset) + strip.headerByteCount + 15, in: path)
+        harness.storage.flipBit(
+            3, ofByte: Int(strip.offset) + strip.headerByteCount + BlockFormat.pageHeaderByteCount, in: path)
         try harness.restart()
         let context = harness.context
         let found = try harness.samples(in: context)

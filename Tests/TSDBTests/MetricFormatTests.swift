@@ -48,13 +48,14 @@ struct MetricFormatTests {
         let columns: [(String, [Double])] = [
             ("floats 1 1 1", [1, 1, 1]), ("floats 0.1 0.2 0.4", [0.1, 0.2, 0.4]),
             ("floats 4096 8192 12288 16384", [4096, 8192, 12288, 16384]), ("floats pi pi/7", [.pi, .pi / 7]),
-            ("floats -0 -0", [-0.0, -0.0]),
+            ("floats -0 -0", [-0.0, -0.0]), ("floats 4096 1 -0 4096", [4096, 1, -0.0, 4096]),
+            ("floats 0 to 479 squared, modulo 31", (0..<480).map { Double($0 * $0 % 31) }),
         ]
         for (name, values) in columns {
             let bits = values.map(\.bitPattern)
-            let bytes = FloatColumn.encode(bits[...]).bytes
+            let bytes = ColumnBytes.encode(bits)
             try expect(bytes, page, name)
-            #expect(try bytes.withUnsafeBytes { try FloatColumn.decode(count: bits.count, from: $0) } == bits)
+            #expect(try ColumnBytes.decode(try page(name), count: bits.count) == bits)
         }
         var writer = ByteWriter()
         IntegerColumn.encode((0..<4).map { start + $0 * 15_000 }, into: &writer)
@@ -74,7 +75,9 @@ struct MetricFormatTests {
         let file = try storage.open("block", .create)
         var writer = BlockWriter(file, salt: salt)
         let labels = ["load", "up"].map { Labels(["__name__": $0, "job": "node"]) }
-        let first = writer.beginGroup(Labels(["job": "node"]), sealedThrough: LogPosition(9), series: labels)
+        let first = writer.beginGroup(
+            Labels(["job": "node"]), sealedThrough: LogPosition(9),
+            layout: SeriesLayout(labels, target: Labels(["job": "node"])))
         var load = StripColumn(ordinal: first)
         (load.rows, load.bits) = ([0, 2], [Double(0.25).bitPattern, Sample.staleBits])
         var up = StripColumn(ordinal: first + 1)
@@ -93,8 +96,8 @@ struct MetricFormatTests {
         let index = try reader.index()
         #expect(try (0..<2).map { try index.labels(of: $0) } == labels)
         let location = try #require(index.groups.first?.strips.first)
-        let strip = try reader.strip(location)
-        let run = try reader.samples(of: strip.entries[0], in: strip, at: location, range: .all)
+        var columns = try reader.columns(of: location)
+        let run = try reader.samples(of: 0, in: &columns, at: location, range: .all)
         #expect(run.timesMilliseconds == [start, start + 30_000] && run.bits == load.bits)
     }
 
@@ -104,7 +107,7 @@ struct MetricFormatTests {
         var generator = SeededGenerator(seed: 9)
         var writer = BlockWriter(file, salt: salt)
         let labels = (0..<40).map { Labels(["__name__": "m\(100 + $0)"]) }
-        _ = writer.beginGroup(.empty, sealedThrough: LogPosition(1), series: labels)
+        _ = writer.beginGroup(.empty, sealedThrough: LogPosition(1), layout: SeriesLayout(labels, target: .empty))
         let columns = (0..<40).map { number in
             var column = StripColumn(ordinal: UInt32(number))
             column.rows = Array(0..<480)
@@ -115,9 +118,9 @@ struct MetricFormatTests {
         _ = try writer.finish(sequence: BlockSequence(first: 1, last: 1))
         let reader = try BlockReader(try storage.open("block", .read), cache: PageCache(maximumBytes: 1 << 20))
         let location = try #require(try reader.groups().first?.strips.first)
-        let strip = try reader.strip(location)
-        for (entry, column) in zip(strip.entries, columns) {
-            let run = try reader.samples(of: entry, in: strip, at: location, range: .all)
+        var strip = try reader.columns(of: location)
+        for (index, column) in columns.enumerated() {
+            let run = try reader.samples(of: index, in: &strip, at: location, range: .all)
             #expect(run.bits == column.bits)
         }
         #expect(location.streamByteCount > 2 * BlockFormat.pageByteCount)

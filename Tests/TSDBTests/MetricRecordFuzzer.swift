@@ -28,8 +28,11 @@ struct MetricRecordFuzzer: Fuzzer {
                 }
                 _ = try? HeadRecordReader.marks(raw)
                 _ = try? HeadRecordReader.metadata(raw)
-                _ = try? FloatColumn.decode(count: generator.int(in: 1..<500), from: raw)
                 _ = try? HistogramColumn.decode(count: generator.int(in: 1..<50), from: raw)
+            }
+            let count = generator.int(in: 1..<500)
+            if let bits = try? ColumnBytes.decode(bytes, count: count), !bits.isEmpty, bits.count != count {
+                throw FuzzFinding(seed: seed, event: event, "\(bits.count) values in a column of \(count)")
             }
         }
     }

@@ -14,7 +14,7 @@ struct RecordExamples {
         var generator = SeededGenerator(seed: seed)
         for _ in 0..<20 {
             payloads.append(Self.encode(Self.random(using: &generator)))
-            payloads.append(FloatColumn.encode(ColumnGenerator.floats(using: &generator)[...]).bytes)
+            payloads.append(ColumnBytes.encode(ColumnGenerator.floats(using: &generator)))
         }
         payloads.append(HeadRecordWriter.marks([Self.sender: 7]))
     }

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ColumnKernels.h"
+
 /// CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `length` bytes, continuing from `crc` (0 to start).
 uint32_t vedette_crc32c(uint32_t crc, const void *bytes, size_t length);
 

@@ -25,7 +25,9 @@ struct BlockFooter: Sendable, Equatable {
     var sections: [Section] = []
 
     /// The section of that kind, which every whole block has.
-    func section(_ kind: BlockFormat.SectionKind) -> Section? { sections.first { $0.kind == kind.rawValue } }
+    func section(_ kind: BlockFormat.SectionKind) -> Section? {
+        sections.first { $0.kind & ~BlockFormat.compressedFlag == kind.rawValue }
+    }
 
     /// Footer and trailer for a file that ends at `offset` so far.
     func encode(at offset: UInt64, seed: UInt32) -> [UInt8] {

@@ -4,7 +4,7 @@ internal import Telemetry
 /// The constants of the block file. docs/formats/metric-block.md has the layout and its history.
 enum BlockFormat {
     /// The version written; readers of a later one also read this.
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
     /// "VMB" and a byte that no text has.
     static let magic: UInt32 = 0xB142_4D56
     /// Magic, version, reserved bytes, salt.
@@ -17,11 +17,15 @@ enum BlockFormat {
     static let pageHeaderByteCount = 12
     /// What fits into a page.
     static let pagePayloadByteCount = pageByteCount - pageHeaderByteCount
-    /// Two hours at 15 s, eight minutes at 1 s: longer chunks gain little (research: 0.822 bytes per sample at 120
-    /// rows, 0.789 at 480).
-    static let stripRowsMaximum = 480
+    /// Two hours at 15 s, eight minutes at 1 s, and a few rows of grace: longer chunks gain little (research: 0.822
+    /// bytes per sample at 120 rows, 0.789 at 480).
+    static let stripRowsMaximum = 512
+    /// Shorter strips were written because memory was short: they will be merged, so they are packed to be read fast.
+    static let sealedRowsMinimum = 120
     /// So that the header of a strip of ordinary columns fits into one page.
     static let stripColumnsMaximum = 1024
+    /// The bit of a section's kind that says that it is compressed.
+    static let compressedFlag: UInt8 = 0x80
     /// Sections and footers larger than this are damage: no block of ours comes near it.
     static let sectionByteCountMaximum = 1 << 30
 
@@ -34,7 +38,8 @@ enum BlockFormat {
     /// A part of the index, loaded and checked as a whole. Readers skip kinds they do not know.
     enum SectionKind: UInt8, CaseIterable {
         case symbols = 1
-        case series = 2
+        /// Label sets of series, without what all series of a group have.
+        case entries = 2
         case postings = 3
         case groups = 4
     }
@@ -77,10 +82,20 @@ struct BlockGroup: Sendable, Equatable {
     var target: Labels
     /// Its series, numbered in a row.
     var ordinals: Range<UInt32>
+    /// The labels that all its series have, names rising.
+    var common: [SymbolPair] = []
+    /// The label sets that its series have beside those, in the order of their numbers.
+    var entries = Postings()
     /// Everything of the group up to this place of the log is in this block or an earlier one.
     var sealedThrough: LogPosition
     /// In time order, then by series.
     var strips: [StripLocation]
+}
+
+/// A label as symbols of its block.
+struct SymbolPair: Sendable, Equatable {
+    var name: UInt32
+    var value: UInt32
 }
 
 /// Which flushes a block holds: a block written by one flush has one number, a merged one the range of its inputs.

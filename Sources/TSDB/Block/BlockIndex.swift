@@ -16,34 +16,40 @@ final class BlockIndex: Sendable, LabelIndex {
 
     let groups: [BlockGroup]
     private let symbols: SymbolTable
-    private let series: [UInt8]
-    private let seriesStarts: [UInt32]
+    /// Label sets, and where each begins.
+    private let entries: [UInt8]
+    private let entryStarts: [UInt32]
     private let names: [NameEntry]
     private let values: [ValueEntry]
     private let postingBytes: [UInt8]
 
     /// The number of series.
-    var seriesCount: Int { seriesStarts.count }
+    let seriesCount: Int
 
     var allSeries: Postings { Postings(0..<UInt32(seriesCount)) }
 
     /// An estimate of the memory held.
     var memoryBytes: Int {
-        symbols.memoryBytes + series.count + seriesStarts.count * 4 + values.count * 24 + postingBytes.count
-            + groups.reduce(0) { $0 + 64 + $1.strips.count * MemoryLayout<StripLocation>.stride }
+        symbols.memoryBytes + entries.count + entryStarts.count * 4 + values.count * 24 + postingBytes.count
+            + groups.reduce(0) {
+                $0 + 128 + $1.entries.runs.count * 8 + $1.strips.count * MemoryLayout<StripLocation>.stride
+            }
     }
 
     /// Parses the four sections. Everything later lookups rely on is checked here.
-    init(symbols: [UInt8], series: [UInt8], postings: [UInt8], groups: [BlockGroup]) throws(ByteError) {
+    init(symbols: [UInt8], entries: [UInt8], postings: [UInt8], groups: [BlockGroup]) throws(ByteError) {
         self.symbols = try Self.parse(symbols) { reader throws(ByteError) in try SymbolTable(from: &reader) }
         let symbolCount = self.symbols.count
-        seriesStarts = try Self.parse(series) { reader throws(ByteError) in
-            try Self.seriesStarts(from: &reader, symbolCount: symbolCount)
+        entryStarts = try Self.parse(entries) { reader throws(ByteError) in
+            try Self.entryStarts(from: &reader, symbolCount: symbolCount)
         }
-        self.series = series
-        let seriesCount = seriesStarts.count
-        guard groups.last?.ordinals.upperBound ?? 0 == seriesCount else {
-            throw ByteError(offset: 0, reason: "groups do not have as many series as the block")
+        self.entries = entries
+        seriesCount = Int(groups.last?.ordinals.upperBound ?? 0)
+        for group in groups {
+            let last = group.entries.runs.last?.upperBound ?? 0
+            guard Int(last) <= entryStarts.count, Self.areRising(group.common, symbolCount: symbolCount) else {
+                throw ByteError(offset: 0, reason: "a group has labels that the block does not have")
+            }
         }
         (names, values) = try Self.parse(postings) { reader throws(ByteError) in
             try Self.entries(from: &reader, symbolCount: symbolCount)
@@ -52,15 +58,32 @@ final class BlockIndex: Sendable, LabelIndex {
         self.groups = groups
     }
 
-    /// The labels of a series.
+    private static func areRising(_ pairs: [SymbolPair], symbolCount: Int) -> Bool {
+        pairs.allSatisfy { max($0.name, $0.value) < symbolCount }
+            && zip(pairs, pairs.dropFirst()).allSatisfy { $0.name < $1.name }
+    }
+
+    /// The labels of a series: those of its group and its own, names rising, which is the canonical encoding.
     func labels(of ordinal: UInt32) throws(ByteError) -> Labels {
+        let group = group(of: ordinal)
+        guard let entry = group.entries.element(at: Int(ordinal - group.ordinals.lowerBound)) else {
+            throw ByteError(offset: 0, reason: "series \(ordinal) has no labels")
+        }
         var writer = ByteWriter(capacity: 256)
-        try series.parse { raw throws(ByteError) in
-            var reader = ByteReader(raw, at: Int(seriesStarts[Int(ordinal)]))
-            // Names and values in turn, the names in the order of their bytes: the canonical encoding as it is.
-            for _ in 0..<2 * (try reader.varint()) {
-                symbols.withBytes(Int(try reader.varint())) { writer.putPrefixed($0) }
+        func put(_ pair: SymbolPair) {
+            symbols.withBytes(Int(pair.name)) { writer.putPrefixed($0) }
+            symbols.withBytes(Int(pair.value)) { writer.putPrefixed($0) }
+        }
+        try entries.parse { raw throws(ByteError) in
+            var reader = ByteReader(raw, at: Int(entryStarts[Int(entry)]))
+            var common = group.common[...]
+            for _ in 0..<(try reader.varint()) {
+                let name = UInt32(truncatingIfNeeded: try reader.varint())
+                let pair = SymbolPair(name: name, value: UInt32(truncatingIfNeeded: try reader.varint()))
+                while let next = common.first, next.name < pair.name { put(common.removeFirst()) }
+                put(pair)
             }
+            for pair in common { put(pair) }
         }
         return Labels(canonical: writer.bytes)
     }
@@ -77,32 +100,71 @@ final class BlockIndex: Sendable, LabelIndex {
     }
 
     func postings(name: String, value: String) throws -> Postings {
-        guard let symbol = symbols.symbol(value), let entry = entry(of: name) else { return .empty }
-        var low = entry.values.lowerBound
-        var high = entry.values.upperBound
-        while low < high {
-            let middle = (low + high) / 2
-            if values[middle].value < UInt32(symbol) { low = middle + 1 } else { high = middle }
+        guard let symbol = symbols.symbol(value) else { return .empty }
+        return try series(name: name) {
+            $0 == UInt32(symbol)
+        } entries: { values in
+            var low = values.lowerBound
+            var high = values.upperBound
+            while low < high {
+                let middle = (low + high) / 2
+                if self.values[middle].value < UInt32(symbol) { low = middle + 1 } else { high = middle }
+            }
+            guard low < values.upperBound, self.values[low].value == UInt32(symbol) else { return .empty }
+            return try decode(self.values[low].postings)
         }
-        guard low < entry.values.upperBound, values[low].value == UInt32(symbol) else { return .empty }
-        return try decode(values[low].postings)
     }
 
     func postings(name: String, where isWanted: (String) -> Bool) throws -> Postings {
-        guard let entry = entry(of: name) else { return .empty }
-        var runs: [Range<UInt32>] = []
-        for index in entry.values where isWanted(symbols.string(Int(values[index].value))) {
-            runs.append(contentsOf: try decode(values[index].postings).runs)
+        var known: [UInt32: Bool] = [:]
+        func isWantedOnce(_ value: UInt32) -> Bool {
+            if let known = known[value] { return known }
+            let answer = isWanted(symbols.string(Int(value)))
+            known[value] = answer
+            return answer
         }
-        return Postings(joining: runs)
+        return try series(name: name, where: isWantedOnce) { values in
+            var runs: [Range<UInt32>] = []
+            for index in values where isWantedOnce(self.values[index].value) {
+                runs.append(contentsOf: try decode(self.values[index].postings).runs)
+            }
+            return Postings(joining: runs)
+        }
+    }
+
+    /// The series with a wanted value of a name, be it their group's or their own; `entries` finds the latter among the
+    /// name's values.
+    private func series(
+        name: String, where isWanted: (UInt32) -> Bool, entries: (Range<Int>) throws -> Postings
+    ) throws -> Postings {
+        guard let symbol = symbols.symbol(name).map({ UInt32($0) }) else { return .empty }
+        let own = try entry(of: name).map { try entries($0.values) } ?? .empty
+        var found = Postings()
+        for group in groups {
+            if let pair = group.common.first(where: { $0.name == symbol }) {
+                if isWanted(pair.value) { found.append(group.ordinals) }
+            } else if !own.isEmpty {
+                group.entries.forEachPlace(of: own) { places in
+                    let first = group.ordinals.lowerBound
+                    found.append(first + places.lowerBound..<first + places.upperBound)
+                }
+            }
+        }
+        return found
     }
 
     /// Every label name.
-    var labelNames: [String] { names.map { symbols.string($0.name) } }
+    var labelNames: [String] {
+        let common = Set(groups.flatMap { $0.common.map { Int($0.name) } })
+        return common.union(names.map(\.name)).sorted().map { symbols.string($0) }
+    }
 
     /// Every value of a name.
     func labelValues(_ name: String) -> [String] {
-        entry(of: name)?.values.map { symbols.string(Int(values[$0].value)) } ?? []
+        guard let symbol = symbols.symbol(name) else { return [] }
+        var found = Set(entry(of: name)?.values.map { values[$0].value } ?? [])
+        for group in groups { for pair in group.common where pair.name == symbol { found.insert(pair.value) } }
+        return found.sorted().map { symbols.string(Int($0)) }
     }
 
     private func entry(of name: String) -> NameEntry? {
@@ -119,7 +181,7 @@ final class BlockIndex: Sendable, LabelIndex {
     private func decode(_ range: Range<Int>) throws(ByteError) -> Postings {
         try postingBytes.parse { raw throws(ByteError) in
             var reader = ByteReader(raw, at: range.lowerBound)
-            return try Postings(below: seriesCount, from: &reader)
+            return try Postings(below: entryStarts.count, from: &reader)
         }
     }
 
@@ -135,10 +197,10 @@ final class BlockIndex: Sendable, LabelIndex {
         }
     }
 
-    private static func seriesStarts(
+    private static func entryStarts(
         from reader: inout ByteReader, symbolCount: Int
     ) throws(ByteError) -> [UInt32] {
-        let count = try reader.count(upTo: reader.remaining, "series")
+        let count = try reader.count(upTo: reader.remaining, "label sets")
         var starts: [UInt32] = []
         starts.reserveCapacity(count)
         for _ in 0..<count {
@@ -187,8 +249,19 @@ extension BlockGroup {
             for _ in 0..<(try reader.count(upTo: reader.remaining, "groups")) {
                 let target = try reader.labels()
                 let end = first + (try reader.count(upTo: Int(UInt32.max) - 1 - first, "series of a group"))
+                let ordinals = UInt32(first)..<UInt32(end)
+                var common: [SymbolPair] = []
+                for _ in 0..<(try reader.count(upTo: reader.remaining, "shared labels")) {
+                    let name = try reader.count(upTo: Int(UInt32.max), "symbol")
+                    let value = try reader.count(upTo: Int(UInt32.max), "symbol")
+                    common.append(SymbolPair(name: UInt32(name), value: UInt32(value)))
+                }
+                let entries = try Postings(below: Int(UInt32.max) - 1, from: &reader)
+                guard entries.count == ordinals.count else {
+                    throw ByteError(offset: reader.offset, reason: "a group has not as many label sets as series")
+                }
                 var group = BlockGroup(
-                    target: target, ordinals: UInt32(first)..<UInt32(end),
+                    target: target, ordinals: ordinals, common: common, entries: entries,
                     sealedThrough: LogPosition(try reader.varint()), strips: [])
                 for _ in 0..<(try reader.count(upTo: reader.remaining, "strips")) {
                     group.strips.append(try StripLocation(in: group, dataEnd: dataEnd, from: &reader))

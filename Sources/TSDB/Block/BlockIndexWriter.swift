@@ -1,44 +1,58 @@
 internal import Disk
 internal import Telemetry
 
-/// Builds the sections of a block's index from its series and groups.
+/// Builds the sections of a block's index. What series are called beside their group's own labels is written once for
+/// all groups: a thousand equal targets take the space of one.
 struct BlockIndexWriter {
+    /// A group and how its series are called.
+    struct Group {
+        var group: BlockGroup
+        var common: Labels
+        /// By number.
+        var rests: [Labels]
+    }
+
     private let groups: [BlockGroup]
     private let symbols: [String]
-    private let series: ByteWriter
+    private let entries: ByteWriter
     private let postings: ByteWriter
 
-    /// Numbers the strings and inverts the labels of `series`, whose places are their numbers.
-    init(series labels: [Labels], groups: [BlockGroup]) {
-        self.groups = groups
-        var numbers: [String: Int] = [:]
-        var strings: [String] = []
-        func number(_ string: String) -> Int {
-            if let known = numbers[string] { return known }
-            numbers[string] = strings.count
-            strings.append(string)
-            return strings.count - 1
+    /// Numbers the strings and the label sets, and inverts the latter.
+    init(_ groups: [Group]) {
+        let distinct = Set(groups.flatMap(\.rests)).map { (labels: $0, key: FamilyKey($0).bytes) }
+            .sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.labels)
+        var numbers: [Labels: UInt32] = [:]
+        for (number, labels) in distinct.enumerated() { numbers[labels] = UInt32(number) }
+        var strings: Set<String> = []
+        for labels in distinct + groups.map(\.common) {
+            for pair in labels.pairs { strings.formUnion([pair.name, pair.value]) }
         }
-        let pairs = labels.map { $0.pairs.map { (name: number($0.name), value: number($0.value)) } }
-        let order = strings.indices.sorted { strings[$0].utf8.lexicographicallyPrecedes(strings[$1].utf8) }
-        var symbolOf = [Int](repeating: 0, count: strings.count)
-        for (symbol, index) in order.enumerated() { symbolOf[index] = symbol }
-        symbols = order.map { strings[$0] }
-
-        var series = ByteWriter()
-        var inverted: [Int: [Int: Postings]] = [:]
-        series.putVarint(UInt64(pairs.count))
-        for (ordinal, pairs) in pairs.enumerated() {
-            series.putVarint(UInt64(pairs.count))
+        symbols = strings.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        var symbolOf: [String: UInt32] = [:]
+        for (symbol, string) in symbols.enumerated() { symbolOf[string] = UInt32(symbol) }
+        func pairs(_ labels: Labels) -> [SymbolPair] {
+            labels.pairs.map { SymbolPair(name: symbolOf[$0.name] ?? 0, value: symbolOf[$0.value] ?? 0) }
+        }
+        self.groups = groups.map { one in
+            var group = one.group
+            group.common = pairs(one.common)
+            group.entries = Postings()
+            for labels in one.rests { if let number = numbers[labels] { group.entries.append(number) } }
+            return group
+        }
+        var entries = ByteWriter()
+        var inverted: [UInt32: [UInt32: Postings]] = [:]
+        entries.putVarint(UInt64(distinct.count))
+        for (number, labels) in distinct.enumerated() {
+            let pairs = pairs(labels)
+            entries.putVarint(UInt64(pairs.count))
             for pair in pairs {
-                let (name, value) = (symbolOf[pair.name], symbolOf[pair.value])
-                series.putVarint(UInt64(name))
-                series.putVarint(UInt64(value))
-                inverted[name, default: [:]][value, default: .empty].append(UInt32(ordinal))
+                pair.encode(into: &entries)
+                inverted[pair.name, default: [:]][pair.value, default: .empty].append(UInt32(number))
             }
         }
-        self.series = series
-        postings = BlockIndexWriter.encode(inverted)
+        self.entries = entries
+        postings = Self.encode(inverted)
     }
 
     /// The bytes of one section.
@@ -48,13 +62,13 @@ struct BlockIndexWriter {
             var writer = ByteWriter()
             SymbolTable.encode(symbols, into: &writer)
             return writer.bytes
-        case .series: return series.bytes
+        case .entries: return entries.bytes
         case .postings: return postings.bytes
         case .groups: return groupBytes()
         }
     }
 
-    private static func encode(_ inverted: [Int: [Int: Postings]]) -> ByteWriter {
+    private static func encode(_ inverted: [UInt32: [UInt32: Postings]]) -> ByteWriter {
         var writer = ByteWriter()
         writer.putVarint(UInt64(inverted.count))
         for (name, values) in inverted.sorted(by: { $0.key < $1.key }) {
@@ -76,6 +90,9 @@ struct BlockIndexWriter {
         for group in groups {
             writer.putPrefixed(group.target.encoded)
             writer.putVarint(UInt64(group.ordinals.count))
+            writer.putVarint(UInt64(group.common.count))
+            for pair in group.common { pair.encode(into: &writer) }
+            group.entries.encode(into: &writer)
             writer.putVarint(group.sealedThrough.ordinal)
             writer.putVarint(UInt64(group.strips.count))
             for strip in group.strips {
@@ -90,5 +107,13 @@ struct BlockIndexWriter {
             }
         }
         return writer.bytes
+    }
+}
+
+extension SymbolPair {
+    /// Appends both symbols.
+    fileprivate func encode(into writer: inout ByteWriter) {
+        writer.putVarint(UInt64(name))
+        writer.putVarint(UInt64(value))
     }
 }

@@ -85,9 +85,11 @@ struct BlockMerge {
     }
 
     private func write(_ target: Labels, _ inputs: [Input], to writer: inout BlockWriter) throws {
-        let series = try Self.series(of: inputs)
+        let unordered = try Self.series(of: inputs)
+        let layout = SeriesLayout(unordered.map(\.labels), target: target)
+        let series = layout.order.map { unordered[$0] }
         let sealedThrough = inputs.map(\.group.sealedThrough).max() ?? LogPosition(0)
-        let first = writer.beginGroup(target, sealedThrough: sealedThrough, series: series.map(\.labels))
+        let first = writer.beginGroup(target, sealedThrough: sealedThrough, layout: layout)
         let times = try Self.times(of: inputs)
         for start in stride(from: 0, to: times.count, by: BlockFormat.stripRowsMaximum) {
             let rows = Array(times[start..<min(start + BlockFormat.stripRowsMaximum, times.count)])
@@ -110,7 +112,7 @@ struct BlockMerge {
                 merged[labels, default: MergedSeries(labels: labels, places: [])].places.append((number, ordinal))
             }
         }
-        return merged.values.sorted { $0.labels < $1.labels }
+        return Array(merged.values)
     }
 
     private static func times(of inputs: [Input]) throws -> [Int64] {
@@ -133,11 +135,11 @@ struct BlockMerge {
             let holes = input.deletions.filter { $0.series.contains(place.ordinal) }
             for location in input.group.strips
             where location.ordinals.contains(place.ordinal) && location.times.overlaps(range) {
-                let strip = try input.block.reader.strip(location)
-                for entry in strip.entries(of: place.ordinal) {
-                    var run = try input.block.reader.samples(of: entry, in: strip, at: location, range: range)
+                var columns = try input.block.reader.columns(of: location)
+                for index in columns.strip.entries(of: place.ordinal) {
+                    var run = try input.block.reader.samples(of: index, in: &columns, at: location, range: range)
                     for hole in holes { run.remove(hole.range) }
-                    if entry.isHistogram { histograms.join(run) } else { floats.join(run) }
+                    if columns.strip.entries[index].isHistogram { histograms.join(run) } else { floats.join(run) }
                 }
             }
         }

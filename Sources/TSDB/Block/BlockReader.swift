@@ -55,7 +55,7 @@ final class BlockReader: Sendable {
         if let index = loaded.withLock({ $0 }) { return index }
         let index = try parse(at: footer.section(.groups)?.offset ?? 0) {
             try BlockIndex(
-                symbols: try section(.symbols), series: try section(.series), postings: try section(.postings),
+                symbols: try section(.symbols), entries: try section(.entries), postings: try section(.postings),
                 groups: try groups())
         }
         guard index.seriesCount == footer.seriesCount else {
@@ -87,30 +87,32 @@ final class BlockReader: Sendable {
     func strip(_ location: StripLocation) throws -> Strip {
         let key = PageCache.Key(reader: number, offset: location.offset)
         if case .strip(let strip)? = cache.find(key) { return strip }
-        let payload = try page(.stripHeader, at: location.offset, byteCount: location.headerByteCount)
-        let strip = try payload.withUnsafeBytes { raw in
-            try parse(at: location.offset) { try Strip(parsing: raw, location: location) }
+        var payload = PaddedBytes(
+            try page(.stripHeader, at: location.offset, byteCount: location.headerByteCount))
+        let strip = try parse(at: location.offset) {
+            try payload.parse { raw throws(ByteError) in try Strip(parsing: raw, location: location) }
         }
         cache.keep(.strip(strip), as: key)
         return strip
     }
 
+    /// A reader of the columns of a strip.
+    func columns(of location: StripLocation) throws -> StripReader {
+        StripReader(try strip(location)) { [self] entry in try body(of: entry, at: location) }
+    }
+
     /// The samples of one column within `range`, in time order.
     func samples(
-        of entry: StripEntry, in strip: Strip, at location: StripLocation, range: TimeRange
+        of index: Int, in columns: inout StripReader, at location: StripLocation, range: TimeRange
     ) throws -> SampleRun {
-        let body = try body(of: entry, at: location)
-        return try body.withUnsafeBytes { raw in
-            try parse(at: location.offset) { try Self.decode(raw, entry, strip.times, range) }
-        }
+        try parse(at: location.offset) { try Self.samples(of: index, in: &columns, range) }
     }
 
     /// Bytes of pages that a column's body takes, for the statistics of a query.
-    private func body(of entry: StripEntry, at location: StripLocation) throws -> [UInt8] {
+    func body(of entry: StripEntry, at location: StripLocation) throws -> PaddedBytes {
         let capacity = BlockFormat.pagePayloadByteCount
         let firstPage = location.offset + UInt64(location.headerByteCount)
-        var body: [UInt8] = []
-        body.reserveCapacity(entry.bodyByteCount)
+        var body = PaddedBytes(capacity: entry.bodyByteCount)
         var position = entry.bodyOffset
         let end = entry.bodyOffset + entry.bodyByteCount
         while position < end {
@@ -120,7 +122,7 @@ final class BlockReader: Sendable {
             let offset = firstPage + UInt64(page) * UInt64(BlockFormat.pageByteCount)
             let bytes = try cachedPage(at: offset, payloadByteCount: length)
             let stop = min(end, start + length)
-            body.append(contentsOf: bytes[(position - start)..<(stop - start)])
+            body.append(bytes[(position - start)..<(stop - start)])
             position = stop
         }
         return body
@@ -166,7 +168,8 @@ final class BlockReader: Sendable {
         guard checksum == section.checksum else {
             throw damage(at: section.offset, "the checksum of the section \(kind) is wrong")
         }
-        return bytes
+        guard section.kind & BlockFormat.compressedFlag != 0 else { return bytes }
+        return try parse(at: section.offset) { try Self.restored(bytes) }
     }
 
     private func read(_ count: Int, at offset: UInt64) throws -> [UInt8] {
@@ -192,6 +195,22 @@ final class BlockReader: Sendable {
 }
 
 extension BlockReader {
+    /// A section that was written compressed.
+    private static func restored(_ bytes: [UInt8]) throws(ByteError) -> [UInt8] {
+        try bytes.parse { raw throws(ByteError) in
+            var reader = ByteReader(raw)
+            let count = try reader.count(upTo: BlockFormat.sectionByteCountMaximum, "section")
+            let frame = try reader.slice(reader.remaining)
+            do throws(CompressionError) {
+                let bytes = try Compression.zstd.decompress(frame, bytesMaximum: count)
+                if bytes.count == count { return bytes }
+            } catch {
+                throw ByteError(offset: 0, reason: "\(error)")
+            }
+            throw ByteError(offset: 0, reason: "a section of another length than it says")
+        }
+    }
+
     private static func read(_ file: any ObjectReader, _ count: Int, at offset: UInt64) throws(StorageError) -> [UInt8]
     {
         var failure: StorageError?
@@ -222,7 +241,9 @@ extension BlockReader {
             let version = try reader.byte()
             guard magic == BlockFormat.magic else { throw ByteError(offset: 0, reason: "not the start of a block") }
             if version > BlockFormat.version { throw OpenError.newer(version: version) }
-            guard version == BlockFormat.version else { throw ByteError(offset: 4, reason: "version 0") }
+            guard version == BlockFormat.version else {
+                throw ByteError(offset: 4, reason: "version \(version), which no release wrote")
+            }
             _ = try reader.slice(3)
             return try reader.fixed(UInt64.self)
         }
@@ -247,30 +268,23 @@ extension BlockReader {
     }
 
     /// Puts a column's rows, stale markers and values together and cuts them to `range`.
-    private static func decode(
-        _ body: UnsafeRawBufferPointer, _ entry: StripEntry, _ times: [Int64], _ range: TimeRange
-    ) throws(ByteError) -> SampleRun {
-        var values = body
-        var starts: [Int64] = []
-        if entry.hasStarts {
-            var reader = ByteReader(body)
-            values = try reader.prefixed()
-            starts = try IntegerColumn.decode(count: entry.rowCount, from: &reader)
-            guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind start times") }
-        }
+    private static func samples(
+        of index: Int, in columns: inout StripReader, _ range: TimeRange
+    ) throws -> SampleRun {
+        let entry = columns.strip.entries[index]
+        let times = columns.strip.times
         var run = SampleRun()
         if entry.isHistogram {
-            run.histograms = try HistogramColumn.decode(count: entry.valueCount, from: values)
-        } else if entry.valueCount > 0 {
-            run.bits = try FloatColumn.decode(count: entry.valueCount, from: values)
+            (run.histograms, run.starts) = try columns.histograms(index)
+        } else {
+            (run.bits, run.starts) = try columns.floats(index)
         }
-        if let stale = entry.stale { try run.insertStale(stale, presence: entry.presence) }
-        if let presence = entry.presence {
+        if let stale = entry.shape.stale { try run.insertStale(stale, presence: entry.shape.presence) }
+        if let presence = entry.shape.presence {
             run.timesMilliseconds = presence.rows.map { times[$0] }
         } else {
             run.timesMilliseconds = times
         }
-        run.starts = starts
         run.cut(to: range)
         return run
     }
@@ -278,7 +292,7 @@ extension BlockReader {
 
 extension SampleRun {
     /// Puts stale markers between the values where `stale` says.
-    fileprivate mutating func insertStale(_ stale: RowRuns, presence: RowRuns?) throws(ByteError) {
+    mutating func insertStale(_ stale: RowRuns, presence: RowRuns?) throws(ByteError) {
         let marked = stale.rows
         let total = bits.count + marked.count
         var merged: [UInt64] = []

@@ -7,12 +7,13 @@ internal import Telemetry
 struct BlockWriter {
     private let file: any FileHandle
     private let seed: UInt32
+    private let sealedRowsMinimum: Int
     /// Written in pieces of this size.
     private static let bufferByteCount = 1 << 20
     private var buffer = ByteWriter(capacity: BlockWriter.bufferByteCount)
     private var flushed: UInt64 = 0
-    private var groups: [BlockGroup] = []
-    private var series: [Labels] = []
+    private var groups: [BlockIndexWriter.Group] = []
+    private var seriesCount: UInt32 = 0
     private var times: TimeRange?
     private(set) var sampleCount = 0
 
@@ -22,9 +23,11 @@ struct BlockWriter {
     /// The bytes written so far.
     var byteCount: UInt64 { offset }
 
-    /// Begins a block in an empty file. `salt` should be random.
-    init(_ file: any FileHandle, salt: UInt64) {
+    /// Begins a block in an empty file. `salt` should be random. Strips with fewer rows than `sealedRowsMinimum` are
+    /// written to be read fast, the others to be small.
+    init(_ file: any FileHandle, salt: UInt64, sealedRowsMinimum: Int = BlockFormat.sealedRowsMinimum) {
         self.file = file
+        self.sealedRowsMinimum = sealedRowsMinimum
         seed = BlockFormat.seed(salt: salt)
         buffer.putFixed(BlockFormat.magic)
         buffer.put(BlockFormat.version)
@@ -32,18 +35,17 @@ struct BlockWriter {
         buffer.putFixed(salt)
     }
 
-    /// Begins a group whose series, in this order, take the next numbers; returns the first of them.
-    /// Groups come in the order of their targets, series in the order of their labels.
-    mutating func beginGroup(_ target: Labels, sealedThrough: LogPosition, series labels: [Labels]) -> UInt32 {
-        let first = UInt32(series.count)
-        series.append(contentsOf: labels)
-        groups.append(
-            BlockGroup(
-                target: target, ordinals: first..<UInt32(series.count), sealedThrough: sealedThrough, strips: []))
+    /// Begins a group whose series take the next numbers, as `layout` orders them; returns the first.
+    /// Groups come in the order of their targets.
+    mutating func beginGroup(_ target: Labels, sealedThrough: LogPosition, layout: SeriesLayout) -> UInt32 {
+        let first = seriesCount
+        seriesCount += UInt32(layout.rests.count)
+        let group = BlockGroup(target: target, ordinals: first..<seriesCount, sealedThrough: sealedThrough, strips: [])
+        groups.append(BlockIndexWriter.Group(group: group, common: layout.common, rests: layout.rests))
         return first
     }
 
-    /// Adds up to 480 rows of the group begun last. `rowTimes` rise strictly; columns are ordered by series, none
+    /// Adds up to 512 rows of the group begun last. `rowTimes` rise strictly; columns are ordered by series, none
     /// empty.
     mutating func append(rowTimes: [Int64], columns: [StripColumn]) throws(StorageError) {
         var next = columns.startIndex
@@ -54,18 +56,18 @@ struct BlockWriter {
 
     /// Writes the index and the footer.
     mutating func finish(sequence: BlockSequence) throws(StorageError) -> BlockFooter {
-        let sealedThrough = groups.map(\.sealedThrough).max() ?? LogPosition(0)
+        let sealedThrough = groups.map(\.group.sealedThrough).max() ?? LogPosition(0)
         let none = TimeRange(startMilliseconds: .max, endMilliseconds: .min)
         var footer = BlockFooter(
-            sequence: sequence, sealedThrough: sealedThrough, times: times ?? none, seriesCount: series.count,
+            sequence: sequence, sealedThrough: sealedThrough, times: times ?? none, seriesCount: Int(seriesCount),
             sampleCount: sampleCount)
-        let index = BlockIndexWriter(series: series, groups: groups)
+        let index = BlockIndexWriter(groups)
         for kind in BlockFormat.SectionKind.allCases {
-            let bytes = index.section(kind)
+            let (bytes, flag) = Self.compressed(index.section(kind))
             let place = offset
             footer.sections.append(
                 BlockFooter.Section(
-                    kind: kind.rawValue, offset: place, byteCount: bytes.count,
+                    kind: kind.rawValue | flag, offset: place, byteCount: bytes.count,
                     checksum: bytes.withUnsafeBytes { BlockFormat.checksum($0, at: place, seed: seed) }))
             buffer.put(bytes)
             try flush(ifOver: Self.bufferByteCount)
@@ -73,6 +75,14 @@ struct BlockWriter {
         buffer.put(footer.encode(at: offset, seed: seed))
         try flush(ifOver: 0)
         return footer
+    }
+
+    /// A section as it is written: a varint of its length and a Zstandard frame where that is an eighth smaller.
+    private static func compressed(_ bytes: [UInt8]) -> (bytes: [UInt8], flag: UInt8) {
+        var writer = ByteWriter()
+        writer.putVarint(UInt64(bytes.count))
+        writer.put(Compression.zstd.compress(bytes, level: 9))
+        return writer.count * 8 <= bytes.count * 7 ? (writer.bytes, BlockFormat.compressedFlag) : (bytes, 0)
     }
 
     /// Writes as many of `columns` as fit behind one header page; returns the first that did not.
@@ -88,14 +98,15 @@ struct BlockWriter {
         var previous = first
         var index = columns.startIndex
         var samples = 0
+        var encoder = StripEncoder(
+            rowCount: rowTimes.count, firstOrdinal: first, isSealed: rowTimes.count >= sealedRowsMinimum)
         while index < columns.endIndex, index - columns.startIndex < BlockFormat.stripColumnsMaximum {
-            var entry = ByteWriter()
             let column = columns[index]
-            let body = StripEntry.encode(column, after: previous, rowCount: rowTimes.count, into: &entry)
+            let (entry, body) = encoder.encode(column)
             let count = front.count + entries.count + entry.count
             // Ten bytes for the number of columns, which stands between times and entries.
             if index > columns.startIndex, count + 10 > BlockFormat.pagePayloadByteCount { break }
-            entries.put(entry.bytes)
+            entries.put(entry)
             stream.append(contentsOf: body)
             samples += column.rows.count
             previous = column.ordinal
@@ -104,7 +115,7 @@ struct BlockWriter {
         front.putVarint(UInt64(index - columns.startIndex))
         front.put(entries.bytes)
         let range = TimeRange(startMilliseconds: rowTimes[0], endMilliseconds: rowTimes[rowTimes.count - 1])
-        groups[groups.count - 1].strips.append(
+        groups[groups.count - 1].group.strips.append(
             StripLocation(
                 offset: offset, headerByteCount: front.count + BlockFormat.pageHeaderByteCount,
                 streamByteCount: stream.count, ordinals: first...previous, times: range, sampleCount: samples))

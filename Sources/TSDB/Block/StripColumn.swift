@@ -19,149 +19,166 @@ struct StripColumn {
     }
 }
 
-/// What the header of a strip says about one column.
-struct StripEntry: Sendable {
-    var ordinal: UInt32
-    var isHistogram: Bool
-    var hasStarts: Bool
-    /// The rows with a sample; nil for all.
+/// Which rows of a strip a column has, and which of them are stale markers. Columns of one shape can be compared value
+/// by value.
+struct ColumnShape: Hashable, Sendable {
+    /// Nil for all rows.
     var presence: RowRuns?
-    /// The rows with a stale marker; nil for none.
+    /// Nil for none.
     var stale: RowRuns?
-    /// How many rows have a sample, stale markers among them.
-    var rowCount: Int
-    /// Nil where a value is not finite, for histograms, and where all are stale markers.
-    var summary: ChunkSummary?
-    /// Where the column's bytes begin in the strip's stream, and how many they are.
-    var bodyOffset: Int
-    var bodyByteCount: Int
 
-    /// Values in the body.
-    var valueCount: Int { rowCount - (stale?.count ?? 0) }
-
-    static let histogramFlag: UInt8 = 0b1
-    static let startsFlag: UInt8 = 0b10
-    static let presenceFlag: UInt8 = 0b100
-    static let staleFlag: UInt8 = 0b1000
-
-    /// Appends the entry of `column` and returns the bytes of its values.
-    static func encode(
-        _ column: StripColumn, after previousOrdinal: UInt32, rowCount: Int, into writer: inout ByteWriter
-    ) -> [UInt8] {
-        let isHistogram = !column.histograms.isEmpty
+    /// The shape of a column; `live` gets its values without stale markers.
+    init(_ column: StripColumn, rowCount: Int, live: inout [UInt64]) {
+        if column.rows.count < rowCount { presence = RowRuns(column.rows) }
+        live = column.bits
+        guard column.bits.contains(Sample.staleBits) else { return }
+        live.removeAll { $0 == Sample.staleBits }
         var stale = RowRuns()
-        var live = column.bits
-        if column.bits.contains(Sample.staleBits) {
-            live.removeAll { $0 == Sample.staleBits }
-            for (index, bits) in column.bits.enumerated() where bits == Sample.staleBits {
-                stale.append(column.rows[index])
-            }
+        for (index, bits) in column.bits.enumerated() where bits == Sample.staleBits {
+            stale.append(column.rows[index])
         }
-        var flags: UInt8 = 0
-        if isHistogram { flags |= histogramFlag }
-        if !column.starts.isEmpty { flags |= startsFlag }
-        if column.rows.count < rowCount { flags |= presenceFlag }
-        if stale.count > 0 { flags |= staleFlag }
-        writer.putVarint(UInt64(column.ordinal - previousOrdinal))
-        writer.put(flags)
-        if flags & presenceFlag != 0 { RowRuns(column.rows).encode(rowCount: rowCount, into: &writer) }
-        if flags & staleFlag != 0 { stale.encode(rowCount: rowCount, into: &writer) }
-        var body = ByteWriter()
-        if isHistogram {
-            body.put(HistogramColumn.encode(column.histograms[...]))
-        } else if !live.isEmpty {
-            let encoded = FloatColumn.encode(live[...])
-            ChunkSummary.encode(bits: live[...], decimals: encoded.decimals, into: &writer)
-            body.put(encoded.bytes)
-        }
-        if !column.starts.isEmpty {
-            let values = body.bytes
-            body.removeAll()
-            body.putPrefixed(values)
-            IntegerColumn.encode(column.starts, into: &body)
-        }
-        writer.putVarint(UInt64(body.count))
-        return body.bytes
+        self.stale = stale
     }
 
-    /// Reads an entry of a strip with `stripRowCount` rows whose body begins at `bodyOffset`.
-    init(
-        after previousOrdinal: UInt32, stripRowCount: Int, bodyOffset: Int, from reader: inout ByteReader
-    ) throws(ByteError) {
-        let step = try reader.count(upTo: Int(UInt32.max - previousOrdinal), "series step")
-        ordinal = previousOrdinal + UInt32(step)
-        let flags = try reader.byte()
-        guard flags & 0xf0 == 0 else {
-            throw ByteError(offset: reader.offset - 1, reason: "column of an unknown kind \(flags)")
-        }
-        isHistogram = flags & Self.histogramFlag != 0
-        hasStarts = flags & Self.startsFlag != 0
-        presence = flags & Self.presenceFlag != 0 ? try RowRuns(rowCount: stripRowCount, from: &reader) : nil
-        stale = flags & Self.staleFlag != 0 ? try RowRuns(rowCount: stripRowCount, from: &reader) : nil
-        rowCount = presence?.count ?? stripRowCount
-        let values = rowCount - (stale?.count ?? 0)
-        guard rowCount > 0, values >= 0, !isHistogram || stale == nil else {
-            throw ByteError(offset: reader.offset, reason: "column with more stale markers than samples")
-        }
-        summary = !isHistogram && values > 0 ? try ChunkSummary.decode(count: values, from: &reader) : nil
-        self.bodyOffset = bodyOffset
-        bodyByteCount = try reader.count(upTo: BlockFormat.sectionByteCountMaximum, "column length")
+    /// A shape as it was read.
+    init(presence: RowRuns?, stale: RowRuns?) {
+        (self.presence, self.stale) = (presence, stale)
     }
 }
 
-/// The header of a strip as it is used: times, and where each column is.
-final class Strip: Sendable {
-    let times: [Int64]
-    /// Ordered by series; a series with floats and histograms has two.
-    let entries: [StripEntry]
+/// What the header of a strip says about one column.
+struct StripEntry: Sendable {
+    /// What stands in an entry, in the lowest bits of its first byte.
+    enum Kind: UInt8 {
+        /// The value is the same in all rows: an integer, a scaled integer, or a bit pattern.
+        case constantInteger = 0
+        case constantDecimal = 1
+        case constantBits = 2
+        /// Value for value the same as a column before it.
+        case duplicate = 3
+        /// Floats with no summary, with a short one because they never fall, and with a full one.
+        case floats = 4
+        case risingFloats = 5
+        case summedFloats = 6
+        case histograms = 7
 
-    /// Parses the payload of a header page.
-    init(parsing payload: UnsafeRawBufferPointer, location: StripLocation) throws(ByteError) {
-        var reader = ByteReader(payload)
-        let rowCount = try reader.count(upTo: BlockFormat.stripRowsMaximum, "rows")
-        guard rowCount > 0 else { throw ByteError(offset: 0, reason: "strip without rows") }
-        let times = try IntegerColumn.decode(count: rowCount, from: &reader)
-        for index in times.indices.dropFirst() where times[index] <= times[index - 1] {
-            throw ByteError(offset: 0, reason: "times of the strip do not rise at row \(index)")
-        }
-        guard location.times == TimeRange(startMilliseconds: times[0], endMilliseconds: times[rowCount - 1]) else {
-            throw ByteError(offset: 0, reason: "times of the strip are not those of the index")
-        }
-        let columnCount = try reader.count(upTo: 2 * BlockFormat.stripColumnsMaximum, "columns")
-        var entries: [StripEntry] = []
-        entries.reserveCapacity(columnCount)
-        var previous = location.ordinals.lowerBound
-        var bodyOffset = 0
-        for _ in 0..<columnCount {
-            let entry = try StripEntry(
-                after: previous, stripRowCount: rowCount, bodyOffset: bodyOffset, from: &reader)
-            bodyOffset += entry.bodyByteCount
-            previous = entry.ordinal
-            guard bodyOffset <= location.streamByteCount, previous <= location.ordinals.upperBound else {
-                throw ByteError(offset: reader.offset, reason: "column \(entries.count) lies outside its strip")
+        /// How much the summary says.
+        var extent: ChunkSummary.Extent {
+            switch self {
+            case .risingFloats: .rising
+            case .summedFloats: .full
+            default: .none
             }
-            entries.append(entry)
         }
-        guard reader.isAtEnd, bodyOffset == location.streamByteCount else {
-            throw ByteError(offset: reader.offset, reason: "strip header does not end where it should")
-        }
-        self.times = times
-        self.entries = entries
     }
 
-    /// The columns of a series: none, its floats, its histograms, or both.
-    func entries(of ordinal: UInt32) -> ArraySlice<StripEntry> {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].ordinal < ordinal { low = middle + 1 } else { high = middle }
-        }
-        var end = low
-        while end < entries.count, entries[end].ordinal == ordinal { end += 1 }
-        return entries[low..<end]
+    /// Where the values are.
+    enum Values: Sendable {
+        case constant(UInt64)
+        /// The place of another entry in the strip.
+        case duplicate(Int)
+        case floats(FloatColumn)
+        case histograms
     }
 
-    /// An estimate of the memory held.
-    var memoryBytes: Int { times.count * 8 + entries.count * MemoryLayout<StripEntry>.stride }
+    static let kindMask: UInt8 = 0b111
+    static let startsFlag: UInt8 = 0b1000
+    static let presenceFlag: UInt8 = 0b1_0000
+    static let staleFlag: UInt8 = 0b10_0000
+    static let stepFlag: UInt8 = 0b100_0000
+
+    let ordinal: UInt32
+    let values: Values
+    let hasStarts: Bool
+    let shape: ColumnShape
+    /// How many rows have a sample, stale markers among them.
+    let rowCount: Int
+    /// Nil where a value is not finite, for histograms, and where all are stale markers.
+    let summary: ChunkSummary?
+    /// Where the column's bytes begin in the strip's stream, and how many they are.
+    let bodyOffset: Int
+    let bodyByteCount: Int
+
+    /// Values without stale markers.
+    var valueCount: Int { rowCount - (shape.stale?.count ?? 0) }
+
+    var isHistogram: Bool {
+        if case .histograms = values { return true }
+        return false
+    }
+
+    /// Reads an entry behind `before`, of a strip with `stripRowCount` rows; its body begins at `bodyOffset`.
+    init(
+        behind before: [StripEntry], of location: StripLocation, stripRowCount: Int, bodyOffset: Int,
+        from reader: inout ByteReader
+    ) throws(ByteError) {
+        let head = try reader.byte()
+        guard head & 0x80 == 0, let kind = Kind(rawValue: head & Self.kindMask) else {
+            throw ByteError(offset: reader.offset - 1, reason: "column of an unknown kind \(head)")
+        }
+        let previous = before.last?.ordinal ?? location.ordinals.lowerBound
+        let room = Int(UInt32.max - previous)
+        let step =
+            head & Self.stepFlag != 0 ? try reader.count(upTo: room, "series step") : min(before.isEmpty ? 0 : 1, room)
+        ordinal = previous + UInt32(step)
+        hasStarts = head & Self.startsFlag != 0
+        var shape = ColumnShape(presence: nil, stale: nil)
+        if head & Self.presenceFlag != 0 {
+            let last = before.last { $0.shape.presence != nil }?.shape.presence
+            shape.presence = try RowRuns(rowCount: stripRowCount, after: last, from: &reader)
+        }
+        if head & Self.staleFlag != 0 {
+            let last = before.last { $0.shape.stale != nil }?.shape.stale
+            shape.stale = try RowRuns(rowCount: stripRowCount, after: last, from: &reader)
+        }
+        self.shape = shape
+        rowCount = shape.presence?.count ?? stripRowCount
+        let count = rowCount - (shape.stale?.count ?? 0)
+        guard rowCount > 0, count >= 0, kind != .histograms || shape.stale == nil else {
+            throw ByteError(offset: reader.offset, reason: "column with more stale markers than samples")
+        }
+        (values, summary) = try Self.values(kind, count: count, behind: before, shape, from: &reader)
+        self.bodyOffset = bodyOffset
+        let hasBody = hasStarts || kind.rawValue >= Kind.floats.rawValue
+        bodyByteCount = hasBody ? try reader.count(upTo: BlockFormat.sectionByteCountMaximum, "column length") : 0
+    }
+
+    private static func values(
+        _ kind: Kind, count: Int, behind before: [StripEntry], _ shape: ColumnShape, from reader: inout ByteReader
+    ) throws(ByteError) -> (Values, ChunkSummary?) {
+        func constant(_ bits: UInt64) -> (Values, ChunkSummary?) {
+            let summary = count > 0 ? ChunkSummary(constant: Double(bitPattern: bits), count: count) : nil
+            return (.constant(bits), summary)
+        }
+        switch kind {
+        case .constantInteger: return constant(ColumnScaling.integer.value(try reader.signed()).bitPattern)
+        case .constantDecimal:
+            let head = try reader.byte()
+            guard let operation = ColumnScaling.Operation(rawValue: head >> 4), operation.isExact else {
+                throw ByteError(offset: reader.offset - 1, reason: "scaling \(head) of a constant is not known")
+            }
+            let scaling = ColumnScaling(operation: operation, exponent: Int(head & 15))
+            return constant(scaling.value(try reader.signed()).bitPattern)
+        case .constantBits: return constant(try reader.fixed())
+        case .duplicate:
+            let distance = try reader.count(upTo: before.count, "distance of a duplicate")
+            guard distance > 0 else { throw ByteError(offset: reader.offset, reason: "a column is its own duplicate") }
+            let place = before.count - distance
+            guard before[place].shape == shape, case .floats = before[place].values else {
+                throw ByteError(offset: reader.offset, reason: "a duplicate of a column of another shape")
+            }
+            return (.duplicate(place), before[place].summary)
+        case .histograms: return (.histograms, nil)
+        case .floats, .risingFloats, .summedFloats:
+            let column = try FloatColumn(index: before.count, from: &reader)
+            if column.referenceDistance > 0 {
+                let other = before[before.count - column.referenceDistance]
+                guard other.shape == shape, case .floats(let header) = other.values,
+                    header.scaling.operation.hasIntegers
+                else { throw ByteError(offset: reader.offset, reason: "a reference to a column of another shape") }
+            }
+            let summary = try ChunkSummary.decode(kind.extent, of: column, count: count, from: &reader)
+            return (.floats(column), summary)
+        }
+    }
 }

@@ -1,156 +1,222 @@
 internal import Telemetry
 
-/// Encodes the values of one series in one strip with the smallest codec that gives every bit pattern back:
-/// NaN payloads, minus zero, infinities and subnormal numbers included.
-enum FloatColumn {
-    /// How a column's bytes are to be read. New codecs get new numbers; docs/formats/metric-block.md lists them.
-    enum Codec: UInt8 {
-        /// One bit pattern for all rows.
-        case constant = 0
-        /// One scaled integer for all rows.
-        case constantDecimal = 1
-        /// Scaled integers with patched exceptions.
-        case decimal = 2
-        /// XOR with the value before.
-        case xor = 3
-        /// Eight bytes each.
-        case raw = 4
+/// How one column of doubles was encoded: what its header says, and how its body is read back, bit for bit.
+///
+/// Values become integers by a scaling; the integers become small by a transform; what is left is written as residuals.
+struct FloatColumn: Sendable, Equatable {
+    /// What the residuals are differences to.
+    enum Transform: UInt8, Sendable {
+        /// To the first value.
+        case offsets = 0
+        /// To the value before.
+        case differences = 1
+        /// Differences to the difference before.
+        case secondDifferences = 2
+        /// Differences to the value before, less those of another column.
+        case reference = 3
     }
 
-    /// A column as bytes, and as integers where it is wholly those.
-    struct Encoded {
-        var bytes: [UInt8]
-        /// The integers and their exponent when no value is an exception; aggregates are then exact and short.
-        var decimals: Decimals?
+    var scaling: ColumnScaling
+    var transform = Transform.offsets
+    var residuals = ResidualColumn.Kind.flat
+    /// Whether values that do not fit the scaling stand in front of the body.
+    var hasExceptions = false
+    /// The integer of the first value; the others are `first + k * divisor`.
+    var first: Int64 = 0
+    var divisor: UInt64 = 1
+    /// How many columns before it in the strip the one is that it is a difference to; 0 for none.
+    var referenceDistance = 0
+
+    private static let moreFlag: UInt8 = 0x80
+    private static let divisorFlag: UInt8 = 0b1
+    private static let exceptionsFlag: UInt8 = 0b10
+
+    /// Appends the header: operation (bits 0-2), transform (3-4), residuals (5-6), more (7); more; exponent; first;
+    /// divisor; reference.
+    func encode(into writer: inout ByteWriter) {
+        let hasMore = divisor != 1 || hasExceptions
+        writer.put(
+            scaling.operation.rawValue | transform.rawValue << 3 | residuals.rawValue << 5
+                | (hasMore ? Self.moreFlag : 0))
+        if hasMore {
+            writer.put((divisor != 1 ? Self.divisorFlag : 0) | (hasExceptions ? Self.exceptionsFlag : 0))
+        }
+        if scaling.operation.hasExponent { writer.put(UInt8(scaling.exponent)) }
+        guard scaling.operation.hasIntegers else { return }
+        writer.putSigned(first)
+        if divisor != 1 { writer.putVarint(divisor) }
+        if transform == .reference { writer.putVarint(UInt64(referenceDistance)) }
     }
 
-    /// Values as integers divided by a power of ten.
-    struct Decimals {
-        var exponent: Int
-        var integers: [Int64]
+    /// Reads the header of column `index` of a strip.
+    init(index: Int, from reader: inout ByteReader) throws(ByteError) {
+        let place = reader.offset
+        let head = try reader.byte()
+        guard let operation = ColumnScaling.Operation(rawValue: head & 7),
+            let transform = Transform(rawValue: head >> 3 & 3),
+            let residuals = ResidualColumn.Kind(rawValue: head >> 5 & 3)
+        else { throw ByteError(offset: place, reason: "value codec \(head) is not known") }
+        self.transform = transform
+        self.residuals = residuals
+        let more = head & Self.moreFlag != 0 ? try reader.byte() : 0
+        guard more & ~(Self.divisorFlag | Self.exceptionsFlag) == 0 else {
+            throw ByteError(offset: place, reason: "value codec \(head) with unknown flags \(more)")
+        }
+        hasExceptions = more & Self.exceptionsFlag != 0
+        scaling = ColumnScaling(operation: operation)
+        if operation.hasExponent {
+            scaling.exponent = Int(try reader.byte())
+            guard scaling.exponent <= ColumnScaling.exponentMaximum else {
+                throw ByteError(offset: place, reason: "decimal exponent \(scaling.exponent) is over 15")
+            }
+        }
+        guard operation.hasIntegers else { return }
+        first = try reader.signed()
+        if more & Self.divisorFlag != 0 { divisor = try reader.varint() }
+        if transform == .reference {
+            referenceDistance = try reader.count(upTo: index, "distance of a reference")
+            guard referenceDistance > 0 else { throw ByteError(offset: place, reason: "a column refers to itself") }
+        }
     }
 
-    /// Encodes bit patterns, of which there must be at least one.
-    static func encode(_ bits: ArraySlice<UInt64>) -> Encoded {
-        guard let first = bits.first else { return Encoded(bytes: []) }
-        let isConstant = !bits.contains { $0 != first }
-        guard let exponent = DecimalScale.exponent(for: isConstant ? bits.prefix(1) : bits) else {
-            return isConstant ? constant(first) : fallback(bits)
-        }
-        if isConstant {
-            guard let integer = DecimalScale.integer(first, exponent: exponent) else { return constant(first) }
-            var writer = ByteWriter(capacity: 12)
-            writer.put(Codec.constantDecimal.rawValue)
-            writer.put(UInt8(exponent))
-            writer.putSigned(integer)
-            let all = [Int64](repeating: integer, count: bits.count)
-            let encoded = Encoded(bytes: writer.bytes, decimals: Decimals(exponent: exponent, integers: all))
-            return writer.count < 9 ? encoded : Encoded(bytes: constant(first).bytes, decimals: encoded.decimals)
-        }
-        guard let decimal = decimals(bits, exponent: exponent) else { return fallback(bits) }
-        // A column that hardly shrinks this way may shrink more as XOR.
-        guard decimal.bytes.count * 10 > bits.count * 8 * 7 else { return decimal }
-        let other = fallback(bits)
-        return other.bytes.count < decimal.bytes.count
-            ? Encoded(bytes: other.bytes, decimals: decimal.decimals) : decimal
+    /// A header to be filled in.
+    init(scaling: ColumnScaling) {
+        self.scaling = scaling
     }
 
-    /// Reads `count` bit patterns from all of `bytes`.
-    static func decode(count: Int, from bytes: UnsafeRawBufferPointer) throws(ByteError) -> [UInt64] {
-        var reader = ByteReader(bytes)
-        guard let codec = Codec(rawValue: try reader.byte()) else {
-            throw ByteError(offset: 0, reason: "value codec \(bytes[0]) is not known")
+    /// What is read of a body: integers as multiples of the divisor from the first value on, and what else is needed.
+    struct Integers {
+        var values: [Int64]
+        /// Units in the last place to be added, or empty.
+        var corrections: [Int64] = []
+        var exceptions: [ValueException] = []
+    }
+
+    /// Reads a body of `count` values with integers; `reference` gives those of the column it refers to.
+    func integers(
+        count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
+    ) throws -> Integers {
+        var reader = ByteReader(body)
+        var result = Integers(values: [])
+        if hasExceptions { result.exceptions = try ValueException.list(count: count, from: &reader) }
+        if scaling.operation == .corrected {
+            var main = ByteReader(try reader.prefixed())
+            result.values = try values(count: count, from: &main, reference: reference)
+            guard let kind = ResidualColumn.Kind(rawValue: try reader.byte()) else {
+                throw ByteError(offset: reader.offset, reason: "corrections of an unknown kind")
+            }
+            result.corrections = try Self.read(kind, count: count, skipping: 0, from: &reader)
+        } else {
+            result.values = try values(count: count, from: &reader, reference: reference)
         }
-        var values: [UInt64]
-        switch codec {
-        case .constant:
-            values = [UInt64](repeating: try reader.fixed(), count: count)
-        case .constantDecimal:
-            let exponent = try exponentByte(&reader)
-            let bits = DecimalScale.bits(try reader.signed(), exponent: exponent)
-            values = [UInt64](repeating: bits, count: count)
-        case .decimal:
-            values = try decodeDecimals(count: count, from: &reader)
-        case .xor:
-            values = try XORColumn.decode(count: count, from: try reader.slice(reader.remaining))
-        case .raw:
-            values = []
-            values.reserveCapacity(min(count, reader.remaining / 8))
-            for _ in 0..<count { values.append(try reader.fixed()) }
+        return result
+    }
+
+    private func values(
+        count: Int, from reader: inout ByteReader, reference: () throws -> [Int64]
+    ) throws -> [Int64] {
+        let known = transform == .secondDifferences ? min(count, 2) : min(count, 1)
+        let slope = transform == .secondDifferences ? try reader.signed() : 0
+        var values = try Self.read(residuals, count: count - known, skipping: known, from: &reader)
+        let other = transform == .reference ? try reference() : []
+        guard transform != .reference || other.count == count else {
+            throw ByteError(offset: reader.offset, reason: "a reference of \(other.count) values for \(count)")
         }
-        guard reader.isAtEnd else {
-            throw ByteError(offset: reader.offset, reason: "\(reader.remaining) bytes behind the column's end")
+        values.withUnsafeMutableBufferPointer { values in
+            IntegerTransform.restore(values, transform, slope: slope, reference: other)
         }
         return values
     }
 
-    private static func constant(_ bits: UInt64) -> Encoded {
-        var writer = ByteWriter(capacity: 9)
-        writer.put(Codec.constant.rawValue)
-        writer.putFixed(bits)
-        return Encoded(bytes: writer.bytes)
-    }
-
-    private static func fallback(_ bits: ArraySlice<UInt64>) -> Encoded {
-        let packed = XORColumn.encode(bits)
-        if packed.count < bits.count * 8 { return Encoded(bytes: [Codec.xor.rawValue] + packed) }
-        var writer = ByteWriter(capacity: 1 + bits.count * 8)
-        writer.put(Codec.raw.rawValue)
-        for value in bits { writer.putFixed(value) }
-        return Encoded(bytes: writer.bytes)
-    }
-
-    private static func decimals(_ bits: ArraySlice<UInt64>, exponent: Int) -> Encoded? {
-        var integers: [Int64] = []
-        integers.reserveCapacity(bits.count)
-        var exceptions: [(index: Int, bits: UInt64)] = []
-        for (index, value) in bits.enumerated() {
-            if let integer = DecimalScale.integer(value, exponent: exponent) {
-                integers.append(integer)
-            } else {
-                exceptions.append((index, value))
-                // The neighbour's value costs no bits in its place.
-                integers.append(integers.last ?? 0)
+    private static func read(
+        _ kind: ResidualColumn.Kind, count: Int, skipping: Int, from reader: inout ByteReader
+    ) throws(ByteError) -> [Int64] {
+        var failure: ByteError?
+        var inner = reader
+        let values = [Int64](unsafeUninitializedCapacity: count + skipping) { buffer, initialized in
+            guard let start = buffer.baseAddress else { return }
+            (0..<skipping).forEach { start[$0] = 0 }
+            do throws(ByteError) {
+                try ResidualColumn.read(kind, count: count, from: &inner, into: start + skipping)
+                guard inner.isAtEnd || kind == .entropy else {
+                    throw ByteError(offset: inner.offset, reason: "\(inner.remaining) bytes behind the column's end")
+                }
+                initialized = count + skipping
+            } catch {
+                failure = error
             }
         }
-        guard exceptions.count * 6 <= bits.count else { return nil }
-        var writer = ByteWriter(capacity: bits.count)
-        writer.put(Codec.decimal.rawValue)
-        writer.put(UInt8(exponent))
+        if let failure { throw failure }
+        reader = inner
+        return values
+    }
+
+    /// Reads a whole body of `count` values as bit patterns.
+    func bits(
+        count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
+    ) throws -> [UInt64] {
+        switch scaling.operation {
+        case .xor: return try XORColumn.decode(count: count, from: body)
+        case .raw:
+            var reader = ByteReader(body)
+            var bits: [UInt64] = []
+            bits.reserveCapacity(min(count, reader.remaining / 8))
+            for _ in 0..<count { bits.append(try reader.fixed()) }
+            guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind raw values") }
+            return bits
+        default:
+            let integers = try integers(count: count, from: body, reference: reference)
+            return bits(of: integers)
+        }
+    }
+
+    private func bits(of integers: Integers) -> [UInt64] {
+        let count = integers.values.count
+        var bits = [UInt64](unsafeUninitializedCapacity: count) { bits, initialized in
+            integers.values.withUnsafeBufferPointer { values in
+                guard let start = bits.baseAddress else { return }
+                scaling.scale(values, first: first, divisor: divisor, into: start)
+            }
+            initialized = count
+        }
+        for (index, correction) in integers.corrections.enumerated() {
+            bits[index] = bits[index] &+ UInt64(bitPattern: correction)
+        }
+        for exception in integers.exceptions {
+            for index in exception.range { bits[index] = exception.bits }
+        }
+        return bits
+    }
+}
+
+/// Neighbouring values of a column that do not fit its scaling, all of one bit pattern.
+struct ValueException: Equatable {
+    var range: Range<Int>
+    var bits: UInt64
+
+    /// Appends the number of runs; gap, length less one and bits of each.
+    static func encode(_ exceptions: [ValueException], into writer: inout ByteWriter) {
         writer.putVarint(UInt64(exceptions.count))
         var next = 0
         for exception in exceptions {
-            writer.putVarint(UInt64(exception.index - next))
+            writer.putVarint(UInt64(exception.range.lowerBound - next))
+            writer.putVarint(UInt64(exception.range.count - 1))
             writer.putFixed(exception.bits)
-            next = exception.index + 1
+            next = exception.range.upperBound
         }
-        IntegerColumn.encode(integers, into: &writer)
-        let decimals = exceptions.isEmpty ? Decimals(exponent: exponent, integers: integers) : nil
-        return Encoded(bytes: writer.bytes, decimals: decimals)
     }
 
-    private static func decodeDecimals(count: Int, from reader: inout ByteReader) throws(ByteError) -> [UInt64] {
-        let exponent = try exponentByte(&reader)
-        var exceptions: [(index: Int, bits: UInt64)] = []
+    /// Reads what `encode` wrote for a column of `count` values.
+    static func list(count: Int, from reader: inout ByteReader) throws(ByteError) -> [ValueException] {
+        var exceptions: [ValueException] = []
         var next = 0
         for _ in 0..<(try reader.count(upTo: count, "exceptions")) {
-            next += try reader.count(upTo: count, "exception gap")
-            guard next < count else { throw ByteError(offset: reader.offset, reason: "exception behind the column") }
-            exceptions.append((next, try reader.fixed()))
-            next += 1
+            let start = next + (try reader.count(upTo: count, "exception gap"))
+            let end = start + (try reader.count(upTo: count, "exception run")) + 1
+            guard end <= count else { throw ByteError(offset: reader.offset, reason: "exception behind the column") }
+            exceptions.append(ValueException(range: start..<end, bits: try reader.fixed()))
+            next = end
         }
-        let integers = try IntegerColumn.decode(count: count, from: &reader)
-        let power = DecimalScale.powers[exponent]
-        var values = integers.map { (Double($0) / power).bitPattern }
-        for exception in exceptions { values[exception.index] = exception.bits }
-        return values
-    }
-
-    private static func exponentByte(_ reader: inout ByteReader) throws(ByteError) -> Int {
-        let exponent = Int(try reader.byte())
-        guard exponent <= DecimalScale.exponentMaximum else {
-            throw ByteError(offset: reader.offset, reason: "decimal exponent \(exponent) is over 15")
-        }
-        return exponent
+        return exceptions
     }
 }

@@ -121,7 +121,7 @@ enum HistogramColumn {
     /// Counts are integers nearly always: a leading 1 says so, and each is the difference to the one before.
     private static func put(counts: [Double], into writer: inout ByteWriter) {
         writer.putVarint(UInt64(counts.count))
-        let integers = counts.map { DecimalScale.integer($0.bitPattern, exponent: 0) }
+        let integers = counts.map { ColumnScaling.integer.integer($0.bitPattern) }
         guard !integers.contains(nil) else {
             writer.put(0)
             for count in counts { writer.putDouble(count) }

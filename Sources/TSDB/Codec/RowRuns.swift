@@ -1,7 +1,11 @@
 internal import Telemetry
 
 /// A set of row numbers of one strip, kept as runs: which rows a series has a sample in, or a stale marker.
-struct RowRuns: Equatable {
+struct RowRuns: Hashable, Sendable {
+    /// What announces a bitmap, and the set written before; an empty set is never written.
+    private static let bitmapMark = 0
+    private static let sameMark = 1
+
     /// Rising, not touching each other, none empty.
     private(set) var runs: [Range<Int>] = []
     /// How many rows are in the set.
@@ -33,10 +37,12 @@ struct RowRuns: Equatable {
         return all
     }
 
-    /// Appends the smaller of a list of runs and a bitmap over `rowCount` rows.
-    func encode(rowCount: Int, into writer: inout ByteWriter) {
+    /// Appends the smallest of nothing but a mark where the set is `previous`, a list of runs, and a bitmap over
+    /// `rowCount` rows.
+    func encode(rowCount: Int, after previous: RowRuns?, into writer: inout ByteWriter) {
+        if self == previous { return writer.put(UInt8(Self.sameMark)) }
         var list = ByteWriter()
-        list.putVarint(UInt64(runs.count))
+        list.putVarint(UInt64(runs.count) + 1)
         var next = 0
         for run in runs {
             list.putVarint(UInt64(run.lowerBound - next))
@@ -44,18 +50,23 @@ struct RowRuns: Equatable {
             next = run.upperBound
         }
         let bitmapCount = (rowCount + 7) / 8
-        // A leading zero announces a bitmap: an empty set is never written.
         guard list.count > bitmapCount + 1 else { return writer.put(list.bytes) }
         var bitmap = [UInt8](repeating: 0, count: bitmapCount)
         for run in runs { for row in run { bitmap[row >> 3] |= 1 << UInt8(row & 7) } }
-        writer.put(0)
+        writer.put(UInt8(Self.bitmapMark))
         writer.put(bitmap)
     }
 
     /// Reads a set of rows below `rowCount` that `encode` wrote.
-    init(rowCount: Int, from reader: inout ByteReader) throws(ByteError) {
-        let runCount = try reader.count(upTo: rowCount, "runs of rows")
-        if runCount == 0 {
+    init(rowCount: Int, after previous: RowRuns?, from reader: inout ByteReader) throws(ByteError) {
+        let head = try reader.count(upTo: rowCount + 1, "runs of rows")
+        if head == Self.sameMark {
+            guard let previous else { throw ByteError(offset: reader.offset, reason: "no set of rows before this one") }
+            self = previous
+            return
+        }
+        let runCount = head - 1
+        if head == Self.bitmapMark {
             let bitmap = try reader.slice((rowCount + 7) / 8)
             for row in 0..<rowCount where bitmap[row >> 3] & (1 << UInt8(row & 7)) != 0 { append(row) }
             return

@@ -119,12 +119,14 @@ extension FrozenGroup {
         let times = Self.distinctTimes(rows)
         guard !times.isEmpty else { return }
         let series = group.state.withLock(\.series)
-        let columns = series.enumerated().compactMap { number, one -> Column? in
+        let unordered = series.enumerated().compactMap { number, one -> Column? in
             guard let one else { return nil }
             let column = Self.column(number, labels: one.labels, of: rows, times: times)
             return column.rows.isEmpty && column.histogramRows.isEmpty ? nil : column
-        }.sorted { $0.labels < $1.labels }
-        let first = writer.beginGroup(group.target, sealedThrough: sealedThrough, series: columns.map(\.labels))
+        }
+        let layout = SeriesLayout(unordered.map(\.labels), target: group.target)
+        let columns = layout.order.map { unordered[$0] }
+        let first = writer.beginGroup(group.target, sealedThrough: sealedThrough, layout: layout)
         for start in stride(from: 0, to: times.count, by: BlockFormat.stripRowsMaximum) {
             let range = start..<min(start + BlockFormat.stripRowsMaximum, times.count)
             var strip: [StripColumn] = []

@@ -32,7 +32,8 @@ struct Postings: Equatable, Sendable {
     /// Adds a series above all others.
     mutating func append(_ number: UInt32) { append(number..<number + 1) }
 
-    private mutating func append(_ piece: Range<UInt32>) {
+    /// Adds series above all others.
+    mutating func append(_ piece: Range<UInt32>) {
         if let last = runs.last, piece.lowerBound <= last.upperBound {
             runs[runs.count - 1] = last.lowerBound..<max(last.upperBound, piece.upperBound)
         } else {
@@ -49,6 +50,37 @@ struct Postings: Equatable, Sendable {
             if runs[middle].upperBound <= number { low = middle + 1 } else { high = middle }
         }
         return low < runs.count && runs[low].contains(number)
+    }
+
+    /// The element that has `place` elements below it.
+    func element(at place: Int) -> UInt32? {
+        var below = 0
+        for run in runs {
+            if place < below + run.count { return run.lowerBound + UInt32(place - below) }
+            below += run.count
+        }
+        return nil
+    }
+
+    /// Calls `body` with the places, in this set, of the elements that are in `other` too, run by run.
+    func forEachPlace(of other: Postings, _ body: (Range<UInt32>) -> Void) {
+        guard let first = other.runs.first, let last = other.runs.last else { return }
+        var below: UInt32 = 0
+        var next = 0
+        for run in runs {
+            if run.lowerBound >= last.upperBound { return }
+            if run.upperBound > first.lowerBound {
+                while other.runs[next].upperBound <= run.lowerBound { next += 1 }
+                var index = next
+                while index < other.runs.count, other.runs[index].lowerBound < run.upperBound {
+                    let shared = run.clamped(to: other.runs[index])
+                    let start = below + (shared.lowerBound - run.lowerBound)
+                    if !shared.isEmpty { body(start..<start + UInt32(shared.count)) }
+                    index += 1
+                }
+            }
+            below += UInt32(run.count)
+        }
     }
 
     /// The series of both sets.

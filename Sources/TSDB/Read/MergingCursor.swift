@@ -21,16 +21,17 @@ final class MergingCursor: SeriesCursor {
     private var waiting: [SeriesSegment]
     private var opened: [OpenRun] = []
     private var reservedBytes = 0
-    private let answersFromHeaders: Bool
+    /// What headers are to answer; nil for nothing.
+    private let need: AggregateNeed?
 
     /// A cursor over `segments`, in any order.
     init(
-        labels: Labels, segments: [SeriesSegment], range: TimeRange, answersFromHeaders: Bool, context: QueryContext
+        labels: Labels, segments: [SeriesSegment], range: TimeRange, need: AggregateNeed?, context: QueryContext
     ) {
         self.labels = labels
         self.range = range
         self.context = context
-        self.answersFromHeaders = answersFromHeaders
+        self.need = need
         waiting = segments.sorted {
             ($0.times.startMilliseconds, $0.priority) > ($1.times.startMilliseconds, $1.priority)
         }
@@ -52,7 +53,7 @@ final class MergingCursor: SeriesCursor {
                 return true
             }
             guard let segment = waiting.popLast() else { return false }
-            if answersFromHeaders, opened.isEmpty, isAlone(segment), let aggregate = try segment.aggregate(range) {
+            if let need, opened.isEmpty, isAlone(segment), let aggregate = try segment.aggregate(range, for: need) {
                 buffer.aggregate = aggregate
                 return true
             }

@@ -49,12 +49,12 @@ struct SeriesSegment {
             }
         case .strip(let block, let location, let ordinal, let holes):
             do {
-                let strip = try block.reader.strip(location)
+                var columns = try block.reader.columns(of: location)
                 var runs: [SampleRun] = []
-                for entry in strip.entries(of: ordinal) {
-                    var run = try block.reader.samples(of: entry, in: strip, at: location, range: range)
+                for index in columns.strip.entries(of: ordinal) {
+                    var run = try block.reader.samples(of: index, in: &columns, at: location, range: range)
                     for hole in holes { run.remove(hole) }
-                    try context.count { $0.bytesRead += entry.bodyByteCount }
+                    try context.count { $0.bytesRead += columns.strip.entries[index].bodyByteCount }
                     if run.count > 0 { runs.append(run) }
                 }
                 return runs
@@ -68,19 +68,22 @@ struct SeriesSegment {
 
     /// The chunk's header in place of its samples; nil when it must be decoded: it was cut, changed, is not alone, or
     /// knows no aggregate.
-    func aggregate(_ range: TimeRange) throws -> ChunkAggregate? {
+    func aggregate(_ range: TimeRange, for need: AggregateNeed) throws -> ChunkAggregate? {
         guard case .strip(let block, let location, let ordinal, let holes) = place,
             range.contains(times.startMilliseconds), range.contains(times.endMilliseconds),
             !holes.contains(where: { $0.overlaps(times) })
         else { return nil }
         guard let strip = try? block.reader.strip(location) else { return nil }
-        let entries = strip.entries(of: ordinal)
-        guard entries.count == 1, let entry = entries.first, let summary = entry.summary else { return nil }
+        let places = strip.entries(of: ordinal)
+        guard places.count == 1, let entry = places.first.map({ strip.entries[$0] }), let summary = entry.summary,
+            let sum = summary.sum ?? (need.needsSum ? nil : .nan),
+            let increase = summary.increase ?? (need.needsIncrease ? nil : .nan)
+        else { return nil }
         guard let (first, last) = strip.ends(of: entry) else { return nil }
         return ChunkAggregate(
-            count: entry.valueCount, sum: summary.sum, minimum: summary.minimum, maximum: summary.maximum,
+            count: entry.valueCount, sum: sum, minimum: summary.minimum, maximum: summary.maximum,
             first: Sample(milliseconds: first, value: summary.first),
-            last: Sample(milliseconds: last, value: summary.last), resets: summary.resets, increase: summary.increase)
+            last: Sample(milliseconds: last, value: summary.last), resets: summary.resets, increase: increase)
     }
 }
 
@@ -106,13 +109,13 @@ extension Strip {
     /// The times of the first and the last value that is no stale marker.
     fileprivate func ends(of entry: StripEntry) -> (Int64, Int64)? {
         guard entry.valueCount > 0 else { return nil }
-        guard let stale = entry.stale else {
-            let first = entry.presence?.runs.first?.lowerBound ?? 0
-            let last = (entry.presence?.runs.last?.upperBound ?? times.count) - 1
+        guard let stale = entry.shape.stale else {
+            let first = entry.shape.presence?.runs.first?.lowerBound ?? 0
+            let last = (entry.shape.presence?.runs.last?.upperBound ?? times.count) - 1
             return (times[first], times[last])
         }
         let marked = Set(stale.rows)
-        let rows = (entry.presence?.rows ?? Array(times.indices)).filter { !marked.contains($0) }
+        let rows = (entry.shape.presence?.rows ?? Array(times.indices)).filter { !marked.contains($0) }
         guard let first = rows.first, let last = rows.last else { return nil }
         return (times[first], times[last])
     }

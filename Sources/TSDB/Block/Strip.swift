@@ -1,0 +1,61 @@
+internal import Telemetry
+
+/// The header of a strip as it is used: times, and where each column is.
+final class Strip: Sendable {
+    let times: [Int64]
+    /// Ordered by series; a series with floats and histograms has two.
+    let entries: [StripEntry]
+
+    /// A strip of parts that were checked.
+    init(times: [Int64], entries: [StripEntry]) {
+        (self.times, self.entries) = (times, entries)
+    }
+
+    /// Parses the payload of a header page, from a padded buffer.
+    init(parsing payload: UnsafeRawBufferPointer, location: StripLocation) throws(ByteError) {
+        var reader = ByteReader(payload)
+        let rowCount = try reader.count(upTo: BlockFormat.stripRowsMaximum, "rows")
+        guard rowCount > 0 else { throw ByteError(offset: 0, reason: "strip without rows") }
+        let times = try IntegerColumn.decode(count: rowCount, from: &reader)
+        for index in times.indices.dropFirst() where times[index] <= times[index - 1] {
+            throw ByteError(offset: 0, reason: "times of the strip do not rise at row \(index)")
+        }
+        guard location.times == TimeRange(startMilliseconds: times[0], endMilliseconds: times[rowCount - 1]) else {
+            throw ByteError(offset: 0, reason: "times of the strip are not those of the index")
+        }
+        let columnCount = try reader.count(upTo: 2 * BlockFormat.stripColumnsMaximum, "columns")
+        var entries: [StripEntry] = []
+        entries.reserveCapacity(columnCount)
+        var bodyOffset = 0
+        for _ in 0..<columnCount {
+            let entry = try StripEntry(
+                behind: entries, of: location, stripRowCount: rowCount, bodyOffset: bodyOffset, from: &reader)
+            bodyOffset += entry.bodyByteCount
+            guard bodyOffset <= location.streamByteCount, entry.ordinal <= location.ordinals.upperBound else {
+                throw ByteError(offset: reader.offset, reason: "column \(entries.count) lies outside its strip")
+            }
+            entries.append(entry)
+        }
+        guard reader.isAtEnd, bodyOffset == location.streamByteCount else {
+            throw ByteError(offset: reader.offset, reason: "strip header does not end where it should")
+        }
+        self.times = times
+        self.entries = entries
+    }
+
+    /// The places of a series' columns: none, its floats, its histograms, or both.
+    func entries(of ordinal: UInt32) -> Range<Int> {
+        var low = 0
+        var high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].ordinal < ordinal { low = middle + 1 } else { high = middle }
+        }
+        var end = low
+        while end < entries.count, entries[end].ordinal == ordinal { end += 1 }
+        return low..<end
+    }
+
+    /// An estimate of the memory held.
+    var memoryBytes: Int { times.count * 8 + entries.count * MemoryLayout<StripEntry>.stride }
+}
