@@ -101,7 +101,8 @@ let package = Package(
         tests("LogStoreTests", "LogStore", "Disk", "Telemetry"),
         tests("QueryTests", "Query", "TSDB", "LogStore", "Disk", "Telemetry", exclude: ["Scripts"]),
         tests("WireTests", "Wire", "Telemetry"),
-        tests("AlertingTests", "Alerting", "Query", "TSDB", "Wire", "Disk", "Telemetry"),
+        tests(
+            "AlertingTests", "Alerting", "Query", "TSDB", "Wire", "Disk", "Telemetry", exclude: ["Fixtures"]),
         tests("TransportTests", "Transport", "Wire", "Telemetry"),
         tests("ServerTests", "Server", "Alerting", "Query", "Transport", "Wire", "Disk", "Telemetry"),
         tests("AgentTests", "Agent", "Transport", "Wire", "Disk", "Telemetry", exclude: ["Fixtures"]),

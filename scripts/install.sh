@@ -5,7 +5,7 @@ set -euo pipefail
 
 what=${1:?usage: install.sh build|tests}
 libraries=(libre2-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev)
-tools=(docker.io containerd runc tini busybox-static user-mode-linux)
+tools=(docker.io containerd runc tini busybox-static user-mode-linux prometheus)
 cache=${VEDETTE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/vedette/tools}
 
 say() { printf 'install: %s\n' "$*"; }

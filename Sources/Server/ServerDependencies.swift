@@ -92,6 +92,8 @@ package struct ServerDependencies: Sendable {
     /// Reads configuration and rules again. Throws with words that name file and line; everything stays as it was then.
     package var reload: @Sendable () async throws -> Void
     package var log: @Sendable (ServerLogEntry) -> Void
+    /// What the process around the server counts, for `/metrics`.
+    package var ownMetrics: @Sendable () -> [StoreMetric] = { [] }
 
     /// Dependencies; what has a default may be left for tests.
     package init(

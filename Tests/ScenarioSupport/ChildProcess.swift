@@ -37,6 +37,16 @@ package final class ChildProcess: @unchecked Sendable {
     /// Sends a signal.
     package func signal(_ number: Int32) { Glibc.kill(pid, number) }
 
+    /// Kills it together with every process it started: it leads a process group of its own.
+    /// True when none of them is left.
+    package func killGroup(withinSeconds seconds: Double = 10) async -> Bool {
+        let group = pid
+        Glibc.kill(-group, SIGKILL)
+        let isGone = await eventually(seconds: seconds) { Glibc.kill(-group, 0) != 0 }
+        let hasEnded = await waitForEnd(seconds: seconds)
+        return isGone && hasEnded
+    }
+
     /// Waits for the end; false when the time is up.
     package func waitForEnd(seconds: Double) async -> Bool {
         await eventually(seconds: seconds) { !self.process.isRunning }
@@ -127,6 +137,9 @@ package final class ScratchFolder: Sendable {
         try text.write(toFile: target, atomically: true, encoding: .utf8)
         return target
     }
+
+    /// The text of a file in it.
+    package func read(_ name: String) throws -> String { try String(contentsOfFile: file(name), encoding: .utf8) }
 
     /// Removes it and what is in it.
     package func remove() { try? FileManager.default.removeItem(atPath: path) }

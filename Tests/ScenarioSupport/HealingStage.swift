@@ -58,6 +58,13 @@ package final class HealingStage: @unchecked Sendable {
         }
     }
 
+    /// Writes the remedy anew with another mode, for a reload.
+    package func setMode(_ mode: String) throws {
+        var options = Options()
+        options.mode = mode
+        try scratch.write("rules/restart.remedy.yml", HealingStage.remedy(options))
+    }
+
     private init(
         _ scratch: ScratchFolder, _ engine: DockerEngine, _ provider: WebhookProvider, _ vedette: VedetteProcess,
         _ agent: ChildProcess?

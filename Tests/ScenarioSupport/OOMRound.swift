@@ -17,21 +17,46 @@ package struct OOMRound: Sendable {
     package var secondsToWebhook: Double { Double(toldNanoseconds - killedNanoseconds) / 1e9 }
     package var secondsToRestart: Double { Double(restartedNanoseconds - killedNanoseconds) / 1e9 }
 
-    /// Called as the story goes on: what happened, and seconds since the kill (nil before it).
-    package typealias Narrator = @Sendable (_ what: String, _ secondsSinceKill: Double?) -> Void
+    /// What a step of the story is an example of.
+    package enum Chapter: String, Sendable {
+        case scene
+        case trouble
+        case seen
+        case kept
+        case told
+        case healed
+    }
+
+    /// One step of the story, by the clock of whoever knows best: the kernel, the engine, the provider, the server.
+    package struct Step: Sendable {
+        package let chapter: Chapter
+        package let what: String
+        /// Nanoseconds since 1970.
+        package let nanoseconds: Int64
+        /// Nil before the kill.
+        package let secondsSinceKill: Double?
+    }
+
+    /// Called as the story goes on.
+    package typealias Narrator = @Sendable (Step) -> Void
 
     /// Plays one round on a stage. Throws `ScenarioError` naming the step that did not happen.
     package static func play(
-        on stage: HealingStage, name: String, narrate: Narrator = { _, _ in }
+        on stage: HealingStage, name: String, narrator: Narrator = { _ in }
     ) async throws -> OOMRound {
+        var killedAt: Int64?
+        func narrate(_ chapter: Chapter, _ what: String, at nanoseconds: Int64 = now()) {
+            let since = killedAt.map { Double(nanoseconds - $0) / 1e9 }
+            narrator(Step(chapter: chapter, what: what, nanoseconds: nanoseconds, secondsSinceKill: since))
+        }
         let kernel = try KernelLog()
         let id = try stage.engine.runContainer(name: name, memoryMegabytes: 32, script: HealingStage.leakingScript)
-        narrate("container \(name) runs with a limit of 32 MiB", nil)
+        narrate(.scene, "container \(name) runs with a memory limit of 32 MiB")
         let counter = "container_oom_events_total{name=\"\(name)\"}"
         try await expect("the OOM counter exists with 0", 15) {
             try await stage.vedette.instant(counter).first?.value == 0
         }
-        narrate("its OOM counter exists and is 0", nil)
+        narrate(.seen, "its OOM counter is there before anything happens, and is 0")
         let startedBefore = try stage.engine.inspect(name, "{{.State.StartedAt}}")
         try stage.engine.docker("exec", "-d", name, "touch", "/go")
 
@@ -41,7 +66,8 @@ package struct OOMRound: Sendable {
             return killed != nil
         }
         guard let killed else { throw ScenarioError("unreachable: the kill was awaited") }
-        narrate("the kernel killed it: out of memory", 0)
+        killedAt = killed
+        narrate(.trouble, "the kernel kills it: out of memory", at: killed)
 
         var told: Int64?
         try await expect("one firing message arrives", 30) {
@@ -49,7 +75,7 @@ package struct OOMRound: Sendable {
             return told != nil
         }
         let toldAt = told ?? 0
-        narrate("the webhook was called: firing", Double(toldAt - killed) / 1e9)
+        narrate(.told, "the webhook is called: \(try summary(stage, "firing", id))", at: toldAt)
 
         var restarted = ""
         try await expect("the container runs again", 30) {
@@ -57,19 +83,19 @@ package struct OOMRound: Sendable {
             return restarted.hasSuffix("|true") && !restarted.hasPrefix(startedBefore)
         }
         let restartedAt = try nanoseconds(rfc3339: restarted.split(separator: "|").first.map(String.init) ?? "")
-        narrate("the agent restarted it", Double(restartedAt - killed) / 1e9)
+        narrate(.healed, "the container runs again, restarted by the agent", at: restartedAt)
 
         try await expect("its last words are stored", 20) {
             try await stage.vedette.lines("{container=\"\(name)\"} |= \"last words\"").contains("last words: leaking")
         }
-        narrate("its last words are in the log store: \"last words: leaking\"", nil)
+        narrate(.kept, "its last words, which had no line end, are on disk: \"last words: leaking\"")
 
         var resolved: Int64?
         try await expect("one resolved message arrives", 60) {
             resolved = stage.provider.accepted(status: "resolved").first { $0.body.contains(id) }?.nanoseconds
             return resolved != nil
         }
-        narrate("recovery told: resolved", Double((resolved ?? killed) - killed) / 1e9)
+        narrate(.told, "the webhook is called: \(try summary(stage, "resolved", id))", at: resolved ?? killed)
         try await expect("the action is verified", 30) {
             let found = try await action(for: id, on: stage)
             guard found?["state"].string == "verified" else {
@@ -77,11 +103,27 @@ package struct OOMRound: Sendable {
             }
             return true
         }
-        narrate("the action is verified by the alert's own expression", nil)
+        if let action = try await action(for: id, on: stage) {
+            for step in action["history"].array {
+                narrate(
+                    .healed, "  \(step["state"].string): \(step["text"].string)",
+                    at: try nanoseconds(rfc3339: step["at"].string))
+            }
+            narrate(.kept, "evidence frozen before the action, SHA-256 \(action["evidenceHash"].string.prefix(16))…")
+        }
         return OOMRound(
             name: name, id: id, killedNanoseconds: killed, toldNanoseconds: toldAt,
             restartedNanoseconds: restartedAt, resolvedNanoseconds: resolved ?? 0)
     }
+
+    /// What a message about a container said: "[firing] SUMMARY".
+    private static func summary(_ stage: HealingStage, _ status: String, _ id: String) throws -> String {
+        let message = stage.provider.accepted(status: status).first { $0.body.contains(id) }
+        let alert = try JSONTree(message?.body ?? "{}")["alerts"][0]
+        return "[\(status)] \(alert["annotations"]["summary"].string)"
+    }
+
+    private static func now() -> Int64 { Int64(Date().timeIntervalSince1970 * 1e9) }
 
     /// The record of the action taken on a container; nil when there is none yet.
     package static func action(for id: String, on stage: HealingStage) async throws -> JSONTree? {

@@ -4,19 +4,10 @@ internal import Synchronization
 
 /// A user-mode Linux guest with its data on a block image, whose power can be cut.
 package final class UserModeGuest {
-    /// What the loader sends.
-    package enum Signal: String, Sendable, CaseIterable {
-        case samples
-        case lines
-    }
-
     /// What one boot said before its power was cut.
     package struct Run: Sendable {
-        /// The last batch of each signal that this boot acknowledged.
-        package var acknowledged: [Signal: Int] = [:]
-        /// What is stored of the boot before: the last batch, and how many there are.
-        package var stored: [Signal: (last: Int, count: Int)] = [:]
-        package var console = ""
+        package var report: LoadReport
+        package var console: String
     }
 
     /// Why no guest can run here; nil when one can.
@@ -25,13 +16,8 @@ package final class UserModeGuest {
         for program in ["linux.uml", "busybox", "mkfs.ext4", "e2fsck"] where ChildProcess.find(program) == nil {
             return "\(program) is not in PATH"
         }
-        guard FileManager.default.fileExists(atPath: loader) else { return "\(loader) is not built" }
+        guard FileManager.default.fileExists(atPath: Loader.path) else { return "\(Loader.path) is not built" }
         return nil
-    }
-
-    private static var loader: String {
-        URL(fileURLWithPath: VedetteProcess.binary).deletingLastPathComponent()
-            .appendingPathComponent("vedette-loader").path
     }
 
     private let scratch: ScratchFolder
@@ -45,7 +31,7 @@ package final class UserModeGuest {
             set -e; r=\(root); mkdir -p $r/bin $r/dev $r/proc $r/sys $r/tmp $r/data
             cp \(busybox) $r/bin/busybox
             for a in sh mount mknod ifconfig sleep poweroff; do ln -s busybox $r/bin/$a; done
-            for p in \(VedetteProcess.binary) \(UserModeGuest.loader); do
+            for p in \(VedetteProcess.binary) \(Loader.path); do
               cp $p $r/bin/
               for l in $(ldd $p | grep -o '/[^ ]*'); do mkdir -p $r$(dirname $l); cp -L $l $r$l; done
             done
@@ -73,13 +59,11 @@ package final class UserModeGuest {
             logPath: scratch.file("console.\(run)"), folder: scratch.path)
         let isLoading = await eventually(seconds: 60) { !guest.isRunning || guest.output.contains("ack ") }
         try await Task.sleep(nanoseconds: cutAfterMilliseconds * 1_000_000)
-        guest.signal(SIGKILL)
-        _ = await guest.waitForEnd(seconds: 10)
-        // The guest's other processes are children of the first; none may go on writing.
-        _ = try ChildProcess.run("pkill", ["-9", "-f", "ubd0=\(scratch.file("disk.img"))"])
-        var result = UserModeGuest.parse(guest.output)
-        if !isLoading { result.console += "\n(no acknowledgement within 60 s)" }
-        return result
+        // The guest's other processes are of its group; none may go on writing.
+        guard await guest.killGroup() else { throw ScenarioError("processes of the guest outlived their power") }
+        let console = guest.output
+        let remark = isLoading ? "" : "\n(no acknowledgement within 60 s)"
+        return Run(report: LoadReport(console), console: console + remark)
     }
 
     private func script(run: Int) -> String {
@@ -95,25 +79,5 @@ package final class UserModeGuest {
         vedette-loader http://127.0.0.1:9797 \(run) || { cat /tmp/server.log; }
         sleep 100
         """
-    }
-
-    /// Lines "ack SIGNAL N" and "stored SIGNAL LAST COUNT"; a line the power cut short counts for nothing.
-    static func parse(_ console: String) -> Run {
-        var run = Run()
-        run.console = console
-        // The guest's console ends lines with CR LF, which is one character to Swift.
-        for line in console.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).dropLast() {
-            let words = line.split(whereSeparator: { $0 == " " || $0 == "\r" }).map(String.init)
-            if words.count == 3, words[0] == "ack", let signal = Signal(rawValue: words[1]), let number = Int(words[2])
-            {
-                run.acknowledged[signal] = max(run.acknowledged[signal] ?? 0, number)
-            }
-            if words.count == 4, words[0] == "stored", let signal = Signal(rawValue: words[1]),
-                let last = Int(words[2]), let count = Int(words[3])
-            {
-                run.stored[signal] = (last, count)
-            }
-        }
-        return run
     }
 }

@@ -15,6 +15,7 @@ package final class VedetteProcess: @unchecked Sendable {
     private let arguments: [String]
     private let environment: [String: String]
     private let client: HTTPClient
+    private let logPath: String
     package let dataFolder: String
     package private(set) var process: ChildProcess
     package private(set) var port = 0
@@ -22,14 +23,15 @@ package final class VedetteProcess: @unchecked Sendable {
     /// Starts `vedette COMMAND --data FOLDER …` and waits until it answers that queries work.
     package init(
         _ command: String = "up", dataFolder: String, arguments: [String] = [], environment: [String: String] = [:],
-        listen: String = "127.0.0.1:0"
+        listen: String = "127.0.0.1:0", logPath: String? = nil
     ) async throws {
         self.dataFolder = dataFolder
+        self.logPath = logPath ?? dataFolder + ".log"
         self.arguments = [command, "--data", dataFolder, "--listen", listen] + arguments
         self.environment = environment
         client = HTTPClient()
         process = try ChildProcess(
-            VedetteProcess.binary, self.arguments, logPath: dataFolder + ".log", environment: environment)
+            VedetteProcess.binary, self.arguments, logPath: self.logPath, environment: environment)
         try await waitUntilReady()
     }
 
@@ -44,7 +46,7 @@ package final class VedetteProcess: @unchecked Sendable {
         var arguments = arguments
         if let index = arguments.firstIndex(of: "--listen") { arguments[index + 1] = "127.0.0.1:\(port)" }
         process = try ChildProcess(
-            VedetteProcess.binary, arguments, logPath: dataFolder + ".again.log", environment: environment)
+            VedetteProcess.binary, arguments, logPath: logPath + ".again", environment: environment)
         try await waitUntilReady()
     }
 
@@ -65,6 +67,16 @@ package final class VedetteProcess: @unchecked Sendable {
         guard isReady, process.isRunning else {
             throw ScenarioError("vedette did not become ready:\n\(process.output.suffix(3_000))")
         }
+    }
+
+    /// Runs a command of the same binary that asks this server.
+    package func command(_ arguments: String...) throws -> (status: Int32, output: String) {
+        try ChildProcess.run(VedetteProcess.binary, arguments + ["--server", "http://127.0.0.1:\(port)"])
+    }
+
+    /// Runs a command of the same binary that reads this server's data folder.
+    package func offline(_ arguments: String...) throws -> (status: Int32, output: String) {
+        try ChildProcess.run(VedetteProcess.binary, arguments + ["--data", dataFolder])
     }
 
     /// A GET request with a query string made of `parameters`.

@@ -43,19 +43,10 @@ package final class WebhookProvider: Sendable {
     /// Listens on a free port. The first requests are answered as `script` says, all others are accepted.
     package init(script: [Behaviour] = []) throws {
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let descriptor = listener
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-                bind(descriptor, raw, length) == 0 && listen(descriptor, 64) == 0
-                    && getsockname(descriptor, raw, &length) == 0
-            }
+        guard let port = FreePort.bindToLoopback(listener), listen(listener, 64) == 0 else {
+            throw ScenarioError("the provider cannot listen: \(errno)")
         }
-        guard isBound else { throw ScenarioError("the provider cannot listen: \(errno)") }
-        port = Int(UInt16(bigEndian: address.sin_port))
+        self.port = port
         state.withLock { $0.script = script }
         Thread.detachNewThread { [self] in acceptLoop() }
     }

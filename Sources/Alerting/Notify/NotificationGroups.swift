@@ -4,6 +4,17 @@ internal import Telemetry
 /// with one addition: an urgent alert does not wait. Pure; rebuilt from alerts and memories after a restart or a
 /// reload.
 struct NotificationGroups {
+    /// What a group is known by. Routes with the same matchers under one parent have the same group keys, and each has
+    /// groups of its own: that is how one alert is told to several receivers.
+    struct Identity: Hashable, Comparable, Sendable {
+        var groupKey: String
+        var receiver: String
+
+        static func < (left: Identity, right: Identity) -> Bool {
+            (left.groupKey, left.receiver) < (right.groupKey, right.receiver)
+        }
+    }
+
     /// A group of alerts on one route.
     private struct Group {
         var route: Route
@@ -15,14 +26,16 @@ struct NotificationGroups {
 
     /// A group whose time has come.
     struct Flush {
-        var groupKey: String
+        var identity: Identity
         var route: Route
         var groupLabels: Labels
         var members: Set<AlertKey>
+
+        var groupKey: String { identity.groupKey }
     }
 
     private let root: Route?
-    private var groups: [String: Group] = [:]
+    private var groups: [Identity: Group] = [:]
 
     /// Groups for a routing tree; none without one.
     init(root: Route?) {
@@ -32,17 +45,18 @@ struct NotificationGroups {
     /// Groups as they must have been: firing alerts, and resolved ones that somebody still believes to fire.
     init(root: Route?, alerts: some Sequence<AlertInstance>, memories: [GroupMemory.Key: GroupMemory], now: Int64) {
         self.init(root: root)
-        var told: [String: (toldAt: Int64, firing: Set<Fingerprint>)] = [:]
+        var told: [Identity: (toldAt: Int64, firing: Set<Fingerprint>)] = [:]
         for memory in memories.values {
-            var entry = told[memory.key.groupKey] ?? (memory.toldAt, [])
+            let identity = Identity(groupKey: memory.key.groupKey, receiver: memory.key.receiver)
+            var entry = told[identity] ?? (memory.toldAt, [])
             entry.toldAt = max(entry.toldAt, memory.toldAt)
             entry.firing.formUnion(memory.firing)
-            told[memory.key.groupKey] = entry
+            told[identity] = entry
         }
         for alert in alerts where alert.state != .pending {
             for route in root?.matches(alert.labels) ?? [] {
                 let labels = route.groupLabels(of: alert.labels)
-                let key = route.groupKey(labels)
+                let key = NotificationGroups.identity(route, labels)
                 if alert.state == .inactive, told[key]?.firing.contains(alert.fingerprint) != true { continue }
                 let firedAt = alert.firedAt ?? alert.activeAt
                 var group =
@@ -67,7 +81,7 @@ struct NotificationGroups {
     mutating func insert(_ alert: AlertInstance, now: Int64) {
         for route in root?.matches(alert.labels) ?? [] {
             let labels = route.groupLabels(of: alert.labels)
-            let key = route.groupKey(labels)
+            let key = NotificationGroups.identity(route, labels)
             let isUrgent = alert.isUrgent && alert.state == .firing
             // An alert that ended before anybody was told of it makes no group.
             if groups[key] == nil, alert.state == .inactive { continue }
@@ -82,7 +96,7 @@ struct NotificationGroups {
     /// Tells the groups of an alert at once, because an event has confirmed it.
     mutating func hasten(_ alert: AlertInstance, now: Int64) {
         for route in root?.matches(alert.labels) ?? [] {
-            let key = route.groupKey(route.groupLabels(of: alert.labels))
+            let key = NotificationGroups.identity(route, route.groupLabels(of: alert.labels))
             if let group = groups[key], !group.hasFlushed { groups[key]?.nextFlush = min(group.nextFlush, now) }
         }
     }
@@ -98,7 +112,7 @@ struct NotificationGroups {
                 groups[key]?.nextFlush = next
                 continue
             }
-            result.append(Flush(groupKey: key, route: group.route, groupLabels: group.labels, members: group.members))
+            result.append(Flush(identity: key, route: group.route, groupLabels: group.labels, members: group.members))
             groups[key]?.hasFlushed = true
             groups[key]?.nextFlush = now + group.route.groupIntervalMilliseconds
         }
@@ -106,9 +120,13 @@ struct NotificationGroups {
     }
 
     /// Forgets members whose end was told, and the group with its last member.
-    mutating func remove(_ members: Set<AlertKey>, from groupKey: String) {
-        groups[groupKey]?.members.subtract(members)
-        if groups[groupKey]?.members.isEmpty == true { groups[groupKey] = nil }
+    mutating func remove(_ members: Set<AlertKey>, from identity: Identity) {
+        groups[identity]?.members.subtract(members)
+        if groups[identity]?.members.isEmpty == true { groups[identity] = nil }
+    }
+
+    private static func identity(_ route: Route, _ groupLabels: Labels) -> Identity {
+        Identity(groupKey: route.groupKey(groupLabels), receiver: route.receiver)
     }
 
     /// Whether somebody is still to be told about the alert.

@@ -11,11 +11,20 @@ package enum AlertingFiles {
     package struct Source: Sendable, Hashable {
         package var path: String
         package var text: String
+        /// Whether the text is what the bytes say; where they are no UTF-8, it is not.
+        package var isText = true
 
         /// A file.
         package init(path: String, text: String) {
             self.path = path
             self.text = text
+        }
+
+        /// A file's bytes as they were read.
+        package init(path: String, bytes: [UInt8]) {
+            self.path = path
+            isText = String(validating: bytes, as: UTF8.self) != nil
+            text = String(decoding: bytes, as: UTF8.self)
         }
     }
 
@@ -30,6 +39,16 @@ package enum AlertingFiles {
 
         /// Whether nothing among the findings forbids using it.
         package var isUsable: Bool { !findings.contains { $0.severity == .error } }
+        /// The files that have errors.
+        package var brokenFiles: Set<String> { Set(findings.filter { $0.severity == .error }.map(\.file)) }
+        /// What the files without errors hold: for a start, where there is nothing yet that could be kept.
+        package var withoutBrokenFiles: Content {
+            let broken = brokenFiles
+            var content = self
+            content.groups.removeAll { broken.contains($0.file) }
+            content.remedies.removeAll { broken.contains($0.file) }
+            return content
+        }
         /// The number of rules.
         package var ruleCount: Int { groups.reduce(0) { $0 + $1.rules.count } }
     }
@@ -40,6 +59,11 @@ package enum AlertingFiles {
         var remedyNames: [String: String] = [:]
         for source in sources {
             content.files += 1
+            guard source.isText else {
+                content.findings.append(
+                    finding(.error, file: source.path, "this is not UTF-8 text: write it as UTF-8"))
+                continue
+            }
             if isRemedyFile(source.path) {
                 let (remedies, findings) = RemedyFileReader.read(source.text, file: source.path)
                 content.findings += findings
@@ -53,9 +77,9 @@ package enum AlertingFiles {
                 content.remedies += remedies
             } else if source.path.hasSuffix(".vedette.yml") || source.path.hasSuffix(".vedette.yaml") {
                 content.findings.append(
-                    RuleFinding(
-                        severity: .error, file: source.path, line: 0, column: 0, group: "", rule: "",
-                        message: "rules over logs are not understood by this version: move the file away"))
+                    finding(
+                        .error, file: source.path,
+                        "rules over logs are not understood by this version: move the file away"))
             } else {
                 let (groups, findings) = RuleFileReader.read(source.text, file: source.path)
                 content.findings += findings + duplicates(in: groups)
@@ -76,10 +100,7 @@ package enum AlertingFiles {
     /// One file; nil when there is none. Throws for what cannot be read. Blocking.
     package static func source(at path: String, storage: any FileStorage) throws(StorageError) -> Source? {
         guard let bytes = try AtomicFile.read(path, in: storage, maximumBytes: fileBytesMaximum) else { return nil }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw StorageError(.other, operation: "read", path: path, detail: "not UTF-8 text")
-        }
-        return Source(path: path, text: text)
+        return Source(path: path, bytes: bytes)
     }
 
     private static func gather(
@@ -117,6 +138,12 @@ package enum AlertingFiles {
             }
         }
         return findings
+    }
+
+    private static func finding(
+        _ severity: RuleFinding.Severity, file: String, _ message: String
+    ) -> RuleFinding {
+        RuleFinding(severity: severity, file: file, line: 0, column: 0, group: "", rule: "", message: message)
     }
 
     private static func finding(

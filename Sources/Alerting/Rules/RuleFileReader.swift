@@ -57,6 +57,10 @@ package enum RuleFileReader {
             queryOffsetMilliseconds: offset, rules: rules)
     }
 
+    private static let ruleKeys: Set<String> = [
+        "alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations",
+    ]
+
     private static func readRule(
         _ value: YAMLValue, _ groupLabels: [Rule.NamedTemplate], _ groupIdentity: String, _ seen: inout [String: Int],
         _ collector: FindingCollector
@@ -64,10 +68,13 @@ package enum RuleFileReader {
         var fields = try value.mapping()
         let alert = try fields.text("alert")
         let record = try fields.text("record")
+        collector.rule = alert ?? record ?? ""
+        // Told beside whatever else is wrong: a misspelt key is often why something else is missing.
+        let known = fields
+        collector.collecting { () throws(ConfigurationError) in try known.finish(knowing: ruleKeys) }
         guard let name = alert ?? record, !name.isEmpty else {
             throw value.error("the rule has neither alert nor record: name it with one of them")
         }
-        collector.rule = name
         if alert != nil, record != nil {
             throw value.error("alert and record exclude each other: make two rules of it")
         }
@@ -84,7 +91,6 @@ package enum RuleFileReader {
                 try readLabels(&fields, "annotations", areTemplates: true)
             } ?? [])
         let labels = try readLabels(&fields, "labels", areTemplates: isAlert)
-        try fields.finish()
         // Since Prometheus 3 any text is a name; braces are a mistake all the same.
         if !isAlert, name.contains("{") || name.contains("}") {
             throw value.error("braces in the name of the recorded series: put labels into labels")

@@ -54,6 +54,7 @@ final class FindingCollector {
     }
 
     /// Runs `body`; what it throws becomes a finding.
+    @discardableResult
     func collecting<Value>(_ body: () throws(ConfigurationError) -> Value) -> Value? {
         do throws(ConfigurationError) {
             return try body()

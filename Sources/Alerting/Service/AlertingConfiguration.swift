@@ -10,6 +10,9 @@ package struct AlertingConfiguration: Sendable {
     package var externalLabels: [String: String]
     /// Where people reach this installation, for messages.
     package var externalURL: String
+    /// Rule files that could not be used. Nobody knows whether their rules still exist, so their alerts stay as they
+    /// are: a mistake in a file must not tell people that the trouble is over.
+    package var brokenFiles: Set<String> = []
 
     /// A configuration; the defaults are Prometheus' with nothing to do.
     package init(
@@ -23,6 +26,9 @@ package struct AlertingConfiguration: Sendable {
         self.externalLabels = externalLabels
         self.externalURL = externalURL
     }
+
+    /// Whether a rule that is in no file may be in one that could not be used.
+    func mayHold(rule identity: String) -> Bool { brokenFiles.contains { identity.hasPrefix("\($0);") } }
 
     func interval(of group: RuleGroup) -> Int64 { group.intervalMilliseconds ?? evaluationIntervalMilliseconds }
 }

@@ -22,8 +22,8 @@ extension AlertingCore {
             guard let alert = state.alerts[key] else { return true }
             return alert.state == .inactive && loud.contains { $0.key == key }
         }
-        let isUnknown = members.filter { $0.state == .inactive && !wasTold($0, flush.groupKey) }.map(\.key)
-        groups.remove(isTold.union(isUnknown), from: flush.groupKey)
+        let isUnknown = members.filter { $0.state == .inactive && !wasTold($0, flush.identity) }.map(\.key)
+        groups.remove(isTold.union(isUnknown), from: flush.identity)
     }
 
     private mutating func tell(
@@ -89,8 +89,11 @@ extension AlertingCore {
         record(.intent(message))
     }
 
-    private func wasTold(_ alert: AlertInstance, _ groupKey: String) -> Bool {
-        state.memories.values.contains { $0.key.groupKey == groupKey && $0.firing.contains(alert.fingerprint) }
+    private func wasTold(_ alert: AlertInstance, _ group: NotificationGroups.Identity) -> Bool {
+        state.memories.values.contains {
+            $0.key.groupKey == group.groupKey && $0.key.receiver == group.receiver
+                && $0.firing.contains(alert.fingerprint)
+        }
     }
 
     // MARK: Muting

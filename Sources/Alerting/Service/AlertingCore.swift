@@ -115,6 +115,7 @@ struct AlertingCore: Sendable {
         self.configuration = configuration
         let rules = Set(configuration.groups.flatMap { $0.rules.map(\.identity) })
         for instance in sortedAlerts where instance.state != .inactive && !rules.contains(instance.rule) {
+            if configuration.mayHold(rule: instance.rule) { continue }
             settle(AlertStateMachine.resolved(instance, .ruleRemoved, at: now), now: now)
         }
         groups = NotificationGroups(

@@ -65,7 +65,8 @@ struct MetricsPage: Sendable {
                 "vedette_agents_connected", .gauge, Double(seen.recent), help: "Agents seen within the last minute."),
         ]
         let stores = dependencies.metricAdministration.metrics + dependencies.logAdministration.metrics
-        return own + memory.readings + metrics.readings + dependencies.alerting.metrics + stores
+        return own + dependencies.ownMetrics() + memory.readings + metrics.readings + dependencies.alerting.metrics
+            + stores
     }
 
     /// The text format: readings of one metric stand together, in the order of their first.

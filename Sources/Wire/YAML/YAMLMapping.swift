@@ -56,14 +56,17 @@ package struct YAMLMapping {
     }
 
     /// Throws for the first key that was not asked for.
-    package func finish() throws(ConfigurationError) {
-        guard let unknown = entries.first(where: { !asked.contains($0.key) }) else { return }
-        let near = asked.min { YAMLMapping.distance($0, unknown.key) < YAMLMapping.distance($1, unknown.key) }
+    package func finish() throws(ConfigurationError) { try finish(knowing: asked) }
+
+    /// Throws for the first key that is not among `known`, before anything was asked for.
+    package func finish(knowing known: Set<String>) throws(ConfigurationError) {
+        guard let unknown = entries.first(where: { !known.contains($0.key) }) else { return }
+        let near = known.min { YAMLMapping.distance($0, unknown.key) < YAMLMapping.distance($1, unknown.key) }
         var hint = ""
         if let near, YAMLMapping.distance(near, unknown.key) <= 2 {
             hint = "; did you mean \(near)?"
         } else {
-            hint = "; known here: \(asked.sorted().joined(separator: ", "))"
+            hint = "; known here: \(known.sorted().joined(separator: ", "))"
         }
         throw unknown.place.error("unknown key \(unknown.key)\(hint)")
     }

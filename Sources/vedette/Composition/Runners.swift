@@ -97,6 +97,8 @@ struct Greeting: Service {
 
     private var text: String {
         let url = "\(isSecure ? "https" : "http")://\(address)"
+        // As it was started: after `make run` no `vedette` is in PATH.
+        let program = CommandLine.arguments.first ?? "vedette"
         let option = address == "127.0.0.1:9797" ? "" : " --server \(url)"
         var lines = [
             "vedette \(ProductVersion.text)",
@@ -110,9 +112,9 @@ struct Greeting: Service {
         lines += [
             "",
             "try:",
-            "  vedette query\(option) 'node_load1'",
-            "  vedette query\(option) 'sum by (name) (rate(container_cpu_usage_seconds_total{name!=\"\"}[1m]))'",
-            "  vedette logs search\(option) --since 5m error",
+            "  \(program) query\(option) 'node_load1'",
+            "  \(program) query\(option) 'sum by (name) (rate(container_cpu_usage_seconds_total{name!=\"\"}[1m]))'",
+            "  \(program) logs search\(option) --since 5m error",
             "",
         ]
         return lines.joined(separator: "\n")

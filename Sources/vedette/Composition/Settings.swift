@@ -19,6 +19,14 @@ final class Settings: Sendable {
         var alerting: AlertingConfiguration
         var tokens: [AccessToken]
         var retention: Retention
+        /// What is wrong with rule files that a start left out; empty after a reload, which takes all or nothing.
+        var findings: [RuleFinding] = []
+    }
+
+    /// How the last reading went, for `/metrics`.
+    private struct LastReading {
+        var isGood: Bool
+        var goodAtMilliseconds: Int64
     }
 
     private static let retentionMetricsDefault: Int64 = 90 * 86_400_000
@@ -28,14 +36,21 @@ final class Settings: Sendable {
     /// The token that the agent of the same process uses; nobody else knows it.
     let ownToken: AccessToken
     private let current: Mutex<Reading>
+    private let last: Mutex<LastReading>
 
-    /// Reads everything once; throws in words for the person who wrote the files.
+    /// Reads everything once; throws in words for the person who wrote the files. Rule files with errors are left out
+    /// and told of: a server that comes back after a crash must watch what it can, and not wait for somebody to mend a
+    /// file. Errors in the configuration itself forbid a start.
     init(_ arguments: ServerArguments) throws {
         self.arguments = arguments
         let secret = (0..<32).map { _ in UInt8.random(in: 0x21...0x7e) }
         ownToken = AccessToken(
             secret: secret, principal: Principal(name: "agent of this process", permissions: [.ingest]))
-        current = Mutex(try Settings.read(arguments))
+        let reading = try Settings.read(arguments, isStart: true)
+        current = Mutex(reading)
+        last = Mutex(
+            LastReading(
+                isGood: reading.alerting.brokenFiles.isEmpty, goodAtMilliseconds: SystemWallClock().nowMilliseconds))
     }
 
     var reading: Reading { current.withLock { $0 } }
@@ -50,20 +65,46 @@ final class Settings: Sendable {
 
     /// Reads everything again. When anything is wrong nothing changes, and the error says what and where.
     func reload() throws -> Reading {
-        let fresh = try Settings.read(arguments)
-        current.withLock { $0 = fresh }
-        return fresh
+        do {
+            let fresh = try Settings.read(arguments, isStart: false)
+            current.withLock { $0 = fresh }
+            last.withLock { $0 = LastReading(isGood: true, goodAtMilliseconds: SystemWallClock().nowMilliseconds) }
+            return fresh
+        } catch {
+            last.withLock { $0.isGood = false }
+            throw error
+        }
     }
 
-    private static func read(_ arguments: ServerArguments) throws -> Reading {
+    /// How reading went, under Prometheus' names.
+    var metrics: [StoreMetric] {
+        let last = last.withLock { $0 }
+        return [
+            StoreMetric(
+                "vedette_config_last_reload_successful", .gauge, last.isGood ? 1 : 0,
+                help: "Whether the last reading of configuration and rules found no error."),
+            StoreMetric(
+                "vedette_config_last_reload_success_timestamp_seconds", .gauge,
+                Double(last.goodAtMilliseconds) / 1_000, help: "When configuration and rules were last taken over."),
+            StoreMetric(
+                "vedette_rule_files_left_out", .gauge, Double(reading.alerting.brokenFiles.count),
+                help: "Rule files that were left out at the start because of errors."),
+        ]
+    }
+
+    private static func read(_ arguments: ServerArguments, isStart: Bool) throws -> Reading {
         let file = try arguments.config.map(ConfigurationFile.read) ?? ConfigurationFile()
-        let rules = try RuleFiles.read(arguments.rules)
+        let folders = arguments.rules.map { [$0] } ?? []
+        let found = try isStart ? RuleFiles.examine(folders) : RuleFiles.read(arguments.rules)
+        let rules = found.withoutBrokenFiles
         let notify = try NotifyConfiguration.read(file.alerting)
-        let alerting = AlertingConfiguration(
+        var alerting = AlertingConfiguration(
             groups: rules.groups, remedies: rules.remedies, notify: notify,
             evaluationIntervalMilliseconds: file.evaluationIntervalMilliseconds)
+        alerting.brokenFiles = found.brokenFiles
         return Reading(
-            file: file, alerting: alerting, tokens: try tokens(file), retention: try retention(arguments, file))
+            file: file, alerting: alerting, tokens: try tokens(file), retention: try retention(arguments, file),
+            findings: found.findings.filter { $0.severity == .error })
     }
 
     private static func tokens(_ file: ConfigurationFile) throws -> [AccessToken] {

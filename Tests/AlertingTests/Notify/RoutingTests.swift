@@ -136,6 +136,31 @@ import Testing
         #expect(groups.nextTime == 1050)
     }
 
+    @Test func siblingsWithTheSameMatchersTellEachTheirOwnReceiver() throws {
+        let text = """
+            alerting:
+              route:
+                receiver: a
+                group_wait: 0s
+                routes:
+                  - {receiver: a, continue: true}
+                  - {receiver: b, continue: true}
+                  - {receiver: c}
+              receivers: [{name: a}, {name: b}, {name: c}]
+            """
+        let root = try Fixtures.notify(text).route
+        var groups = NotificationGroups(root: root)
+        groups.insert(alert("a", at: 1000), now: 1000)
+        #expect(groups.due(now: 1000).map(\.route.receiver) == ["a", "b", "c"])
+
+        // After a restart in the middle: who was told keeps the rhythm, who was not is told at once.
+        let alert = alert("a", at: 1000)
+        let key = OutboxLane(groupKey: "{}/{}:{}", receiver: "a", integration: "webhook[0]")
+        let memory = GroupMemory(key: key, firing: [alert.fingerprint], resolved: [], toldAt: 1000)
+        var again = NotificationGroups(root: root, alerts: [alert], memories: [key: memory], now: 2000)
+        #expect(again.due(now: 2000).map(\.route.receiver) == ["b", "c"])
+    }
+
     @Test func aRestartKeepsTheRhythm() throws {
         let root = try Fixtures.notify(RoutingTests.text).route
         let alert = alert("a", at: 1000)

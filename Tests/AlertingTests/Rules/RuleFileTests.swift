@@ -83,9 +83,25 @@ import Wire
                 intervall: 5s
             """
         let (groups, findings) = RuleFileReader.read(text, file: "f.yml")
-        #expect(findings.map(\.rule) == ["X", "Y", ""])
-        #expect(findings.map(\.group) == ["a", "a", "b"])
+        // Of Y both the misspelt key and what is missing because of it.
+        #expect(findings.map(\.rule) == ["X", "Y", "Y", ""])
+        #expect(findings.map(\.group) == ["a", "a", "a", "b"])
+        #expect(findings[1].message == "unknown key exp; did you mean expr?")
         #expect(groups.first?.rules.map(\.name) == ["Z"])
+    }
+
+    @Test func filesWithoutErrorsCanBeUsedAlone() {
+        let good = AlertingFiles.Source(path: "good.yml", text: "groups: [{name: g, rules: [{alert: A, expr: up}]}]")
+        let bad = AlertingFiles.Source(
+            path: "bad.yml", text: "groups: [{name: g, rules: [{alert: B, expr: up}, {alert: C, expr: up(}]}]")
+        let noText = AlertingFiles.Source(path: "latin.yml", bytes: Array("groups: [] # ".utf8) + [0xe9])
+        let content = AlertingFiles.read([good, bad, noText])
+        #expect(!content.isUsable && content.brokenFiles == ["bad.yml", "latin.yml"])
+        #expect(content.withoutBrokenFiles.groups.map(\.file) == ["good.yml"])
+        // Nobody knows what a broken file would say, so what it said before is not taken for gone.
+        var configuration = AlertingConfiguration(groups: content.withoutBrokenFiles.groups)
+        configuration.brokenFiles = content.brokenFiles
+        #expect(configuration.mayHold(rule: "bad.yml;g;B;0") && !configuration.mayHold(rule: "good.yml;g;Old;0"))
     }
 
     @Test func twinsAreWarnedOfAndUsableAllTheSame() {

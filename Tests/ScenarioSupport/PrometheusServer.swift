@@ -1,0 +1,46 @@
+internal import Foundation
+internal import Transport
+internal import Wire
+
+/// The real Prometheus, scraping one address every second.
+package final class PrometheusServer: Sendable {
+    private let process: ChildProcess
+    private let client = HTTPClient()
+    private let port: Int
+
+    /// Starts it with its data in `scratch`.
+    package init(scraping target: Int, in scratch: ScratchFolder) throws {
+        port = try FreePort.find()
+        let configuration = """
+            global: {scrape_interval: 1s, scrape_timeout: 1s}
+            scrape_configs:
+              - job_name: vedette
+                static_configs: [{targets: ["127.0.0.1:\(target)"]}]
+              - job_name: prometheus
+                static_configs: [{targets: ["127.0.0.1:\(port)"]}]
+            """
+        let file = try scratch.write("prometheus.yml", configuration)
+        process = try ChildProcess(
+            "prometheus",
+            [
+                "--config.file=\(file)", "--storage.tsdb.path=\(scratch.file("prometheus"))",
+                "--web.listen-address=127.0.0.1:\(port)",
+            ],
+            logPath: scratch.file("prometheus.log"))
+    }
+
+    /// What it printed.
+    package var output: String { process.output }
+
+    /// The value of an instant query's only series; not a number when there is none.
+    package func value(_ expression: String) async throws -> Double {
+        let query = QueryString([QueryString.Item("query", expression)]).encoded
+        let call = HTTPCall("GET", HTTPEndpoint(.tcp(host: "127.0.0.1", port: port)), "/api/v1/query?\(query)")
+        let reply = try await client.send(call)
+        let answer = try JSONTree(String(decoding: reply.body, as: UTF8.self))
+        return Double(answer["data"]["result"][0]["value"][1].string) ?? .nan
+    }
+
+    /// Ends it.
+    package func stop() async { await process.stop() }
+}

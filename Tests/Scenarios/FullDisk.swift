@@ -1,0 +1,104 @@
+internal import Foundation
+internal import Glibc
+internal import ScenarioSupport
+internal import Testing
+
+/// The data folder's file system is full: new data is refused in clear words, queries and alerts go on, and once there
+/// is room everything goes on by itself. Nothing acknowledged is lost.
+@Suite(.serialized) struct FullDisk {
+    private static let linesPerPush = 32
+
+    @Test(.enabled(if: getuid() == 0, "needs root to mount a tmpfs"))
+    func refusesServesRecovers() async throws {
+        let volume = try SmallFileSystem(mebibytes: 64)
+        defer { volume.remove() }
+        var options = ServerStage.Options()
+        options.command = "up"
+        options.dataFolder = volume.file("data")
+        try await ServerStage.play("full", options) { stage in
+            let vedette = stage.vedette
+            await expectSoon("the agent measures") { try await vedette.instant("node_load1").count == 1 }
+
+            // 1. Until it is full: every push is a stream of its own, so that each can be counted.
+            var acknowledged = 0
+            var refusal: (status: Int, body: String)?
+            while refusal == nil, acknowledged < 2_000 {
+                let reply = try await push(acknowledged, to: vedette)
+                if reply.status == 204 { acknowledged += 1 } else { refusal = reply }
+            }
+            let refused = try #require(refusal, "64 MiB took \(acknowledged) pushes")
+            #expect(refused.status == 503, "\(refused)")
+            #expect(saysFull(refused.body), "\(refused)")
+            #expect(acknowledged > 20)
+
+            // 2. Queries go on; the process says what it takes and what it does not.
+            try await expectStored(acknowledged, in: vedette)
+            #expect(try await vedette.get("/-/ready").status == 200)
+            #expect(try await vedette.get("/-/healthy").status == 200)
+            let ready = try await vedette.get("/-/ready", ["for": "ingest"])
+            #expect(ready.status == 503 && saysFull(ready.body), "\(ready)")
+
+            // 3. Alerting goes on, its journal and audit log on the same full disk.
+            try stage.scratch.write("rules/full.yml", ServerStage.alwaysFiring("DuringFullDisk"))
+            let reload = try await vedette.post("/-/reload")
+            #expect(reload.status == 200, "\(reload)")
+            await expectSoon("the alert is told", seen: { "\(vedette.process.output.suffix(2_000))" }) {
+                stage.providers[0].accepted(status: "firing").count == 1
+            }
+
+            // 4. Room again: no restart, no command.
+            try volume.grow(mebibytes: 160)
+            let ingest = { try await vedette.get("/-/ready", ["for": "ingest"]) }
+            await expectSoon("it takes data again", seen: { "\(try await ingest())" }) {
+                try await ingest().status == 200
+            }
+            let next = acknowledged
+            await expectSoon("a push is taken") { try await push(next, to: vedette).status == 204 }
+            acknowledged += 1
+            await expectSoon("the agent's samples arrive again") {
+                try await vedette.instant("time() - timestamp(node_load1) < 5").count == 1
+            }
+            try await expectStored(acknowledged, in: vedette)
+            #expect(stage.providers[0].deliveries.count == 1, "told once")
+
+            // 5. And after a crash.
+            await vedette.kill()
+            try await vedette.restart()
+            try await expectStored(acknowledged, in: vedette)
+            let audit = try vedette.offline("audit", "verify")
+            #expect(audit.status == 0, "\(audit.output)")
+        }
+    }
+
+    private func saysFull(_ words: String) -> Bool {
+        let words = words.lowercased()
+        return words.contains("full") || words.contains("no space")
+    }
+
+    /// Lines that do not compress, under the label `push`.
+    private func push(_ number: Int, to vedette: VedetteProcess) async throws -> (status: Int, body: String) {
+        var generator = SystemRandomNumberGenerator()
+        let now = Int64(Date().timeIntervalSince1970 * 1e9)
+        let values = (0..<FullDisk.linesPerPush).map { line in
+            let words = (0..<768).map { _ in generator.next() }
+            let noise = words.withUnsafeBytes { Data($0) }
+            return "[\"\(now + Int64(line))\",\"\(noise.base64EncodedString())\"]"
+        }
+        let labels = "{\"job\":\"fill\",\"push\":\"\(number)\"}"
+        let body = "{\"streams\":[{\"stream\":\(labels),\"values\":[\(values.joined(separator: ","))]}]}"
+        return try await vedette.post("/loki/api/v1/push", body: body)
+    }
+
+    /// Every acknowledged push has all its lines, once.
+    private func expectStored(_ pushes: Int, in vedette: VedetteProcess) async throws {
+        let now = Date().timeIntervalSince1970
+        let answer = try await vedette.json(
+            "/loki/api/v1/query",
+            ["query": "sum by (push) (count_over_time({job=\"fill\"}[1h]))", "time": "\(Int(now) + 1)"])
+        let counts = answer["data"]["result"].array.reduce(into: [Int: Int]()) { counts, element in
+            counts[Int(element["metric"]["push"].string) ?? -1] = Int(element["value"][1].string)
+        }
+        let missing = (0..<pushes).filter { counts[$0] != FullDisk.linesPerPush }
+        #expect(missing.isEmpty, "of \(pushes) acknowledged: \(missing.prefix(10).map { "\($0): \(counts[$0] ?? 0)" })")
+    }
+}
