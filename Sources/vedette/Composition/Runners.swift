@@ -87,8 +87,10 @@ struct Greeting: Service {
 
     func run() async throws {
         if let agent {
-            for _ in 0..<20 where agent.runningContainers == 0 {
-                try? await Task.sleep(nanoseconds: Greeting.patienceMilliseconds * 50_000)
+            await cancelWhenGracefulShutdown {
+                for _ in 0..<20 where agent.runningContainers == 0 {
+                    try? await Task.sleep(nanoseconds: Greeting.patienceMilliseconds * 50_000)
+                }
             }
         }
         Terminal.write(text)
