@@ -42,21 +42,18 @@ package struct OOMRound: Sendable {
 
     /// Plays one round on a stage. Throws `ScenarioError` naming the step that did not happen.
     package static func play(
-        on stage: HealingStage, name: String, narrator: Narrator = { _ in }
+        on stage: HealingStage, name: String, narrator: @escaping Narrator = { _ in }
     ) async throws -> OOMRound {
-        var killedAt: Int64?
-        func narrate(_ chapter: Chapter, _ what: String, at nanoseconds: Int64 = now()) {
-            let since = killedAt.map { Double(nanoseconds - $0) / 1e9 }
-            narrator(Step(chapter: chapter, what: what, nanoseconds: nanoseconds, secondsSinceKill: since))
-        }
+        let teller = Teller(narrator)
         let kernel = try KernelLog()
         let id = try stage.engine.runContainer(name: name, memoryMegabytes: 32, script: HealingStage.leakingScript)
-        narrate(.scene, "container \(name) runs with a memory limit of 32 MiB")
+        teller.tell(.scene, "container \(name) runs with a memory limit of 32 MiB")
         let counter = "container_oom_events_total{name=\"\(name)\"}"
         try await expect("the OOM counter exists with 0", 15) {
             try await stage.vedette.instant(counter).first?.value == 0
         }
-        narrate(.seen, "its OOM counter is there before anything happens, and is 0")
+        teller.tell(.seen, "its OOM counter is there before anything happens, and is 0")
+        teller.flush()
         let startedBefore = try stage.engine.inspect(name, "{{.State.StartedAt}}")
         try stage.engine.docker("exec", "-d", name, "touch", "/go")
 
@@ -66,8 +63,8 @@ package struct OOMRound: Sendable {
             return killed != nil
         }
         guard let killed else { throw ScenarioError("unreachable: the kill was awaited") }
-        killedAt = killed
-        narrate(.trouble, "the kernel kills it: out of memory", at: killed)
+        teller.killedNanoseconds = killed
+        teller.tell(.trouble, "the kernel kills it: out of memory", at: killed)
 
         var told: Int64?
         try await expect("one firing message arrives", 30) {
@@ -75,7 +72,7 @@ package struct OOMRound: Sendable {
             return told != nil
         }
         let toldAt = told ?? 0
-        narrate(.told, "the webhook is called: \(try summary(stage, "firing", id))", at: toldAt)
+        teller.tell(.told, "the webhook is called: \(try summary(stage, "firing", id))", at: toldAt)
 
         var restarted = ""
         try await expect("the container runs again", 30) {
@@ -83,19 +80,21 @@ package struct OOMRound: Sendable {
             return restarted.hasSuffix("|true") && !restarted.hasPrefix(startedBefore)
         }
         let restartedAt = try nanoseconds(rfc3339: restarted.split(separator: "|").first.map(String.init) ?? "")
-        narrate(.healed, "the container runs again, restarted by the agent", at: restartedAt)
+        teller.tell(.healed, "the container runs again, restarted by the agent", at: restartedAt)
 
         try await expect("its last words are stored", 20) {
             try await stage.vedette.lines("{container=\"\(name)\"} |= \"last words\"").contains("last words: leaking")
         }
-        narrate(.kept, "its last words, which had no line end, are on disk: \"last words: leaking\"")
+        teller.tell(.kept, "its last words, which had no line end, are on disk: \"last words: leaking\"")
+        try await teller.tell(actionFor: id, on: stage)
+        teller.flush()
 
         var resolved: Int64?
         try await expect("one resolved message arrives", 60) {
             resolved = stage.provider.accepted(status: "resolved").first { $0.body.contains(id) }?.nanoseconds
             return resolved != nil
         }
-        narrate(.told, "the webhook is called: \(try summary(stage, "resolved", id))", at: resolved ?? killed)
+        teller.tell(.told, "the webhook is called: \(try summary(stage, "resolved", id))", at: resolved ?? killed)
         try await expect("the action is verified", 30) {
             let found = try await action(for: id, on: stage)
             guard found?["state"].string == "verified" else {
@@ -103,14 +102,8 @@ package struct OOMRound: Sendable {
             }
             return true
         }
-        if let action = try await action(for: id, on: stage) {
-            for step in action["history"].array {
-                narrate(
-                    .healed, "  \(step["state"].string): \(step["text"].string)",
-                    at: try nanoseconds(rfc3339: step["at"].string))
-            }
-            narrate(.kept, "evidence frozen before the action, SHA-256 \(action["evidenceHash"].string.prefix(16))…")
-        }
+        try await teller.tell(actionFor: id, on: stage)
+        teller.flush()
         return OOMRound(
             name: name, id: id, killedNanoseconds: killed, toldNanoseconds: toldAt,
             restartedNanoseconds: restartedAt, resolvedNanoseconds: resolved ?? 0)
@@ -122,8 +115,6 @@ package struct OOMRound: Sendable {
         let alert = try JSONTree(message?.body ?? "{}")["alerts"][0]
         return "[\(status)] \(alert["annotations"]["summary"].string)"
     }
-
-    private static func now() -> Int64 { Int64(Date().timeIntervalSince1970 * 1e9) }
 
     /// The record of the action taken on a container; nil when there is none yet.
     package static func action(for id: String, on stage: HealingStage) async throws -> JSONTree? {
