@@ -72,7 +72,7 @@ let package = Package(
         room("Alerting", "Query", "Wire", "Disk", "Telemetry", crypto),
         room("Transport", "Wire", "Telemetry", nioCore, nioPosix, nioHTTP1, nioSSL),
         // Level 3.
-        room("Server", "Alerting", "Query", "Transport", "Wire", "Telemetry"),
+        room("Server", "Alerting", "Query", "Transport", "Wire", "Telemetry", crypto),
         room("Agent", "Transport", "Wire", "Disk", "Telemetry", crypto),
         // Level 4: the only module that names concrete engines.
         .executableTarget(

@@ -2,6 +2,7 @@ internal import Disk
 internal import Glibc
 internal import Synchronization
 internal import Telemetry
+internal import Wire
 
 /// Watches one host: its own metrics, its containers' metrics, logs and events; carries them to the server, and does
 /// what both the server asks and the host's owner allows. Listens on nothing.
@@ -40,13 +41,16 @@ package final class NodeAgent: Sendable {
         let opened = await disk.perform {
             Result {
                 let identity = try AgentIdentity.load(folder: folder, in: ports.storage)
-                return (identity, try FileLock("\(folder)/agent.lock", in: ports.storage))
+                let secret = try AgentIdentity.secret(folder: folder, in: ports.storage)
+                return (identity, secret, try FileLock("\(folder)/agent.lock", in: ports.storage))
             }
         }
         do {
-            let (agent, lock) = try opened.get()
+            let (agent, secret, lock) = try opened.get()
             try await run(
-                AgentSession(agent: agent, node: options.node ?? AgentIdentity.nodeName(of: host), host: host), disk)
+                AgentSession(
+                    agent: agent, secret: secret, node: options.node ?? AgentIdentity.nodeName(of: host), host: host),
+                disk)
             _ = lock
         } catch {
             disk.close()
@@ -64,7 +68,9 @@ package final class NodeAgent: Sendable {
                 policy: SpoolPolicy(bytesMaximum: options.spoolBytesMaximum), wallClock: ports.wallClock,
                 notices: notices))
         let link = ServerLink(
-            http: ports.http, endpoint: options.server, fields: options.serverFields, tlsProfile: options.tlsProfile,
+            http: ports.http, endpoint: options.server,
+            fields: options.serverFields + [HTTPField(ServerLink.secretField, session.secret)],
+            tlsProfile: options.tlsProfile,
             agent: session.agent, node: session.node, version: options.version, wallClock: ports.wallClock)
         let tail = TailThread()
         spool.whenSettled { tail.settled($0) }
@@ -73,7 +79,7 @@ package final class NodeAgent: Sendable {
             wallClock: ports.wallClock, monotonicClock: ports.monotonicClock, wake: { loopWaker.wake() },
             lastWords: { $1 ? tail.containerEnded($0) : tail.hurry($0) })
         observeRegistry(session, spool, tail, loopWaker)
-        let threads = try await startThreads(session, spool, tail, hub, loopWaker)
+        let threads = try await startThreads(session, spool, tail, hub, loopWaker, disk)
         await communicate(session, spool, link, hub, disk)
         isStopped.store(true, ordering: .sequentiallyConsistent)
         loopWaker.wake()
@@ -91,7 +97,8 @@ package final class NodeAgent: Sendable {
     }
 
     private func startThreads(
-        _ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ hub: EventHub, _ loopWaker: Waker
+        _ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ hub: EventHub, _ loopWaker: Waker,
+        _ disk: DiskWork
     ) async throws -> Threads {
         let notices = notices
         let opening = Mutex<CheckedContinuation<Void, any Error>?>(nil)
@@ -106,7 +113,8 @@ package final class NodeAgent: Sendable {
             started.withLock { $0 = thread }
             if thread == nil { continuation.resume(throwing: AgentLimits.noThread) }
         }
-        let collectionSetting = collectionSetting(session, spool, tail, hub, loopWaker)
+        let incidents = await incidents(spool, disk)
+        let collectionSetting = collectionSetting(session, spool, tail, hub, loopWaker, incidents)
         let collection = AgentThread(name: "agent-collect") { [isStopped = IsStopped(self)] in
             guard let loop = CollectionLoop(collectionSetting) else {
                 notices.say(.error, about: "epoll", "the kernel gives no readiness queue: no metrics and no events")
@@ -146,7 +154,7 @@ package final class NodeAgent: Sendable {
             CommandRunner.Setting(
                 link: link, engine: engine, registry: registry, policy: ActionPolicyFile(path: options.actionsFile),
                 storage: ports.storage, ledgerPath: "\(options.dataFolder)/commands", wallClock: ports.wallClock,
-                notices: notices, disk: disk, tell: { spool.submit($0) }))
+                monotonicClock: ports.monotonicClock, notices: notices, disk: disk, tell: { spool.submit($0) }))
         let forwarder = Forwarder(spool: spool, link: link, notices: notices)
         let scrapes = ScrapeService(
             ScrapeService.Ports(
@@ -164,7 +172,8 @@ package final class NodeAgent: Sendable {
 
 extension NodeAgent {
     private func collectionSetting(
-        _ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ hub: EventHub, _ waker: Waker
+        _ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ hub: EventHub, _ waker: Waker,
+        _ incidents: IncidentKeeper.Setting
     ) -> CollectionLoop.Setting {
         CollectionLoop.Setting(
             host: session.host, node: session.node, intervalMilliseconds: options.intervalMilliseconds,
@@ -176,7 +185,40 @@ extension NodeAgent {
                     spool: spool.statistics, tail: tail.statistics, cpuSeconds: usage.cpuSeconds,
                     residentBytes: usage.residentBytes)
             },
-            deliver: { spool.submit($0, isUrgent: $1) }, tell: { spool.submit($0) })
+            deliver: { spool.submit($0, isUrgent: $1) }, tell: { spool.submit($0) }, incidents: incidents)
+    }
+
+    /// What earlier runs counted and told, and how this one keeps it.
+    private func incidents(_ spool: Spool, _ disk: DiskWork) async -> IncidentKeeper.Setting {
+        let (path, storage, notices) = ("\(options.dataFolder)/incidents", ports.storage, notices)
+        let read: Result<IncidentMemory?, any Error> = await disk.perform {
+            Result {
+                try AtomicFile.read(path, in: storage, maximumBytes: 64 << 20).map { try IncidentMemory(decoding: $0) }
+            }
+        }
+        var memory = IncidentMemory()
+        switch read {
+        case .success(let known): memory = known ?? memory
+        case .failure(let error):
+            notices.say(
+                .error, about: path,
+                "\(path) cannot be read (\(error)): what happened while no agent ran is not told; counters begin at 0")
+        }
+        counters.restore(memory)
+        return IncidentKeeper.Setting(memory: memory) { memory, events, samples in
+            disk.submit {
+                do {
+                    try AtomicFile.write(memory.encoded, to: path, in: storage)
+                    notices.settle(path)
+                } catch {
+                    notices.say(
+                        .error, about: path,
+                        "\(path) cannot be written (\(error)); after a crash an incident may be told twice")
+                }
+                spool.submit(events)
+                if let samples { spool.submit(samples, isUrgent: true) }
+            }
+        }
     }
 
     private func tailSetting(_ session: AgentSession, _ spool: Spool) -> LogTailer.Setting {
@@ -245,6 +287,7 @@ extension NodeAgent {
 /// Who and where one run of an agent is.
 struct AgentSession: Sendable {
     var agent: String
+    var secret: String
     var node: String
     var host: HostRoot
 

@@ -78,6 +78,7 @@ struct RouteTable: Sendable {
             Route("GET", "/agent/v1/commands", .ingest, wording: .text, commands.commands),
             Route("POST", "/agent/v1/reports", .ingest, wording: .text, commands.reports),
             Route("GET", "/api/v1/agents", .read, ingest.list),
+            Route("DELETE", "/api/v1/agents/{agent}/binding", .admin, commands.unbind),
         ]
     }
 

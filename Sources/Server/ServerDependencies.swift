@@ -78,6 +78,8 @@ package struct ServerDependencies: Sendable {
     package var logSource: any LogSource
     package var logAdministration: any StorageAdministration
     package var alerting: AlertingService
+    /// Which agent is which; nil believes everybody, for tests.
+    package var bindings: AgentBindings?
     /// What is scraped from here; nil when nothing can be.
     package var targets: (any TargetSource)?
     /// Shared with alerting, which must know where an agent runs and whether it lives.

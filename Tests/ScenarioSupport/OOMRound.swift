@@ -119,7 +119,8 @@ package struct OOMRound: Sendable {
     /// The record of the action taken on a container; nil when there is none yet.
     package static func action(for id: String, on stage: HealingStage) async throws -> JSONTree? {
         let history = try await stage.vedette.json("/api/v1/remedies/history")
-        return history["data"]["actions"].array.first { $0["target"].string == id }
+        let actions = history["data"]["actions"].array.filter { $0["target"].string == id }
+        return actions.first { $0["state"].string == "verified" } ?? actions.first
     }
 
     private static func expect(_ what: String, _ seconds: Double, _ condition: () async throws -> Bool) async throws {

@@ -7,6 +7,9 @@ protocol Action: Sendable {
     /// The arguments it knows; any other is refused.
     static var arguments: Set<String> { get }
 
+    /// What became of such a command that was begun at `begunNanoseconds`, by the state of its target now.
+    static func aftermath(_ container: Container, begunNanoseconds: Int64) -> CommandAftermath
+
     /// Reads a command's arguments, before anything is done.
     init(_ order: ActionOrder) throws(ActionRefusal)
 

@@ -59,16 +59,9 @@ struct CommandLedger: Equatable {
     /// What the server does not have yet.
     var unreported: [CommandReport] { entries.filter { !$0.isReported }.compactMap(\.report) }
 
-    /// Ends commands that were under way when the agent ended: nobody knows how far they got, so they are not done
+    /// Commands that were under way when the agent ended: what became of them has to be found out. They are never done
     /// again.
-    mutating func endInterrupted(atNanoseconds now: Int64) {
-        for index in entries.indices where entries[index].report == nil {
-            entries[index].report = CommandReport(
-                id: entries[index].id, outcome: .failed,
-                reason: "the agent ended while it was being done; it is not done again, look at the container",
-                nanoseconds: now)
-        }
-    }
+    var interrupted: [Entry] { entries.filter { $0.report == nil } }
 
     /// When the limits allow `action` once more; nil for now. A clock that jumped back makes them stricter.
     func refusal(

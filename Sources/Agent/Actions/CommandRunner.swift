@@ -14,6 +14,7 @@ final class CommandRunner: Sendable {
         var storage: any FileStorage
         var ledgerPath: String
         var wallClock: any WallClock
+        var monotonicClock: any MonotonicClock = SystemMonotonicClock()
         var notices: Notices
         /// Does blocking work on a thread that may wait for the disk.
         var disk: DiskWork
@@ -40,16 +41,18 @@ final class CommandRunner: Sendable {
 
     /// Runs until its task is cancelled.
     func run() async {
-        await load()
+        let interrupted = await load()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.report() }
+            for entry in interrupted { group.addTask { await self.findOut(entry) } }
             await ask()
             group.cancelAll()
             kick.finish()
         }
     }
 
-    private func load() async {
+    /// Reads the ledger; returns the commands that the last run began and did not end.
+    private func load() async -> [CommandLedger.Entry] {
         let setting = setting
         let loaded: Result<CommandLedger, any Error> = await setting.disk.perform {
             Result {
@@ -57,12 +60,10 @@ final class CommandRunner: Sendable {
                 return try bytes.map { try CommandLedger(decoding: $0) } ?? CommandLedger()
             }
         }
-        let now = setting.wallClock.nowNanoseconds
         let broken: String? = state.withLock { state in
             switch loaded {
             case .success(let ledger):
                 state.ledger = ledger
-                state.ledger.endInterrupted(atNanoseconds: now)
             case .failure(let error):
                 state.isBroken = "the command ledger \(setting.ledgerPath) cannot be read (\(error))"
             }
@@ -74,6 +75,7 @@ final class CommandRunner: Sendable {
                 "\(broken); nothing is done until it is restored or removed, because a command could be done twice")
         }
         kick.yield()
+        return state.withLock { $0.ledger.interrupted }
     }
 
     private func ask() async {
@@ -84,10 +86,14 @@ final class CommandRunner: Sendable {
                 do {
                     let commands = try await setting.link.commands()
                     backoff.reset()
+                    setting.notices.settle("commands")
                     for command in commands { group.addTask { await self.handle(command) } }
                     // A server that answers at once with nothing must not be asked in a tight loop.
                     if commands.isEmpty { try? await Task.sleep(for: .milliseconds(100)) }
                 } catch {
+                    if !Task.isCancelled {
+                        setting.notices.say(.warning, about: "commands", "the server gives no commands: \(error)")
+                    }
                     try? await Task.sleep(for: .milliseconds(backoff.next(using: &generator)))
                 }
             }
@@ -156,6 +162,42 @@ final class CommandRunner: Sendable {
             finish(command, container, .failed, "\(error)", .empty)
         }
         _ = await keep()
+    }
+
+    /// Finds out what became of a command that was under way when the agent ended, by the state of its target, and says
+    /// so. Nothing is done.
+    func findOut(_ entry: CommandLedger.Entry) async {
+        let command = AgentCommand(
+            id: entry.id, action: entry.action, target: entry.target, expiresNanoseconds: entry.expiresNanoseconds)
+        let start = setting.monotonicClock.nowNanoseconds
+        var container = setting.registry.container(entry.target) ?? Container(id: entry.target)
+        while !Task.isCancelled {
+            let waited = setting.monotonicClock.nowNanoseconds - start
+            let state: CommandAftermath
+            do {
+                let found = try await setting.engine.inspect(entry.target)
+                container = found ?? container
+                state = Actions.aftermath(of: entry, found)
+            } catch {
+                state = .pending("the engine does not answer (\(error))", milliseconds: 60_000)
+            }
+            switch state {
+            case .done(let facts):
+                finish(command, container, .done, "done; the agent ended before it could say so", facts)
+            case .failed(let reason): finish(command, container, .failed, reason, .empty)
+            case .pending(let reason, let milliseconds):
+                guard waited > milliseconds * 1_000_000 else {
+                    try? await Task.sleep(for: .milliseconds(200))
+                    continue
+                }
+                finish(
+                    command, container, .failed,
+                    "the agent ended while it was being done, and it is not done again: \(reason)", .empty)
+            }
+            _ = await keep()
+            kick.yield()
+            return
+        }
     }
 
     private func finish(

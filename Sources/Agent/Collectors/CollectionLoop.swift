@@ -21,6 +21,7 @@ final class CollectionLoop {
         /// Takes a tick's samples, or an event's urgent ones.
         var deliver: @Sendable (SampleBatch, _ isUrgent: Bool) -> Void
         var tell: @Sendable ([HostEvent]) -> Void
+        var incidents: IncidentKeeper.Setting
     }
 
     private let setting: Setting
@@ -34,7 +35,7 @@ final class CollectionLoop {
     private var generation: UInt64 = .max
     private let hostTarget: HostTarget
     private let ownSamples: OwnSamples
-    private let startNanoseconds: Int64
+    private let keeper: IncidentKeeper
     private var ticks = 0
     private var lastMilliseconds: Int64 = 0
     /// When counters are read again after the kernel said that memory ran out, monotonic.
@@ -59,7 +60,10 @@ final class CollectionLoop {
         notify = setting.host.isMachine ? Inotify() : nil
         hostTarget = HostTarget(context, intervalMilliseconds: setting.intervalMilliseconds)
         ownSamples = OwnSamples(context, intervalMilliseconds: setting.intervalMilliseconds)
-        startNanoseconds = setting.wallClock.nowNanoseconds
+        let bootID = (setting.host.text("/proc/sys/kernel/random/boot_id") ?? "").prefix { $0 != "\n" }
+        keeper = IncidentKeeper(
+            setting.incidents, kernelLog: kernelLog, bootID: String(bootID),
+            agentStart: setting.wallClock.nowNanoseconds)
         setting.notices.say(
             layout.searched == nil ? .warning : .information, about: "cgroups",
             layout.searched == nil
@@ -72,7 +76,10 @@ final class CollectionLoop {
         loop.add(setting.waker.descriptor) { [setting] in setting.waker.drain() }
         if groups.descriptor >= 0 { loop.add(groups.descriptor) { [groups] in groups.drain() } }
         if let kernelLog {
-            loop.add(kernelLog.descriptor) { [unowned self] in kernelLog.drain { take($0) } }
+            loop.add(kernelLog.descriptor) { [unowned self] in
+                kernelLog.drain { take($1) }
+                keeper.kernelSequence = kernelLog.lastSequence
+            }
         }
         if let notify { loop.add(notify.descriptor) { [unowned self] in drainNotices(notify) } }
         var nextTick = setting.monotonicClock.nowNanoseconds
@@ -84,6 +91,9 @@ final class CollectionLoop {
             reread(now)
             if now >= nextTick {
                 tick()
+                keeper.saveIfChanged(
+                    counters: setting.counters, isQuiet: setting.hub.nextDeadline == nil,
+                    atNanoseconds: setting.wallClock.nowNanoseconds)
                 nextTick = now + nanosecondsToNextTick()
             }
             tellDue()
@@ -160,18 +170,21 @@ extension CollectionLoop {
                 targets[id] = ContainerTarget(
                     container, context: context, intervalMilliseconds: setting.intervalMilliseconds)
             }
+            tellMissed(container)
             targets[id]?.watch(
-                loop: loop, hub: setting.hub, agentStartNanoseconds: startNanoseconds,
+                loop: loop, hub: setting.hub, baseline: keeper.killsTold(container),
                 onEnd: { [setting] started in
                     setting.registry.noteEnd(
                         of: id, startedNanoseconds: started, atNanoseconds: setting.monotonicClock.nowNanoseconds)
                 }, prepare: { subscribe($0) })
+            keeper.note(container, killsBefore: targets[id]?.watch?.killsBefore ?? 0)
         }
         for (id, target) in targets where snapshot.containers[id] == nil {
             ended.append(target.samples.end(milliseconds: milliseconds))
             targets[id] = nil
             setting.counters.forget(container: id)
             setting.hub.forget(id)
+            keeper.forget(id)
         }
         if !ended.isEmpty { setting.deliver(SampleBatch(groups: ended), false) }
     }
@@ -236,6 +249,33 @@ extension CollectionLoop {
         for target in targets.values { target.watch?.look() }
     }
 
+    /// Reports what happened to a container while no agent ran; its counters are sent as they were before, so that
+    /// their rise is seen.
+    private func tellMissed(_ container: Container) {
+        guard let (sightings, starts) = keeper.examine(container), !sightings.isEmpty || starts > 0 else { return }
+        let milliseconds = max(lastMilliseconds + 1, setting.wallClock.nowMilliseconds)
+        lastMilliseconds = milliseconds
+        if let group = targets[container.id]?.collectEvents(Tick(nanoseconds: milliseconds * 1_000_000, number: ticks))
+        {
+            setting.deliver(SampleBatch(groups: [group]), true)
+        }
+        let finished = container.finishedNanoseconds > 0 ? container.finishedNanoseconds : nil
+        for (sighting, source) in sightings {
+            setting.hub.saw(sighting, of: container.id, by: source, atNanoseconds: finished)
+        }
+        guard starts > 0 else { return }
+        setting.counters.add(.start, to: container, count: starts)
+        // The last end is among the sightings; those between were seen by nobody.
+        if starts > 1 { setting.counters.add(.exit, to: container, count: starts - 1) }
+        let details = Labels(["started_at": Timestamps.rfc3339(nanoseconds: container.startedNanoseconds)])
+        setting.tell([
+            HostEvent(
+                .restart, nanoseconds: container.startedNanoseconds, source: "agent",
+                subject: container.identity(node: setting.node), details: details,
+                text: "container \(container.name) was started again while no agent ran")
+        ])
+    }
+
     /// Counts, records and sends what is due.
     private func tellDue() {
         let incidents = setting.hub.takeDue(atNanoseconds: setting.monotonicClock.nowNanoseconds)
@@ -243,8 +283,10 @@ extension CollectionLoop {
         let tick = Tick(nanoseconds: setting.wallClock.nowNanoseconds, number: ticks)
         var events: [HostEvent] = []
         var groups: [String: SampleGroup] = [:]
+        var told: [(IncidentCorrelator.Incident, Container)] = []
         for incident in incidents {
             let container = setting.registry.container(incident.container) ?? Container(id: incident.container)
+            told.append((incident, container))
             setting.counters.add(
                 incident.kind == .oomKill ? .oomKill : .exit, to: container, count: incident.count)
             events.append(incident.event(of: container, node: setting.node))
@@ -252,8 +294,10 @@ extension CollectionLoop {
         for incident in incidents {
             groups[incident.container] = targets[incident.container]?.collectEvents(tick)
         }
-        setting.tell(events)
         lastMilliseconds = max(lastMilliseconds, tick.milliseconds)
-        if !groups.isEmpty { setting.deliver(SampleBatch(groups: groups.values.map { $0 }), true) }
+        keeper.tell(
+            told, events, groups.isEmpty ? nil : SampleBatch(groups: groups.values.map { $0 }),
+            counters: setting.counters, isQuiet: setting.hub.nextDeadline == nil,
+            atNanoseconds: setting.wallClock.nowNanoseconds)
     }
 }

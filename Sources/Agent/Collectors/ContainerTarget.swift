@@ -37,7 +37,7 @@ final class ContainerTarget {
 
     /// Replaces the watch where the container's life is another one.
     func watch(
-        loop: ReadyLoop, hub: EventHub, agentStartNanoseconds: Int64, onEnd: @escaping (Int64) -> Void,
+        loop: ReadyLoop, hub: EventHub, baseline: KillBaseline, onEnd: @escaping (Int64) -> Void,
         prepare: (ContainerWatch) -> Void
     ) {
         guard container.isRunning else {
@@ -45,10 +45,9 @@ final class ContainerTarget {
             return
         }
         guard watch?.life != ContainerWatch.life(of: container) else { return }
-        let isOld = container.startedNanoseconds < agentStartNanoseconds
         watch = nil
         let fresh = ContainerWatch(
-            container, isOld: isOld, context: context, loop: loop, hub: hub, onEnd: onEnd)
+            container, baseline: baseline, context: context, loop: loop, hub: hub, onEnd: onEnd)
         prepare(fresh)
         watch = fresh
         // What happened before the watch was there is in the counters.

@@ -14,6 +14,9 @@ struct ServerLink: Sendable {
     var version: String
     var wallClock: any WallClock
 
+    /// The header field by which the server knows the agent again.
+    static let secretField = "X-Vedette-Agent-Secret"
+
     /// A link.
     init(
         http: any HTTPSending, endpoint: HTTPEndpoint, fields: [HTTPField] = [], tlsProfile: String? = nil,
@@ -65,7 +68,10 @@ struct ServerLink: Sendable {
         let target = "/agent/v1/commands?agent=\(agent)&wait=30s"
         let reply = try await http.send(call("GET", target, timeoutMilliseconds: 45_000))
         if reply.status == 204 { return [] }
-        guard reply.status == 200 else { throw HTTPFailure(.head, "\(endpoint) answered \(reply.status) to commands") }
+        guard reply.status == 200 else {
+            let words = String(decoding: reply.body.prefix(512), as: UTF8.self)
+            throw HTTPFailure(.head, "\(endpoint) answered \(reply.status) to commands: \(words)")
+        }
         return reply.body.isEmpty ? [] : try AgentCommandCodec.decode(reply.body)
     }
 

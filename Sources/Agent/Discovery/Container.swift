@@ -19,6 +19,10 @@ struct Container: Sendable, Equatable {
     var startedNanoseconds: Int64
     /// How it ended last; nil while it runs or when that is not known.
     var exitCode: Int?
+    /// When it ended last; 0 while it runs or when that is not known.
+    var finishedNanoseconds: Int64
+    /// Whether the engine says that its last end was for lack of memory. Its silence proves nothing.
+    var isOutOfMemory: Bool
     /// How often its restart policy restarted it.
     var restartCount: Int
     /// Its json-file log; nil with another log driver.
@@ -39,6 +43,8 @@ struct Container: Sendable, Equatable {
         processIdentifier = 0
         startedNanoseconds = 0
         exitCode = nil
+        finishedNanoseconds = 0
+        isOutOfMemory = false
         restartCount = 0
         logPath = nil
         hasOwnNetwork = false

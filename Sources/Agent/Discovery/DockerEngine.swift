@@ -93,7 +93,10 @@ extension Container {
         isRunning = state?["Running"]?.truth ?? false
         processIdentifier = Int32(clamping: state?["Pid"]?.wholeNumber ?? 0)
         startedNanoseconds = Self.time(state?["StartedAt"])
-        let hasEnded = !isRunning && Self.time(state?["FinishedAt"]) > 0
+        let finished = Self.time(state?["FinishedAt"])
+        let hasEnded = !isRunning && finished > 0
+        finishedNanoseconds = hasEnded ? finished : 0
+        isOutOfMemory = hasEnded && state?["OOMKilled"]?.truth == true
         exitCode = hasEnded ? state?["ExitCode"]?.wholeNumber.map { Int($0) } : nil
         restartCount = Int(json["RestartCount"]?.wholeNumber ?? 0)
         let host = hostConfiguration ?? json["HostConfig"]

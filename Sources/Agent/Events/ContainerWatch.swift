@@ -23,13 +23,15 @@ final class ContainerWatch {
     private var fields = KeyedFields(["oom_kill"])
     private var population = KeyedFields(["populated"])
     private var lastCount: UInt64
+    /// Kills that were no news when the watch began.
+    private(set) var killsBefore: UInt64 = 0
     private var eventDescriptor: Int32 = -1
     private var processDescriptor: Int32 = -1
     private var wasPopulated = false
 
-    /// Watches `container`. Kills that its cgroup counted before the agent began (`isOld`) are past.
+    /// Watches `container`. Kills that its cgroup has counted and `baseline` covers are no news.
     init(
-        _ container: Container, isOld: Bool, context: CollectionContext, loop: ReadyLoop, hub: EventHub,
+        _ container: Container, baseline: KillBaseline, context: CollectionContext, loop: ReadyLoop, hub: EventHub,
         onEnd: @escaping (Int64) -> Void
     ) {
         self.onEnd = onEnd
@@ -42,7 +44,12 @@ final class ContainerWatch {
         counter = files.legacy(.memory, "memory.oom_control") ?? files.unified("memory.events")
         members = files.unified("cgroup.events")
         lastCount = 0
-        if isOld { lastCount = count() ?? 0 }
+        let current = count() ?? 0
+        switch baseline {
+        case .past: lastCount = current
+        case .told(let told): lastCount = min(told, current)
+        }
+        killsBefore = lastCount
         guard context.host.isMachine else { return }
         watchKills(files)
         watchProcess(container.processIdentifier)

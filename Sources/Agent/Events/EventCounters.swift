@@ -41,6 +41,23 @@ final class EventCounters: Sendable {
     /// All counts at 0.
     init() {}
 
+    /// Goes on where an earlier run ended.
+    func restore(_ memory: IncidentMemory) {
+        state.withLock { state in
+            state.containers = memory.containers.mapValues { Self.whole($0.counts) }
+            state.services = memory.services.mapValues { Self.whole($0) }
+        }
+    }
+
+    /// All counts of a container.
+    func counts(of container: String) -> [UInt64] {
+        state.withLock { $0.containers[container] ?? [] }
+    }
+
+    private static func whole(_ counts: [UInt64]) -> [UInt64] {
+        Kind.allCases.map { $0.rawValue < counts.count ? counts[$0.rawValue] : 0 }
+    }
+
     /// Counts one event.
     func add(_ kind: Kind, to container: Container, count: UInt64 = 1) {
         state.withLock { state in

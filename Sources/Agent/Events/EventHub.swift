@@ -23,9 +23,13 @@ final class EventHub: Sendable {
     }
 
     /// A source saw something of a container.
-    func saw(_ sighting: IncidentCorrelator.Sighting, of container: String, by source: IncidentCorrelator.Source) {
+    /// `nanoseconds` is when it happened, where that is known and not now.
+    func saw(
+        _ sighting: IncidentCorrelator.Sighting, of container: String, by source: IncidentCorrelator.Source,
+        atNanoseconds nanoseconds: Int64? = nil
+    ) {
         let moment = IncidentCorrelator.Moment(
-            wall: wallClock.nowNanoseconds, monotonic: monotonicClock.nowNanoseconds)
+            wall: nanoseconds ?? wallClock.nowNanoseconds, monotonic: monotonicClock.nowNanoseconds)
         correlator.withLock { $0.saw(sighting, of: container, by: source, at: moment) }
         if case .exit = sighting { lastWords(container, true) } else { lastWords(container, false) }
         wake()

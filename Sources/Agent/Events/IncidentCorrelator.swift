@@ -17,6 +17,8 @@ struct IncidentCorrelator {
         case engine = "docker"
         /// The main process' own descriptor.
         case process = "pidfd"
+        /// The engine's record of a container, read when the agent started.
+        case state
     }
 
     /// What was seen.

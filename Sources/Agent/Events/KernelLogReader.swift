@@ -1,20 +1,23 @@
 internal import Glibc
 internal import Telemetry
 
-/// Follows the kernel's log (/dev/kmsg) from now on and reports OOM kills. Belongs to the collection thread.
+/// Follows the kernel's log (/dev/kmsg) from its oldest record on and reports OOM kills. Belongs to the collection
+/// thread.
 final class KernelLogReader {
     let descriptor: Int32
     private let notices: Notices
     private var record = [UInt8](repeating: 0, count: 8192)
+    /// The number of the last record that was read.
+    private(set) var lastSequence: UInt64 = 0
     /// Records that were overwritten before they were read.
     private(set) var lostRecords: UInt64 = 0
 
-    /// Opens the log at its end; nil, and said so, where that is not allowed.
+    /// Opens the log at its start; nil, and said so, where that is not allowed.
     init?(host: HostRoot, notices: Notices) {
         self.notices = notices
         guard host.isMachine else { return nil }
         descriptor = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor >= 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
+        guard descriptor >= 0, lseek(descriptor, 0, SEEK_SET) >= 0 else {
             let reason = String(cString: strerror(errno))
             if descriptor >= 0 { close(descriptor) }
             notices.say(
@@ -30,14 +33,15 @@ final class KernelLogReader {
     deinit { close(descriptor) }
 
     /// Reads all waiting records and hands over those about OOM kills.
-    func drain(_ body: (KernelRecord) -> Void) {
+    func drain(_ body: (_ sequence: UInt64, KernelRecord) -> Void) {
         while true {
             let count = record.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 // One record per call; most of what a kernel says is of no interest, so text is made only of the rest.
+                if let sequence = Self.sequence(record[..<count]) { lastSequence = sequence }
                 guard Self.isInteresting(record[..<count]) else { continue }
                 let text = String(decoding: record[..<count], as: UTF8.self)
-                if let known = KernelRecord(text[...]) { body(known) }
+                if let known = KernelRecord(text[...]) { body(lastSequence, known) }
             } else if count < 0, errno == EPIPE {
                 lostRecords += 1
             } else if count < 0, errno == EINTR {
@@ -46,6 +50,17 @@ final class KernelLogReader {
                 return
             }
         }
+    }
+
+    /// The second of the numbers in front of a record (Documentation/ABI/testing/dev-kmsg).
+    private static func sequence(_ record: ArraySlice<UInt8>) -> UInt64? {
+        guard let comma = record.firstIndex(of: UInt8(ascii: ",")) else { return nil }
+        var value: UInt64 = 0
+        for byte in record[(comma + 1)...] {
+            guard byte &- UInt8(ascii: "0") < 10 else { break }
+            value = value &* 10 &+ UInt64(byte &- UInt8(ascii: "0"))
+        }
+        return value
     }
 
     private static func isInteresting(_ record: ArraySlice<UInt8>) -> Bool {

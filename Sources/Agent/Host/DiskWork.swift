@@ -36,6 +36,15 @@ final class DiskWork: Sendable {
         waker.wake()
     }
 
+    /// Does `body` without anybody waiting for it, behind what was asked before.
+    func submit(_ body: @escaping @Sendable () -> Void) {
+        let isTaken = queue.withLock { queue in
+            if !queue.isClosed { queue.waiting.append(body) }
+            return !queue.isClosed
+        }
+        isTaken ? waker.wake() : body()
+    }
+
     /// Does `body` and returns its result.
     func perform<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { continuation in

@@ -74,7 +74,8 @@ final class AlertingJournal: DecisionJournal {
                 }
             }
         } catch {
-            completion(error)
+            // Never on the caller's stack, who may hold what the completion takes.
+            Task { completion(error) }
         }
     }
 
@@ -96,7 +97,7 @@ final class AlertingJournal: DecisionJournal {
                     }
                 }
             } catch {
-                if case .failure(let error) = progress.add(.failure(error)) { completion(error) }
+                if case .failure(let error) = progress.add(.failure(error)) { Task { completion(error) } }
             }
         }
     }

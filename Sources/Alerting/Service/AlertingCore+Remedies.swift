@@ -15,6 +15,8 @@ extension AlertingCore {
     /// Proposes an action for every alert that fires and that a remedy matches, unless one is open or was decided
     /// already for this firing.
     mutating func propose(_ alerts: [AlertInstance], now: Int64) {
+        // Every proposal is a record, and so is everything that follows from it. The alert is looked at again later.
+        guard auditBacklog == nil else { return }
         for remedy in configuration.remedies where remedy.mode != .off {
             for alert in alerts where alert.state == .firing && remedy.matches(alert.labels) {
                 propose(remedy, alert, rung: 0, now: now)
@@ -146,7 +148,9 @@ extension AlertingCore {
     private mutating func store(_ record: ActionRecord, now: Int64) {
         var record = record
         let before = state.actions[record.id]
-        if before?.state != record.state || before?.reason != record.reason {
+        // That another guard-rail forbids it now is worth a record, but not one that cannot be written.
+        let isWaiting = before?.state == .blocked && record.state == .blocked
+        if before?.state != record.state || (before?.reason != record.reason && !(isWaiting && auditBacklog != nil)) {
             record.auditSequence = audit("action.\(record.state.rawValue)", AlertingCore.fields(record), now: now)
             event(
                 .action, subject: record.alert.labels, details: AlertingCore.fields(record),
@@ -220,8 +224,9 @@ extension AlertingCore {
 
     /// The commands that the agent of `nodes` may have now: recorded durably in journal and audit log, not expired.
     func commands(where isOwn: (_ node: String) -> Bool, now: Int64) -> [AgentCommand] {
-        state.actions.values.compactMap { action in
-            guard action.state == .commanded, isDurable(action.id), let expiresAt = action.expiresAt, expiresAt > now,
+        commanded.sorted().compactMap { id in
+            guard let action = state.actions[id], action.state == .commanded, isDurable(action.id),
+                let expiresAt = action.expiresAt, expiresAt > now,
                 action.auditSequence <= state.auditHead.sequence, isOwn(action.node)
             else { return nil }
             return AgentCommand(
@@ -235,12 +240,17 @@ extension AlertingCore {
         }
     }
 
+    /// The nodes of actions whose agent may fetch a command.
+    var commandedNodes: Set<String> { Set(commanded.compactMap { state.actions[$0]?.node }) }
+
     /// Takes in what an agent did. A report about what another agent was asked, or about nothing, changes nothing but
     /// the audit log.
     mutating func report(
         _ report: CommandReport, from agent: String, where isOwn: (_ node: String) -> Bool, now: Int64
     ) {
         guard let record = state.actions[report.id], isOwn(record.node) else {
+            // Anybody may send these without end; nothing was done.
+            guard auditBacklog == nil else { return }
             let fields = [
                 "action_id": report.id, "agent": agent, "outcome": report.outcome.rawValue, "reason": report.reason,
             ]
@@ -255,6 +265,7 @@ extension AlertingCore {
     /// Lets an action go on that waits for approval.
     mutating func approve(_ id: String, by person: String, now: Int64) throws(AlertingRequestError) {
         guard let record = state.actions[id] else { throw AlertingRequestError("no action has the id \(id)") }
+        if let auditBacklog { throw AlertingRequestError(auditBacklog) }
         guard record.state == .awaitingApproval, !person.isEmpty else {
             throw AlertingRequestError("the action \(id) does not wait for approval: it is \(record.state.rawValue)")
         }
@@ -265,6 +276,8 @@ extension AlertingCore {
     /// Stops a remedy from acting, or lets it act again; the latter also ends its suspensions.
     mutating func pause(_ name: String, isPaused: Bool, by person: String, now: Int64) throws(AlertingRequestError) {
         guard remedy(name) != nil else { throw AlertingRequestError("no remedy has the name \(name)") }
+        // A pause is obeyed whatever the audit log does; to act again can wait.
+        if !isPaused, let auditBacklog { throw AlertingRequestError(auditBacklog) }
         var control = RemedyControl(remedy: name)
         if isPaused {
             control.pausedBy = person.isEmpty ? "somebody" : person

@@ -23,6 +23,8 @@ struct AlertingCore: Sendable {
     var buckets: [String: TokenBucket] = [:]
     /// When the guard-rails were last asked for an action.
     var decidedAt: [String: Int64] = [:]
+    /// Actions whose agent may fetch a command.
+    private(set) var commanded: Set<String> = []
     /// Targets that the host said were removed, and when.
     var removedTargets: [String: Int64] = [:]
 
@@ -33,6 +35,7 @@ struct AlertingCore: Sendable {
         groups = NotificationGroups(root: nil)
         durableAudit = state.counters.audit - 1
         durableEvent = state.counters.event - 1
+        commanded = Set(state.actions.values.lazy.filter { $0.state == .commanded }.map(\.id))
         if state.installation.isEmpty { record(.installation(installation)) }
         shiftPending(now)
         adopt(configuration, now: now)
@@ -45,6 +48,12 @@ struct AlertingCore: Sendable {
         state.apply(entry)
         entries.append(entry)
         if let id = AlertingCore.subject(of: entry) { undurable[id, default: 0] += 1 }
+        switch entry {
+        case .action(let action) where action.state == .commanded: commanded.insert(action.id)
+        case .action(let action): commanded.remove(action.id)
+        case .actionForgotten(let id): commanded.remove(id)
+        default: break
+        }
     }
 
     /// Takes in what an alert shows now, without an entry.
@@ -85,6 +94,16 @@ struct AlertingCore: Sendable {
         counters.identifier += 1
         record(.counters(counters))
         return "\(state.installation)-\(number)"
+    }
+
+    /// Records that may wait for an audit log that takes none, before nothing new is begun.
+    static let pendingAuditMaximum = 5_000
+
+    /// Why nothing new is begun: what was done already has to find its place in the audit log first. Nil when all is
+    /// well.
+    var auditBacklog: String? {
+        guard state.pendingAudit.count >= AlertingCore.pendingAuditMaximum else { return nil }
+        return "\(state.pendingAudit.count) records wait for an audit log that takes none; free its disk, see the log"
     }
 
     /// Adds a record for the audit log; returns its place there.

@@ -86,7 +86,7 @@ extension AlertingService {
         let (remedy, rule, fault) = guarded.withLock { guarded in
             (
                 guarded.core.remedy(record.remedy), guarded.core.rule(record.alert.rule)?.rule,
-                guarded.journalFault ?? guarded.auditFault
+                guarded.journalFault ?? guarded.auditFault ?? guarded.core.auditBacklog
             )
         }
         guard let remedy else { return }

@@ -46,7 +46,7 @@ package final class AlertingService: Sendable {
     let deliverySignal = WakeSignal()
     let remedySignal = WakeSignal()
     let recordSignal = WakeSignal()
-    let commandSignal = WakeBroadcast()
+    let commandSignal = NamedWake()
 
     /// The journal grows by at most this between two snapshots.
     static let snapshotBytes = 4 << 20
@@ -134,21 +134,51 @@ package final class AlertingService: Sendable {
     /// The commands an agent may have, as soon as there are any; none after `milliseconds` or when cancelled.
     package func waitForCommands(for agent: String, milliseconds: Int64) async -> [AgentCommand] {
         let deadline = ports.monotonicClock.nowNanoseconds + milliseconds * 1_000_000
+        commandSignal.attend(agent)
+        defer { commandSignal.leave(agent) }
         while !Task.isCancelled {
-            let generation = commandSignal.generation
+            let generation = commandSignal.generation(of: agent)
             let commands = pendingCommands(for: agent)
             let rest = (deadline - ports.monotonicClock.nowNanoseconds) / 1_000_000
             if !commands.isEmpty || rest <= 0 { return commands }
-            await commandSignal.wait(after: generation, milliseconds: rest)
+            await commandSignal.wait(for: agent, after: generation, milliseconds: rest)
         }
         return []
     }
 
-    /// Takes in what an agent did about a command.
-    package func report(_ report: CommandReport, from agent: String) {
-        mutate { guarded in
-            guarded.core.report(report, from: agent, where: { ports.agentForNode($0) == agent }, now: now)
+    /// An agent that had no node until now, or another one, was heard: it may have commands.
+    package func wakeForCommands(_ agent: String) { commandSignal.signal([agent]) }
+
+    /// Whether any agent may have a command now; cheap enough to be asked for every batch.
+    package var hasCommands: Bool { guarded.withLock { !$0.core.commanded.isEmpty } }
+
+    /// Takes in what an agent did about commands. Returns when that is on disk; throws when it cannot be: the agent
+    /// tells it again then.
+    package func report(_ reports: [CommandReport], from agent: String) async throws(AppendRefusal) {
+        let error: (any Error)? = await withCheckedContinuation { continuation in
+            guarded.withLock { guarded in
+                for report in reports { takeIn(report, from: agent, &guarded) }
+                let entries = guarded.core.takeEntries()
+                // A repetition changes nothing, and is answered behind what it repeats all the same.
+                journal.submit(entries) { [weak self] error in
+                    self?.submitted(entries, error)
+                    continuation.resume(returning: error)
+                }
+            }
         }
+        compactIfLarge()
+        deliverySignal.signal()
+        remedySignal.signal()
+        guard let error else { return }
+        throw AppendRefusal(
+            .unavailable, "the report is not on disk (\(error)); send it again", retryAfterSeconds: 2)
+    }
+
+    /// As `report`, without waiting for the disk, for tests that drive the journal themselves.
+    func note(_ report: CommandReport, from agent: String) { mutate { takeIn(report, from: agent, &$0) } }
+
+    private func takeIn(_ report: CommandReport, from agent: String, _ guarded: inout Guarded) {
+        guarded.core.report(report, from: agent, where: { ports.agentForNode($0) == agent }, now: now)
     }
 
     // MARK: Requests of people
@@ -221,6 +251,7 @@ package final class AlertingService: Sendable {
     }
 
     private func submitted(_ entries: [JournalEntry], _ error: (any Error)?) {
+        defer { wakeCommanded(entries) }
         let isNewFault = guarded.withLock { guarded -> Bool in
             guard let error else {
                 guarded.core.confirm(entries)
@@ -240,7 +271,21 @@ package final class AlertingService: Sendable {
         deliverySignal.signal()
         remedySignal.signal()
         recordSignal.signal()
-        commandSignal.signal()
+    }
+
+    /// Wakes the agents whose commands may have become durable with `entries` (nil: all).
+    private func wakeCommanded(_ entries: [JournalEntry]?) {
+        let mayMatter =
+            entries?.contains { entry in
+                switch entry {
+                case .action(let action): action.state == .commanded
+                case .auditHead: true
+                default: false
+                }
+            } ?? true
+        guard mayMatter else { return }
+        let nodes = guarded.withLock { $0.core.commandedNodes }
+        if !nodes.isEmpty { commandSignal.signal(nodes.compactMap { ports.agentForNode($0) }) }
     }
 
     /// Writes a snapshot when the journal has grown, or when it refused entries.
@@ -271,7 +316,7 @@ package final class AlertingService: Sendable {
         }
         if hasRecovered { ports.report("alerting journal: it takes records again, nothing is missing") }
         remedySignal.signal()
-        commandSignal.signal()
+        wakeCommanded(nil)
     }
 
     private func adopt(_ configuration: AlertingConfiguration) {

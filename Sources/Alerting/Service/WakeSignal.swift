@@ -50,31 +50,57 @@ final class WakeSignal: Sendable {
     }
 }
 
-/// Wakes everybody who waits, for example agents that wait for commands.
-final class WakeBroadcast: Sendable {
+/// Wakes those who wait for something under a name, for example agents that wait for commands: one among ten thousand,
+/// without the others.
+final class NamedWake: Sendable {
+    private struct Waiter {
+        var id: UInt64
+        var continuation: CheckedContinuation<Void, Never>
+    }
+
     private struct State {
         var nextWaiter: UInt64 = 0
-        var waiting: [UInt64: CheckedContinuation<Void, Never>] = [:]
-        var generation: UInt64 = 0
+        var waiting: [String: [Waiter]] = [:]
+        /// Rises with each signal of a name that somebody attends to; forgotten with the last of them.
+        var generations: [String: UInt64] = [:]
+        var attendants: [String: Int] = [:]
     }
 
     private let state = Mutex(State())
 
-    /// Rises with each signal: taken before looking, handed to `wait`, so that no signal in between is missed.
-    var generation: UInt64 { state.withLock { $0.generation } }
+    /// How many wait now.
+    var count: Int { state.withLock { $0.waiting.values.reduce(0) { $0 + $1.count } } }
 
-    /// Wakes all.
-    func signal() {
-        let waiting = state.withLock { state in
-            defer { state.waiting.removeAll() }
-            state.generation += 1
-            return Array(state.waiting.values)
+    /// From now on signals of `name` are noted; end it with `leave`.
+    func attend(_ name: String) { state.withLock { $0.attendants[name, default: 0] += 1 } }
+
+    /// The end of `attend`.
+    func leave(_ name: String) {
+        state.withLock { state in
+            let left = (state.attendants[name] ?? 1) - 1
+            state.attendants[name] = left > 0 ? left : nil
+            if left <= 0 { state.generations[name] = nil }
         }
-        for continuation in waiting { continuation.resume() }
     }
 
-    /// Returns at a signal later than `generation`, after `milliseconds`, or when the task is cancelled.
-    func wait(after generation: UInt64, milliseconds: Int64) async {
+    /// Rises with each signal of `name`: taken before looking, handed to `wait`, so that no signal in between is
+    /// missed.
+    func generation(of name: String) -> UInt64 { state.withLock { $0.generations[name] ?? 0 } }
+
+    /// Wakes who waits for one of `names`.
+    func signal(_ names: some Sequence<String>) {
+        let waiting = state.withLock { state in
+            names.flatMap { name -> [Waiter] in
+                guard state.attendants[name] != nil else { return [] }
+                state.generations[name, default: 0] += 1
+                return state.waiting.removeValue(forKey: name) ?? []
+            }
+        }
+        for waiter in waiting { waiter.continuation.resume() }
+    }
+
+    /// Returns at a signal of `name` later than `generation`, after `milliseconds`, or when the task is cancelled.
+    func wait(for name: String, after generation: UInt64, milliseconds: Int64) async {
         guard milliseconds > 0 else { return }
         let id = state.withLock { state in
             state.nextWaiter += 1
@@ -84,8 +110,8 @@ final class WakeBroadcast: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isPast = state.withLock { state -> Bool in
-                    guard state.generation == generation, !Task.isCancelled else { return true }
-                    state.waiting[id] = continuation
+                    guard state.generations[name] ?? 0 == generation, !Task.isCancelled else { return true }
+                    state.waiting[name, default: []].append(Waiter(id: id, continuation: continuation))
                     return false
                 }
                 if isPast { return continuation.resume() }
@@ -93,17 +119,23 @@ final class WakeBroadcast: Sendable {
                 timer = Task {
                     do {
                         try await Task.sleep(for: .milliseconds(milliseconds))
-                        release(id)
+                        release(name, id)
                     } catch {}
                 }
             }
         } onCancel: {
-            release(id)
+            release(name, id)
         }
         timer?.cancel()
     }
 
-    private func release(_ id: UInt64) {
-        state.withLock { $0.waiting.removeValue(forKey: id) }?.resume()
+    private func release(_ name: String, _ id: UInt64) {
+        let waiter = state.withLock { state -> Waiter? in
+            guard let index = state.waiting[name]?.firstIndex(where: { $0.id == id }) else { return nil }
+            let waiter = state.waiting[name]?.remove(at: index)
+            if state.waiting[name]?.isEmpty == true { state.waiting[name] = nil }
+            return waiter
+        }
+        waiter?.continuation.resume()
     }
 }

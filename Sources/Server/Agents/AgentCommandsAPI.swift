@@ -18,6 +18,7 @@ struct AgentCommandsAPI: Sendable {
     func commands(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
         let agent = try AgentCommandsAPI.agent(request, parameters)
+        try await check(agent, request)
         let wait = try parameters.lokiDuration("wait") ?? 0
         let milliseconds = min(max(0, wait / 1_000_000), AgentCommandsAPI.waitMillisecondsMaximum)
         let alerting = dependencies.alerting
@@ -30,13 +31,35 @@ struct AgentCommandsAPI: Sendable {
     /// Takes in what an agent did.
     func reports(_ request: ServerRequest) async throws -> ListenerResponse {
         let agent = try AgentCommandsAPI.agent(request, await request.parameters())
+        try await check(agent, request)
         let body = try await request.body(upTo: AgentCommandsAPI.bodyBytesMaximum)
+        let reports: [CommandReport]
         do {
-            for report in try CommandReportCodec.decode(body) { dependencies.alerting.report(report, from: agent) }
+            reports = try CommandReportCodec.decode(body)
         } catch {
             throw APIFailure(.badData, error.description)
         }
+        // Answered when they are on disk: the agent forgets them then.
+        try await dependencies.alerting.report(reports, from: agent)
         return ListenerResponse(status: 204)
+    }
+
+    /// Ends the binding of an agent, so that the next secret it shows is believed.
+    func unbind(_ request: ServerRequest) async throws -> ListenerResponse {
+        let agent = request.capture("agent")
+        guard try await dependencies.bindings?.forget(agent) ?? false else {
+            throw APIFailure(
+                .notFound, "no agent is bound under \(agent); GET /api/v1/agents lists those that are here")
+        }
+        dependencies.log(
+            ServerLogEntry(
+                .warning, "the binding of an agent was ended; the next secret it shows is believed",
+                fields: [("agent", agent), ("principal", request.principal.name)]))
+        return .json(PrometheusAnswer.success { $0.null() })
+    }
+
+    private func check(_ agent: String, _ request: ServerRequest) async throws {
+        try await dependencies.checkAgent(agent, request.listener, mayBeUnbound: false)
     }
 
     /// Who asks: the parameter `agent`, or the field that agents send with everything.
@@ -50,6 +73,29 @@ struct AgentCommandsAPI: Sendable {
             throw .invalid("agent", "an agent's identity is 32 hexadecimal digits")
         }
         return agent
+    }
+}
+
+extension ServerDependencies {
+    /// Whether a request comes from the agent it names. Throws `APIFailure` with what to do.
+    func checkAgent(_ agent: String, _ request: ListenerRequest, mayBeUnbound: Bool) async throws(APIFailure) {
+        guard let bindings else { return }
+        do throws(AgentBindings.Refusal) {
+            let isNew = try await bindings.check(
+                agent, secret: request.fields[AgentBindings.field], mayBeUnbound: mayBeUnbound)
+            guard isNew else { return }
+            log(
+                ServerLogEntry(
+                    .info, "an agent was seen for the first time; its secret is believed from now on",
+                    fields: [("agent", agent), ("remote", request.remoteAddress)]))
+        } catch {
+            if case .notKept = error { throw APIFailure(.unavailable, error.description, retryAfterSeconds: 5) }
+            log(
+                ServerLogEntry(
+                    .warning, "a request in the name of an agent was refused",
+                    fields: [("agent", agent), ("remote", request.remoteAddress), ("error", error.description)]))
+            throw APIFailure(.forbidden, error.description)
+        }
     }
 }
 

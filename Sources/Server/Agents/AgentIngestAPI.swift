@@ -43,10 +43,22 @@ struct AgentIngestAPI: Sendable {
             return refuse(error, bytes: body.count, nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
         }
         let batch = decoded.batch
-        dependencies.agents.saw(batch.information, nowNanoseconds: now, remoteAddress: request.listener.remoteAddress)
+        do {
+            try await dependencies.checkAgent(batch.information.agent, request.listener, mayBeUnbound: true)
+        } catch {
+            // The agent keeps what it has: an operator may mend this.
+            return AgentIngestAPI.later(error.kind.status, error.message, seconds: error.retryAfterSeconds ?? 30)
+        }
+        let isNews = dependencies.agents.saw(
+            batch.information, nowNanoseconds: now, remoteAddress: request.listener.remoteAddress)
         do {
             var outcome = try await store(decoded, dictionary)
-            outcome.reply.hasCommands = !dependencies.alerting.pendingCommands(for: batch.information.agent).isEmpty
+            if dependencies.alerting.hasCommands {
+                let agent = batch.information.agent
+                outcome.reply.hasCommands = !dependencies.alerting.pendingCommands(for: agent).isEmpty
+                // It may have asked before anybody knew for which node.
+                if isNews, outcome.reply.hasCommands { dependencies.alerting.wakeForCommands(agent) }
+            }
             metrics.ingest.record(
                 outcome.signal, verdict: "stored", accepted: outcome.reply.accepted, rejected: outcome.reply.rejected,
                 duplicates: outcome.duplicates, bytes: body.count,

@@ -26,18 +26,28 @@ package final class KnownAgents: Sendable {
     /// No agents yet.
     package init() {}
 
-    /// Takes note of a sign of life.
-    package func saw(_ information: AgentInformation, nowNanoseconds: Int64, remoteAddress: String) {
+    /// An agent keeps its node against others until it has been silent for so long.
+    private static let nodeNanoseconds: Int64 = 60_000_000_000
+
+    /// Takes note of a sign of life. Returns whether the agent speaks for its node only since now.
+    @discardableResult
+    package func saw(_ information: AgentInformation, nowNanoseconds: Int64, remoteAddress: String) -> Bool {
         let offset = information.sentNanoseconds.subtractingReportingOverflow(nowNanoseconds).partialValue
-        state.withLock { state in
+        return state.withLock { state in
             let batches = state.entries[information.agent]?.batches ?? 0
-            if batches == 0 && state.entries.count >= KnownAgents.maximum { return }
+            if batches == 0 && state.entries.count >= KnownAgents.maximum { return false }
             state.entries[information.agent] = Entry(
                 information: information, lastSeenNanoseconds: nowNanoseconds, remoteAddress: remoteAddress,
                 batches: batches + 1, clockOffsetNanoseconds: offset)
-            if state.byNode[information.node] != information.agent {
-                state.byNode[information.node] = information.agent
+            let speaker = state.byNode[information.node]
+            if speaker == information.agent { return false }
+            if let speaker, let last = state.entries[speaker]?.lastSeenNanoseconds,
+                nowNanoseconds - last < KnownAgents.nodeNanoseconds
+            {
+                return false
             }
+            state.byNode[information.node] = information.agent
+            return true
         }
     }
 

@@ -114,16 +114,18 @@ package struct AgentBatchDecoder {
         _ kind: AgentProtocol.FrameKind, _ payload: [UInt8], _ dictionary: SeriesDictionary,
         _ declaredIDs: inout [[UInt64]]
     ) throws(AgentProtocolError) -> AgentBatch.Signal {
-        let resolver = dictionary.resolver()
-        let signal = try reading(payload) { reader throws(ByteError) -> AgentBatch.Signal in
-            switch kind {
-            case .lines: .lines(try LinesPayload.read(&reader) { resolver.labels(of: $0) })
-            case .events: .events(try EventsPayload.read(&reader))
-            case .samples, .declarations: try SamplesPayload.read(&reader, resolver)
+        let (signal, groups) = try dictionary.resolving { resolver throws(AgentProtocolError) in
+            let signal = try reading(payload) { reader throws(ByteError) -> AgentBatch.Signal in
+                switch kind {
+                case .lines: .lines(try LinesPayload.read(&reader) { resolver.labels(of: $0) })
+                case .events: .events(try EventsPayload.read(&reader))
+                case .samples, .declarations: try SamplesPayload.read(&reader, resolver)
+                }
             }
+            if let id = resolver.firstUnknown { throw AgentProtocolError.undeclared(id: id) }
+            return (signal, resolver.groups)
         }
-        if let id = resolver.firstUnknown { throw .undeclared(id: id) }
-        declaredIDs += resolver.groups
+        declaredIDs += groups
         return signal
     }
 

@@ -45,20 +45,39 @@ package final class SeriesDictionary: Sendable {
         }
     }
 
-    /// Looks ids up for one frame. Shares the entries until somebody declares more.
-    func resolver() -> Resolver { Resolver(state.withLock { $0.entries }) }
+    /// Looks ids up for one frame, while nobody declares or learns. The entries are lent, not copied: at ten thousand
+    /// agents a copy per frame would be most of the work.
+    func resolving<Value: Sendable>(
+        _ body: (Resolver) throws(AgentProtocolError) -> Value
+    ) throws(AgentProtocolError) -> Value {
+        let result = state.withLock { state -> Result<Value, AgentProtocolError> in
+            var entries: [UInt64: Entry] = [:]
+            swap(&entries, &state.entries)
+            let resolver = Resolver(entries)
+            entries = [:]
+            defer { state.entries = resolver.takeEntries() }
+            return Result { () throws(AgentProtocolError) in try body(resolver) }
+        }
+        return try result.get()
+    }
 }
 
 extension SeriesDictionary {
     /// Looks up the ids of one frame and remembers the first one nobody declared.
     final class Resolver {
-        private let entries: [UInt64: Entry]
+        private var entries: [UInt64: Entry]
         private(set) var firstUnknown: UInt64?
         /// The ids of each group of samples, in order.
         private(set) var groups: [[UInt64]] = []
 
         fileprivate init(_ entries: [UInt64: Entry]) {
             self.entries = entries
+        }
+
+        /// The entries, back to where they belong.
+        fileprivate func takeEntries() -> [UInt64: Entry] {
+            defer { entries = [:] }
+            return entries
         }
 
         /// The labels of `id`, empty where it was not declared.

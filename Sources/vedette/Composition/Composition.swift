@@ -54,6 +54,7 @@ enum Composition {
             options: serverOptions(arguments, settings, memoryBytes: memoryBytes))
         dependencies.tokens = { settings.tokens }
         dependencies.targets = scrapes
+        dependencies.bindings = try await bindings(folder)
         dependencies.reload = { try await reload.perform() }
         dependencies.ownMetrics = { settings.metrics }
         dependencies.log = { entry in Composition.log(entry, to: logger) }
@@ -101,6 +102,21 @@ enum Composition {
             client: HTTPClient(), scrapeJobs: file.scrapeJobs, logger: logger)
         Terminal.note("vedette agent \(ProductVersion.text): sending to \(endpoint), data in \(command.data)")
         try await run([AgentRunner(agent: agent)], logger)
+    }
+
+    /// Which agent is which, from the data folder.
+    private static func bindings(_ folder: String) async throws -> AgentBindings {
+        let path = "\(folder)/agents"
+        do {
+            let bytes = try await BlockingWork.perform {
+                try AtomicFile.read(path, in: SystemStorage(), maximumBytes: 64 << 20)
+            }
+            return try AgentBindings(bytes) { bytes in
+                try await BlockingWork.perform { try AtomicFile.write(bytes, to: path, in: SystemStorage()) }
+            }
+        } catch {
+            throw CommandFailure("\(path) cannot be read: \(error); restore it (docs/formats/agent-bindings.md)")
+        }
     }
 
     private static func openAlerting(

@@ -100,10 +100,10 @@ struct AlertingStory {
             let now = world.clock.nowNanoseconds
             if done[command.id] == nil {
                 done[command.id] = handed.count
-                service.report(
+                service.note(
                     CommandReport(id: command.id, outcome: .started, reason: "", nanoseconds: now), from: "agent-1")
             }
-            service.report(CommandReport(id: command.id, outcome: .done, reason: "", nanoseconds: now), from: "agent-1")
+            service.note(CommandReport(id: command.id, outcome: .done, reason: "", nanoseconds: now), from: "agent-1")
         }
     }
 }
