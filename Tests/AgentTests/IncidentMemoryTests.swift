@@ -45,7 +45,14 @@ import Wire
         // The kill was told before the death of the agent, the end was not.
         var half = memory
         half.told(incident(.oomKill, at: 2_000), of: ended, kernelSequence: 41)
-        #expect(sightings(half, ended) == [.exit(code: 137)])
+        var claimed = ended
+        claimed.isOutOfMemory = true
+        #expect(sightings(half, claimed) == [.exit(code: 137)])
+        #expect(sightings(memory, claimed) == [.killRecord(kill), .killClaim, .exit(code: 137)])
+        // Told by the cgroup's counter, before its record was read.
+        var early = memory
+        early.containers[id]?.counts = [1, 0, 0]
+        #expect(sightings(early, ended) == [.exit(code: 137)])
     }
 
     @Test func aLifeThatIsOverAndAnotherThatBegan() {

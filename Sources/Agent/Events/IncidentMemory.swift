@@ -86,10 +86,16 @@ struct IncidentMemory: Equatable, Sendable {
         guard writtenNanoseconds > 0, entry != nil || isNew else { return [] }
         var missed: [(sighting: IncidentCorrelator.Sighting, source: IncidentCorrelator.Source)] = []
         let floor = max(kernelSequence, entry?.kernelSequence ?? 0)
-        for record in records where record.sequence > floor { missed.append((.killRecord(record.kill), .kernelLog)) }
+        let fresh = records.filter { $0.sequence > floor }
+        // A kill may have been told by its cgroup's counter before its record was read: never more than were counted.
+        let told = Int(clamping: entry?.counts.first ?? 0)
+        let untold = records.count >= told ? records.count - told : fresh.count
+        for record in fresh.suffix(untold) { missed.append((.killRecord(record.kill), .kernelLog)) }
         let endTold = entry?.endToldNanoseconds ?? 0
         if !container.isRunning, container.finishedNanoseconds > 0, container.startedNanoseconds > endTold {
-            if container.isOutOfMemory { missed.append((.killClaim, .state)) }
+            // Between a kill and the end it causes lies a moment in which the agent may have died.
+            let isKillTold = entry?.startedNanoseconds == container.startedNanoseconds && entry?.killsTold ?? 0 > 0
+            if container.isOutOfMemory, !isKillTold { missed.append((.killClaim, .state)) }
             missed.append((.exit(code: container.exitCode), .state))
         } else if let entry, entry.startedNanoseconds > endTold,
             container.startedNanoseconds > entry.startedNanoseconds
