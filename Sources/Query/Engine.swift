@@ -40,9 +40,17 @@ package struct Engine: Sendable {
     }
 
     /// Reads and type-checks PromQL without evaluating it: `format_query`, `parse_query`, rule files.
-    /// The expression's `description` is its canonical text.
-    package static func parse(_ query: String) throws(QueryError) -> Expression {
-        try PromQLParser.expression(query)
+    /// The expression's `description` is its canonical text. Where other tools must be able to read the expression,
+    /// as in Prometheus' rule files, `logs(…)` is not allowed.
+    package static func parse(_ query: String, allowsLogs: Bool = true) throws(QueryError) -> Expression {
+        let expression = try PromQLParser.expression(query)
+        if !allowsLogs, let logs = expression.firstLogs {
+            let place = SourceSpan.place(of: logs.span.start, in: Array(query.utf8))
+            throw QueryError(
+                .parse, "logs(…) is not PromQL that other tools read: put the rule into a *.vedette.yml file",
+                line: place.line, column: place.column)
+        }
+        return expression
     }
 
     /// Reads a series selector such as the API's `match[]`: a name, label matchers, or both.
@@ -126,7 +134,8 @@ package struct Engine: Sendable {
     }
 
     private func evaluator(_ query: String, _ times: StepTimes, _ context: QueryContext) -> Evaluator {
-        Evaluator(source: series, options: options, context: context, text: Array(query.utf8), times: times)
+        Evaluator(
+            source: series, logSource: logs, options: options, context: context, text: Array(query.utf8), times: times)
     }
 }
 

@@ -3,6 +3,8 @@ internal import Telemetry
 /// Evaluates a prepared expression over all steps at once, series by series.
 struct Evaluator {
     let source: any SeriesSource
+    /// For `logs(…)`; nil where there is no log store.
+    var logSource: (any LogSource)?
     let options: Engine.Options
     let context: QueryContext
     /// The query's text, for the places that warnings name.
@@ -35,6 +37,7 @@ struct Evaluator {
         case .binary(let node): return try binary(node)
         case .aggregation(let node): return try aggregation(node)
         case .call(let node): return try call(node)
+        case .logs(let node): return try logs(node)
         }
     }
 
@@ -83,7 +86,6 @@ struct Evaluator {
         case .window(let function): return .vector(try windows(function, node))
         case .general(let evaluate): return try evaluate(self, node)
         case .queryBounds: return .scalar([Double](repeating: .nan, count: times.count))
-        case .unsupported: throw notSupported(node.function.name, at: node.span)
         }
     }
 
@@ -107,12 +109,6 @@ struct Evaluator {
     }
 
     // MARK: Errors and remarks
-
-    /// "not yet supported: NAME at 1:5".
-    func notSupported(_ name: String, at span: SourceSpan) -> QueryError {
-        let place = SourceSpan.place(of: span.start, in: text)
-        return QueryError(.notSupported, name, line: place.line, column: place.column)
-    }
 
     /// Adds a warning with its place in the query.
     func warn(_ message: String, at span: SourceSpan) {
@@ -162,6 +158,7 @@ extension Expression {
     var isStepInvariant: Bool {
         switch self {
         case .number, .string: return true
+        case .logs: return false
         case .vector(let selector): return selector.modifiers.at != nil
         case .matrix(let matrix): return matrix.selector.modifiers.at != nil
         case .subquery(let subquery): return subquery.modifiers.at != nil

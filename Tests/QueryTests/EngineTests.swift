@@ -40,13 +40,6 @@ struct EngineTests {
         #expect(series[0].values.allSatisfy { abs($0 - 3) < 1e-9 })
     }
 
-    @Test func whatIsNotEvaluatedSaysSoWithItsPlace() throws {
-        let error = #expect(throws: QueryError.self) {
-            try Engine(series: store).instant("1 + scalar(info(up))", atMilliseconds: 0, in: context)
-        }
-        #expect(error?.description == "not yet supported: info at 1:12")
-    }
-
     @Test func tooManyStepsAreRefusedInTheWordsOfPrometheus() throws {
         let error = #expect(throws: QueryError.self) {
             try Engine(series: store).range(

@@ -75,11 +75,6 @@ package enum AlertingFiles {
                     }
                 }
                 content.remedies += remedies
-            } else if source.path.hasSuffix(".vedette.yml") || source.path.hasSuffix(".vedette.yaml") {
-                content.findings.append(
-                    finding(
-                        .error, file: source.path,
-                        "rules over logs are not understood by this version: move the file away"))
             } else {
                 let (groups, findings) = RuleFileReader.read(source.text, file: source.path)
                 content.findings += findings + duplicates(in: groups)
@@ -87,6 +82,11 @@ package enum AlertingFiles {
             }
         }
         return content
+    }
+
+    /// Whether a rule file is for this product alone, so that its rules may use `logs(…)`.
+    static func isOwnRuleFile(_ path: String) -> Bool {
+        path.hasSuffix(".vedette.yml") || path.hasSuffix(".vedette.yaml")
     }
 
     /// The rule and remedy files of a folder, and of the folders within, in the order of their names. Hidden ones are

@@ -45,8 +45,6 @@ enum FunctionCode: Sendable {
     case general(@Sendable (Evaluator, Call) throws -> Evaluated)
     /// A number that is known before the evaluation begins.
     case queryBounds(@Sendable (QueryBounds) -> Double)
-    /// The parser knows it and the engine answers "not yet supported".
-    case unsupported
 }
 
 /// Every function of PromQL. One line per function in the file of its family adds one.

@@ -5,7 +5,7 @@ extension Functions {
     static let labelFunctions: [Function] = [
         Function("label_replace", [.vector, .string, .string, .string, .string], .general(labelReplace)),
         Function("label_join", [.vector, .string, .string, .string], variadic: -1, .general(labelJoin)),
-        Function("info", [.vector, .vector], variadic: 1, .unsupported),
+        Function("info", [.vector, .vector], variadic: 1, dependsOnTime: true, .general(InfoFunction.evaluate)),
     ]
 
     @Sendable private static func labelReplace(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {

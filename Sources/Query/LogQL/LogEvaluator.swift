@@ -58,7 +58,12 @@ struct LogEvaluator {
     /// `outer` is the grouping of an aggregation around it that needs no other labels.
     func rangeAggregation(_ node: LogRangeAggregation, outer: LogGrouping?) throws -> [SeriesColumn] {
         let windows = LogWindows(times, node, remainderNanoseconds: remainderNanoseconds)
-        let samples = try self.samples(node, windows, LabelDemand(node, outer: outer))
+        let demand = LabelDemand(node, outer: outer)
+        let run = PipelineRun(
+            source: source, context: context, pipeline: demand.needed(of: node.pipeline), neededLabels: demand.names,
+            nowMilliseconds: times.endMilliseconds)
+        if let columns = try countedByStore(node, run, windows, outer: outer) { return columns }
+        let samples = try self.samples(node, windows, run, demand)
         defer { context.release(samples.bytes) }
         if node.function == .absent { return [windows.absence(of: samples.series, node)].filter { !$0.isEmpty } }
         var columns: [SeriesColumn] = []
@@ -75,12 +80,9 @@ struct LogEvaluator {
 
     /// The samples that the lines of a range aggregation give, by series.
     private func samples(
-        _ node: LogRangeAggregation, _ windows: LogWindows, _ demand: LabelDemand
+        _ node: LogRangeAggregation, _ windows: LogWindows, _ run: PipelineRun, _ demand: LabelDemand
     ) throws -> LogSamples {
         var samples = LogSamples(node)
-        let run = PipelineRun(
-            source: source, context: context, pipeline: demand.needed(of: node.pipeline), neededLabels: demand.names,
-            nowMilliseconds: times.endMilliseconds)
         try run.forEachLine(range: windows.range, limit: 0, direction: .forward) { line, _ in
             guard windows.contain(line.nanoseconds), let value = LogSamples.value(of: &line, node) else { return true }
             if !line.labels.error.isEmpty {

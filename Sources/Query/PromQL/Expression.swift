@@ -12,6 +12,7 @@ package indirect enum Expression: Hashable, Sendable {
     case binary(BinaryExpression)
     case unary(UnaryExpression)
     case parenthesis(Parenthesis)
+    case logs(LogsExpression)
 
     /// Where it stands in the query.
     package var span: SourceSpan {
@@ -26,6 +27,7 @@ package indirect enum Expression: Hashable, Sendable {
         case .binary(let node): node.left.span.through(node.right.span)
         case .unary(let node): node.span
         case .parenthesis(let node): node.span
+        case .logs(let node): node.span
         }
     }
 
@@ -34,7 +36,7 @@ package indirect enum Expression: Hashable, Sendable {
         switch self {
         case .number: .scalar
         case .string: .string
-        case .vector, .aggregation: .vector
+        case .vector, .aggregation, .logs: .vector
         case .matrix, .subquery: .matrix
         case .call(let node): node.function.returnType
         case .binary(let node): node.left.type == .scalar && node.right.type == .scalar ? .scalar : .vector
@@ -46,7 +48,7 @@ package indirect enum Expression: Hashable, Sendable {
     /// The expressions directly below it, in the order they are evaluated.
     package var children: [Expression] {
         switch self {
-        case .number, .string, .vector, .matrix: []
+        case .number, .string, .vector, .matrix, .logs: []
         case .subquery(let node): [node.inner]
         case .call(let node): node.arguments
         case .aggregation(let node): [node.parameter, node.operand].compactMap { $0 }
@@ -61,6 +63,15 @@ package indirect enum Expression: Hashable, Sendable {
         var inner = self
         while case .parenthesis(let node) = inner { inner = node.inner }
         return inner
+    }
+
+    /// The first `logs(…)` in it, nil when there is none.
+    var firstLogs: LogsExpression? {
+        if case .logs(let node) = self { return node }
+        for child in children {
+            if let found = child.firstLogs { return found }
+        }
+        return nil
     }
 
     /// Calls `visit` for every vector selector below, also those of ranges.

@@ -132,12 +132,42 @@ struct PromQLLexer {
     private mutating func keywordOrIdentifier() throws(Failure) {
         scanner.acceptRun { $0.isAlphaNumeric || $0 == UInt8(ascii: ":") }
         let word = scanner.word
+        if word == "logs", isBeforeParenthesis {
+            guard let end = endOfLogQL() else { throw Failure(message: "unclosed left parenthesis") }
+            scanner.position = end
+            return emit(.logQL)
+        }
         switch Token.word(word.lowercased()) {
         // So that metrics of these names keep working.
         case .keyword(let keyword) where keyword.isFill && !isBeforeParenthesis: emit(.identifier)
         case let kind?: emit(kind)
         case nil: emit(word.utf8.contains(UInt8(ascii: ":")) ? .metricIdentifier : .identifier)
         }
+    }
+
+    /// Behind the parenthesis that closes the next one by LogQL's rules of texts and comments; nil when none does.
+    private func endOfLogQL() -> Int? {
+        var index = scanner.position
+        var depth = 0
+        while index < scanner.bytes.count {
+            let byte = scanner.bytes[index]
+            index += 1
+            switch byte {
+            case UInt8(ascii: "("): depth += 1
+            case UInt8(ascii: ")"):
+                depth -= 1
+                if depth == 0 { return index }
+            case UInt8(ascii: "#"):
+                while index < scanner.bytes.count, scanner.bytes[index] != UInt8(ascii: "\n") { index += 1 }
+            case UInt8(ascii: "\""), UInt8(ascii: "`"), UInt8(ascii: "'"):
+                while index < scanner.bytes.count, scanner.bytes[index] != byte {
+                    index += scanner.bytes[index] == UInt8(ascii: "\\") && byte != UInt8(ascii: "`") ? 2 : 1
+                }
+                index += 1
+            default: break
+            }
+        }
+        return nil
     }
 
     private var isBeforeParenthesis: Bool {

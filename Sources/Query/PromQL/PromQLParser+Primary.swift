@@ -20,6 +20,7 @@ extension PromQLParser {
             return .parenthesis(Parenthesis(inner, span: open.span.through(close.span)))
         case .aggregation(let operation) where isFollowed(by: [.leftParenthesis, .keyword(.by), .keyword(.without)]):
             return try aggregation(operation)
+        case .logQL: return .logs(try logs())
         case .identifier where isFollowed(by: [.leftParenthesis]): return try call()
         case .preprocessor where isFollowed(by: [.leftParenthesis]): return try call()
         default:
@@ -60,6 +61,35 @@ extension PromQLParser {
                 "error unquoting string \(GoText.quoted(token.text)): invalid syntax", at: token.span)
         }
         return text
+    }
+
+    // MARK: Logs
+
+    /// `logs(…)`, which the lexer has left in one piece.
+    private mutating func logs() throws(QueryError) -> LogsExpression {
+        let token = take()
+        let inside = token.text.dropFirst(token.text.prefix { $0 != "(" }.utf8.count + 1).dropLast()
+        let offset = token.span.start + token.text.prefix { $0 != "(" }.utf8.count + 1
+        let query: LogQLExpression
+        do throws(QueryError) {
+            query = try LogQLParser.expression(String(inside))
+        } catch {
+            // The place within the parentheses becomes the place within the whole.
+            var start = offset
+            var line = 1
+            let bytes = Array(inside.utf8)
+            while line < error.line, start - offset < bytes.count {
+                if bytes[start - offset] == UInt8(ascii: "\n") { line += 1 }
+                start += 1
+            }
+            throw failure(error.message, at: SourceSpan(start: start + max(0, error.column - 1), end: token.span.end))
+        }
+        guard query.isMetric else {
+            throw failure(
+                "logs(…) needs numbers, this is a log query; wrap it in a range function such as rate(… [5m])",
+                at: token.span)
+        }
+        return LogsExpression(query: query, span: token.span)
     }
 
     // MARK: Calls

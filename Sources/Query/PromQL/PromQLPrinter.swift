@@ -17,6 +17,7 @@ extension Expression: CustomStringConvertible {
         case .binary(let node): "\(node.leftDescription) \(node.operatorDescription) \(node.right)"
         case .unary(let node): "\(node.isNegation ? "-" : "+")\(node.operand)"
         case .parenthesis(let node): "(\(node.inner))"
+        case .logs(let node): "logs(\(node.query))"
         }
     }
 }

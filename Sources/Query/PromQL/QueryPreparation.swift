@@ -16,7 +16,7 @@ struct QueryPreparation {
     /// The expression with every duration in milliseconds and every `@` at a fixed time.
     func prepared(_ expression: Expression) throws(QueryError) -> Expression {
         switch expression {
-        case .number, .string: return expression
+        case .number, .string, .logs: return expression
         case .vector(let selector): return .vector(try prepared(selector))
         case .matrix(var node):
             node.selector = try prepared(node.selector)

@@ -3,6 +3,8 @@ struct Token: Sendable {
     /// What the word is to the grammar.
     enum Kind: Hashable, Sendable {
         case endOfInput
+        /// `logs(…)` with all that stands in the parentheses, which is LogQL.
+        case logQL
         /// The lexer could not go on; the token's text says why.
         case failure
         case identifier

@@ -7,7 +7,7 @@ struct TypeChecker {
     /// The expression with its vector matchings settled.
     func checked(_ expression: Expression) throws(QueryError) -> Expression {
         switch expression {
-        case .number, .string: return expression
+        case .number, .string, .logs: return expression
         case .vector(let selector):
             try check(selector)
             return expression

@@ -12,6 +12,7 @@ enum PinnedQuery {
     }
 
     private static func hasUnpinnedFunction(_ expression: Expression) -> Bool {
+        if case .logs = expression { return true }
         if case .call(let call) = expression, call.function.dependsOnTime || call.function.readsBounds { return true }
         // As upstream: what is inside a pinned sub-query is left alone.
         if case .subquery(let subquery) = expression, subquery.modifiers.at != nil { return false }
@@ -20,7 +21,7 @@ enum PinnedQuery {
 
     private static func pinned(_ expression: Expression, _ time: Int64) -> Expression {
         switch expression {
-        case .number, .string: return expression
+        case .number, .string, .logs: return expression
         case .vector(var node):
             node.modifiers.at = node.modifiers.at ?? .milliseconds(time)
             return .vector(node)

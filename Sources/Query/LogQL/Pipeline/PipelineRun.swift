@@ -56,7 +56,7 @@ struct PipelineRun {
 
     /// Line filters that stand before everything that changes the text are the store's; it does not matter to them
     /// which parsers and label filters stand between.
-    private var pushedDown: (predicates: [LinePredicate], rest: [any LineProcessing]) {
+    var pushedDown: (predicates: [LinePredicate], rest: [any LineProcessing]) {
         var predicates: [LinePredicate] = []
         var rest: [any LineProcessing] = []
         var isTextKnown = true

@@ -24,6 +24,36 @@ struct LogWindows {
             endNanoseconds: end(max(0, times.count - 1)) &+ 1)
     }
 
+    /// Buckets of time, of which every window is a whole number: how many, and how long each is.
+    var buckets: (count: Int64, widthNanoseconds: Int64) {
+        var (width, rest) = (lengthNanoseconds, times.count > 1 ? stepNanoseconds : 0)
+        while rest != 0 { (width, rest) = (rest, width % rest) }
+        let (range, width64) = (self.range, max(1, width))
+        return ((range.endNanoseconds &- range.startNanoseconds) / width64, width64)
+    }
+
+    /// The counts of one group at every step, divided by `divisor`; nothing where its window has no line.
+    func column(_ group: LogCounts, countsBytes: Bool, divisor: Double) -> SeriesColumn {
+        var column = SeriesColumn(labels: group.labels, count: times.count)
+        let width = buckets.widthNanoseconds
+        let (perWindow, perStep) = (Int(lengthNanoseconds / width), Int(stepNanoseconds / width))
+        var lines = [0]
+        var bytes = [0]
+        lines.reserveCapacity(group.lines.count + 1)
+        bytes.reserveCapacity(group.lines.count + 1)
+        for bucket in group.lines.indices {
+            lines.append(lines[bucket] + group.lines[bucket])
+            bytes.append(bytes[bucket] + group.bytes[bucket])
+        }
+        for step in 0..<times.count {
+            let first = times.count > 1 ? step * perStep : 0
+            guard first + perWindow < lines.count, lines[first + perWindow] > lines[first] else { continue }
+            let sums = countsBytes ? bytes : lines
+            column.values[step] = Double(sums[first + perWindow] - sums[first]) / divisor
+        }
+        return column
+    }
+
     /// Whether a time within `range` lies in some window, rather than between two.
     func contain(_ nanoseconds: Int64) -> Bool {
         if stepNanoseconds <= lengthNanoseconds || nanoseconds <= firstEnd { return true }
