@@ -16,24 +16,31 @@ package struct RemoteWriteReader {
     private var group = SampleGroup()
     private var metadata: [MetricMetadata] = []
     /// Canonical labels of all series, one behind the other.
-    private var labels = ByteWriter(capacity: 1 << 14)
+    private var labels: LabelRun
     private var ends: [Int] = []
     private var builder = LabelsBuilder()
     private var rejections: [SampleRejection] = []
 
-    private init() {}
+    private init(labels: LabelRun) {
+        self.labels = labels
+    }
 
     /// Reads one request. Throws when the bytes are no request; nothing of it is to be stored then.
     package static func read(
         _ body: UnsafeRawBufferPointer, memory: SeriesMemory
     ) throws(RemoteWriteError) -> RemoteWriteRequest {
-        var reader = RemoteWriteReader()
-        do throws(ByteError) {
-            try reader.readRequest(body)
-        } catch {
-            throw RemoteWriteError(description: "no remote-write request: \(error)")
+        // Labels take fewer bytes as canonical text than in the request, so the run never grows.
+        var outcome = Result<RemoteWriteRequest, RemoteWriteError>.failure(RemoteWriteError(description: ""))
+        withUnsafeTemporaryAllocation(byteCount: body.count, alignment: 1) { space in
+            var reader = RemoteWriteReader(labels: LabelRun(space))
+            do throws(ByteError) {
+                try reader.readRequest(body)
+                outcome = .success(reader.finish(memory))
+            } catch {
+                outcome = .failure(RemoteWriteError(description: "no remote-write request: \(error)"))
+            }
         }
-        return reader.finish(memory)
+        return try outcome.get()
     }
 
     /// Reads one request.
@@ -58,7 +65,7 @@ package struct RemoteWriteReader {
     }
 
     private mutating func finish(_ memory: SeriesMemory) -> RemoteWriteRequest {
-        let (references, places, invalid) = labels.bytes.withUnsafeBytes { memory.resolve($0, ends: ends) }
+        let (references, places, invalid) = memory.resolve(labels.bytes, ends: ends)
         group.series = references
         if !invalid.isEmpty { drop(invalid) }
         let isEmpty = group.values.isEmpty && group.histograms.isEmpty && group.exemplars.isEmpty
@@ -100,11 +107,9 @@ package struct RemoteWriteReader {
             switch number {
             case 1:
                 let (name, value) = try RemoteWriteReader.label(try message.bytes(type))
-                if !previousName.lexicographicallyPrecedes(name) { isOrdered = false }
+                if !LabelRun.precedes(previousName, name) { isOrdered = false }
                 previousName = name
-                if value.isEmpty { continue }
-                labels.putPrefixed(name)
-                labels.putPrefixed(value)
+                if !value.isEmpty { labels.append(name, value) }
             case 2: try readSample(try message.bytes(type))
             case 3: try readExemplar(try message.bytes(type))
             case 4: try readHistogram(try message.bytes(type))
@@ -138,7 +143,7 @@ package struct RemoteWriteReader {
         labels.truncate(to: start)
         let ordered = builder.build()
         if isRepeated { return ordered }
-        labels.put(ordered.encoded)
+        labels.append(ordered)
         return nil
     }
 
@@ -170,6 +175,7 @@ package struct RemoteWriteReader {
     }
 
     /// The name and value of a `Label`.
+    @inline(__always)
     private static func label(
         _ bytes: UnsafeRawBufferPointer
     ) throws(ByteError) -> (name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {

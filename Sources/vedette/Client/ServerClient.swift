@@ -10,7 +10,10 @@ struct ServerClient {
     private let client = HTTPClient()
 
     /// A client for the server the options name.
-    init(_ options: ClientOptions) throws {
+    init(_ options: ClientOptions) throws { try self.init(options.connection) }
+
+    /// A client for the server the options name.
+    init(_ options: ConnectionOptions) throws {
         let address = options.server ?? ServerClient.environment("VEDETTE_SERVER") ?? "http://127.0.0.1:9797"
         do {
             endpoint = try HTTPEndpoint.parse(address)
@@ -21,8 +24,11 @@ struct ServerClient {
     }
 
     /// The `data` of a Prometheus-shaped answer; its warnings go to standard error.
-    func data(_ path: String, _ parameters: [(String, String)] = [], method: String = "GET") async throws -> JSONValue {
-        let answer = try await json(path, parameters, method: method)
+    func data(
+        _ path: String, _ parameters: [(String, String)] = [], method: String = "GET",
+        timeoutMilliseconds: Int64 = 150_000
+    ) async throws -> JSONValue {
+        let answer = try await json(path, parameters, method: method, timeoutMilliseconds: timeoutMilliseconds)
         for key in ["warnings", "infos"] {
             for text in answer[key]?.elements ?? [] { Terminal.note("\(key.dropLast()): \(text.text ?? "")") }
         }
@@ -30,8 +36,11 @@ struct ServerClient {
     }
 
     /// A whole JSON answer; any status but 2xx is a failure in the server's own words.
-    func json(_ path: String, _ parameters: [(String, String)] = [], method: String = "GET") async throws -> JSONValue {
-        let body = try await bytes(path, parameters, method: method)
+    func json(
+        _ path: String, _ parameters: [(String, String)] = [], method: String = "GET",
+        timeoutMilliseconds: Int64 = 150_000
+    ) async throws -> JSONValue {
+        let body = try await bytes(path, parameters, method: method, timeoutMilliseconds: timeoutMilliseconds)
         if body.isEmpty { return .null }
         do {
             return try JSONValue(parsing: body)
@@ -42,11 +51,14 @@ struct ServerClient {
     }
 
     /// The body of an answer; any status but 2xx is a failure in the server's own words.
-    func bytes(_ path: String, _ parameters: [(String, String)] = [], method: String = "GET") async throws -> [UInt8] {
+    func bytes(
+        _ path: String, _ parameters: [(String, String)] = [], method: String = "GET",
+        timeoutMilliseconds: Int64 = 150_000
+    ) async throws -> [UInt8] {
         var fields = [HTTPField("Accept", "application/json")]
         if let token { fields.append(HTTPField("Authorization", "Bearer \(token)")) }
         let encoded = QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded
-        var call = HTTPCall(method, endpoint, path, fields: fields, timeoutMilliseconds: 150_000)
+        var call = HTTPCall(method, endpoint, path, fields: fields, timeoutMilliseconds: timeoutMilliseconds)
         call.replyBytesMaximum = 1 << 30
         if method == "POST" {
             call.fields.append(HTTPField("Content-Type", "application/x-www-form-urlencoded"))

@@ -6,8 +6,8 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case json
 }
 
-/// Where the server is and how the answer is printed: the options that every asking command shares.
-struct ClientOptions: ParsableArguments {
+/// Where the server is: the options of everything that asks one.
+struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .long,
         help: "The server's address. Default: $VEDETTE_SERVER, or http://127.0.0.1:9797.")
@@ -15,6 +15,11 @@ struct ClientOptions: ParsableArguments {
 
     @Option(name: .long, help: "A file that holds the access token. Default: $VEDETTE_TOKEN_FILE.")
     var tokenFile: String?
+}
+
+/// Where the server is and how the answer is printed: the options that every asking command shares.
+struct ClientOptions: ParsableArguments {
+    @OptionGroup var connection: ConnectionOptions
 
     @Option(name: [.short, .long], help: "How to print the answer: table or json.")
     var output: OutputFormat = .table

@@ -1,6 +1,13 @@
 internal import ArgumentParser
 internal import Telemetry
 
+/// How `vedette query` prints an answer.
+enum QueryOutput: String, ExpressibleByArgument, CaseIterable {
+    case table
+    case json
+    case csv
+}
+
 /// `vedette query`: PromQL at one time, or over a range.
 struct QueryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -9,26 +16,38 @@ struct QueryCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               vedette query 'sum by (name) (rate(container_cpu_usage_seconds_total[1m]))'
-              vedette query --range 1h --step 1m 'node_load1'
+              vedette query --since 1h 'node_load1'
+              vedette query --since 1h --step 15s -o csv 'node_load1' > load.csv
+              vedette query --watch 2s 'topk(5, container_memory_working_set_bytes)'
               vedette query --active
+
+            Numbers are shown in the unit that names and functions tell; -o json and -o csv give them exactly.
             """)
 
-    @Argument(help: "The expression.")
+    @Argument(help: "The expression.", completion: .custom(ExpressionCompletion.candidates))
     var expression: String?
 
     @Option(name: .long, help: "Evaluate at this time: a duration ago, RFC 3339 or seconds since 1970.")
     var at = "now"
 
-    @Option(name: .long, help: "Evaluate over this much time before --at, for example 1h.")
-    var range: String?
+    @Option(
+        name: [.long, .customLong("range")],
+        help: "Evaluate over this much time before --at, for example 1h, and draw it.")
+    var since: String?
 
-    @Option(name: .long, help: "The distance between evaluations of a range. Default: 60 points.")
+    @Option(name: .long, help: "The distance between evaluations of a range. Default: as fine as the picture shows.")
     var step: String?
+
+    @Option(name: .long, help: "Ask again this often until interrupted, for example 2s.")
+    var watch: String?
 
     @Flag(name: .long, help: "List the queries that run right now.")
     var active = false
 
-    @OptionGroup var client: ClientOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    @Option(name: [.short, .long], help: "How to print the answer: table, json or csv.")
+    var output: QueryOutput = .table
 
     func validate() throws {
         guard active != (expression != nil) else {
@@ -37,38 +56,82 @@ struct QueryCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let server = try ServerClient(client)
+        let server = try ServerClient(connection)
         guard let expression else {
             try printActive(await server.data("/api/v1/status/queries"))
             return
         }
-        let now = SystemWallClock().nowNanoseconds
-        let end = try TimeArgument.nanoseconds(at, option: "--at", now: now)
-        var parameters = [("query", expression)]
-        var path = "/api/v1/query"
-        if let range {
-            let span = try TimeArgument.duration(range, option: "--range")
-            let stepMilliseconds =
-                try step.map { try TimeArgument.duration($0, option: "--step") } ?? max(span / 60, 1_000)
-            path = "/api/v1/query_range"
-            parameters += [
-                ("start", Timestamps.seconds(milliseconds: end / 1_000_000 - span)),
-                ("end", Timestamps.seconds(milliseconds: end / 1_000_000)),
-                ("step", Timestamps.seconds(milliseconds: stepMilliseconds)),
-            ]
-        } else {
-            parameters.append(("time", Timestamps.seconds(milliseconds: end / 1_000_000)))
+        guard let watch else {
+            Terminal.write(try await answer(server, expression))
+            return
         }
-        let data = try await server.data(path, parameters, method: "POST")
-        if client.output == .json {
-            Terminal.write(data.encoded + [UInt8(ascii: "\n")])
-        } else {
-            QueryPrinter.print(data)
+        let milliseconds = max(100, try TimeArgument.duration(watch, option: "--watch"))
+        while !Task.isCancelled {
+            let text = try await answer(server, expression)
+            // Drawn over what was there and the rest cleared: without the flicker of clearing first.
+            let isOver = Terminal.isInteractive
+            let lines = isOver ? Array(text.utf8).split(separator: 0x0a, omittingEmptySubsequences: false) : []
+            Terminal.write(
+                isOver
+                    ? Array("\u{1b}[H".utf8) + Array(lines.joined(separator: Array("\u{1b}[K\n".utf8)))
+                        + Array("\u{1b}[J".utf8) : Array((text + "\n").utf8))
+            try await Task.sleep(for: .milliseconds(milliseconds))
         }
     }
 
+    /// Asks once; the answer as it is printed.
+    private func answer(_ server: ServerClient, _ expression: String) async throws -> String {
+        let data: JSONValue
+        do {
+            let (path, parameters) = try request(expression)
+            data = try await server.data(path, parameters, method: "POST")
+        } catch let failure as CommandFailure {
+            throw CommandFailure(QueryCommand.pointing(failure.description, expression))
+        }
+        switch output {
+        case .json: return String(decoding: data.encoded, as: UTF8.self) + "\n"
+        case .csv: return QueryPrinter.csv(data)
+        case .table:
+            let canvas = Terminal.isInteractive ? (columns: Terminal.columns, rows: Terminal.rows) : nil
+            return QueryPrinter(expression: expression, canvas: canvas).text(data)
+        }
+    }
+
+    private func request(_ expression: String) throws -> (path: String, parameters: [(String, String)]) {
+        let now = SystemWallClock().nowNanoseconds
+        let end = try TimeArgument.nanoseconds(at, option: "--at", now: now) / 1_000_000
+        guard let since else {
+            return ("/api/v1/query", [("query", expression), ("time", Timestamps.seconds(milliseconds: end))])
+        }
+        let span = try TimeArgument.duration(since, option: "--since")
+        let points = Int64(output == .table && Terminal.isInteractive ? max(60, 2 * (Terminal.columns - 12)) : 60)
+        let stepMilliseconds =
+            try step.map { try TimeArgument.duration($0, option: "--step") } ?? max(span / points, 1_000)
+        return (
+            "/api/v1/query_range",
+            [
+                ("query", expression), ("start", Timestamps.seconds(milliseconds: end - span)),
+                ("end", Timestamps.seconds(milliseconds: end)),
+                ("step", Timestamps.seconds(milliseconds: stepMilliseconds)),
+            ]
+        )
+    }
+
+    /// An error with the place it means marked below the expression: `2:5: parse error: …` points into line 2.
+    static func pointing(_ message: String, _ expression: String) -> String {
+        let place = message.drop { !$0.isNumber }.prefix { $0.isNumber || $0 == ":" }.split(separator: ":")
+        let lines = expression.split(separator: "\n", omittingEmptySubsequences: false)
+        guard message.contains("parse error"), place.count >= 2, let line = Int(place[0]), let column = Int(place[1]),
+            lines.indices.contains(line - 1), column >= 1, column <= lines[line - 1].count + 1
+        else { return message }
+        let text = lines[line - 1]
+        let wrong = text.dropFirst(column - 1).prefix { $0.isLetter || $0.isNumber || $0 == "_" }.count
+        let mark = String(repeating: " ", count: column - 1) + String(repeating: "^", count: max(1, wrong))
+        return "\(message)\n  \(text)\n  \(mark)"
+    }
+
     private func printActive(_ data: JSONValue) throws {
-        if client.output == .json {
+        if output == .json {
             Terminal.write(data.encoded + [UInt8(ascii: "\n")])
             return
         }
@@ -80,75 +143,5 @@ struct QueryCommand: AsyncParsableCommand {
             ])
         }
         Terminal.write(table.isEmpty ? "no query runs\n" : table.render())
-    }
-}
-
-/// Prints the answer of a query for people: a table for one time, a line with a plot for each series of a range.
-enum QueryPrinter {
-    private static let levels = Array("▁▂▃▄▅▆▇█")
-
-    /// Prints `data` of an answer of /api/v1/query or /api/v1/query_range.
-    static func print(_ data: JSONValue) {
-        let result = data["result"]
-        switch data["resultType"]?.text {
-        case "scalar", "string": Terminal.write((result?[1]?.text ?? "") + "\n")
-        case "matrix": Terminal.write(matrix(result?.elements ?? []))
-        default: Terminal.write(vector(result?.elements ?? []))
-        }
-    }
-
-    private static func vector(_ elements: [JSONValue]) -> String {
-        guard !elements.isEmpty else { return "no series\n" }
-        let (names, cells) = columns(elements)
-        var table = TextTable(names + ["value"], alignments: names.map { _ in .left } + [.right])
-        for (element, cells) in zip(elements, cells) {
-            table.append(cells + [element["value"]?[1]?.text ?? element["histogram"]?[1]?["count"]?.text ?? ""])
-        }
-        return table.render()
-    }
-
-    private static func matrix(_ elements: [JSONValue]) -> String {
-        guard !elements.isEmpty else { return "no series\n" }
-        let (names, cells) = columns(elements)
-        var table = TextTable(
-            names + ["min", "max", "last", "plot"],
-            alignments: names.map { _ in .left } + [.right, .right, .right, .left])
-        for (element, cells) in zip(elements, cells) {
-            let values = (element["values"]?.elements ?? []).compactMap { $0[1]?.text.flatMap(Double.init) }
-            let finite = values.filter(\.isFinite)
-            let bounds = (finite.min() ?? 0, finite.max() ?? 0)
-            table.append(
-                cells + [short(bounds.0), short(bounds.1), short(values.last ?? .nan), plot(values, within: bounds)])
-        }
-        return table.render()
-    }
-
-    /// The labels in which the series differ or that name them, one column each.
-    private static func columns(_ elements: [JSONValue]) -> (names: [String], cells: [[String]]) {
-        let metrics = elements.map { element in
-            Dictionary((element["metric"]?.members ?? []).map { ($0.key, $0.value.text ?? "") }) { $1 }
-        }
-        let all = Set(metrics.flatMap(\.keys))
-        // A column that says the same of every series says nothing, unless there is but one series.
-        let telling = all.filter { name in metrics.count == 1 || Set(metrics.map { $0[name] ?? "" }).count > 1 }
-        let names = telling.sorted { ($0 == "__name__" ? "" : $0) < ($1 == "__name__" ? "" : $1) }
-        let titles = names.map { $0 == "__name__" ? "metric" : $0 }
-        return (titles, metrics.map { metric in names.map { metric[$0] ?? "" } })
-    }
-
-    private static func short(_ value: Double) -> String {
-        guard value.isFinite else { return "\(value)" }
-        let rounded = (value * 10_000).rounded() / 10_000
-        return FloatText.plain(abs(value) < 1e9 && rounded != 0 ? rounded : value)
-    }
-
-    private static func plot(_ values: [Double], within bounds: (Double, Double)) -> String {
-        let span = bounds.1 - bounds.0
-        return String(
-            values.suffix(60).map { value -> Character in
-                guard value.isFinite else { return " " }
-                let share = span > 0 ? (value - bounds.0) / span : 0.5
-                return levels[min(levels.count - 1, Int(share * Double(levels.count)))]
-            })
     }
 }

@@ -12,6 +12,20 @@ enum Terminal {
         return Int(size.ws_col)
     }
 
+    /// The terminal's height in lines; 24 when it is none.
+    static var rows: Int {
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 0 else { return 24 }
+        return Int(size.ws_row)
+    }
+
+    /// Whether to colour: on a terminal that can, unless NO_COLOR says otherwise (no-color.org).
+    static let usesColour = isInteractive && !isSet("NO_COLOR") && !isDumb
+
+    private static func isSet(_ name: String) -> Bool { getenv(name).map { $0.pointee != 0 } ?? false }
+
+    private static var isDumb: Bool { getenv("TERM").map { String(cString: $0) == "dumb" } ?? true }
+
     /// Writes text to standard output. A reader that went away (`| head`) ends the program quietly.
     static func write(_ text: String) { write(Array(text.utf8)) }
 
