@@ -42,7 +42,7 @@ enum ValueUnit: Equatable {
         case .aggregation(let node): self = ValueUnit.unit(of: node)
         case .call(let node): self = ValueUnit.unit(of: node)
         case .binary(let node): self = ValueUnit.unit(of: node)
-        case .number, .string: self = .number
+        case .number, .string, .logs: self = .number
         }
     }
 
