@@ -88,6 +88,12 @@ void vedette_pack(const uint64_t *values, size_t count, unsigned width, uint8_t 
 
 // MARK: entropy decoding
 
+INLINE void vedette_fill_codes_body(struct vedette_code *table, size_t count, struct vedette_code code) {
+    for (size_t i = 0; i < count; i++) table[i] = code;
+}
+BOTH_VOID(vedette_fill_codes, (struct vedette_code *table, size_t count, struct vedette_code code),
+          (table, count, code))
+
 struct bit_ends {
     const uint8_t *front;
     const uint8_t *back;
@@ -163,8 +169,12 @@ INLINE int vedette_entropy_decode_body(const uint8_t *bytes, size_t length, cons
                                        int has_runs, int mode, int64_t centre, size_t count, int64_t *values) {
     struct bit_ends ends = {bytes, bytes + length, 0, 0};
     uint64_t total = (uint64_t)length * 8;
-    return has_runs ? decode_runs(ends, total, table, mode, centre, count, values)
-                    : decode_plain(ends, total, table, mode, centre, count, values);
+    // The mode as a constant keeps a question out of the loops.
+    if (has_runs)
+        return mode ? decode_runs(ends, total, table, 1, centre, count, values)
+                    : decode_runs(ends, total, table, 0, centre, count, values);
+    return mode ? decode_plain(ends, total, table, 1, centre, count, values)
+                : decode_plain(ends, total, table, 0, centre, count, values);
 }
 BOTH(int, vedette_entropy_decode,
      (const uint8_t *bytes, size_t length, const struct vedette_code *table, int has_runs, int mode, int64_t centre,
@@ -254,6 +264,79 @@ void vedette_scale(const int64_t *values, size_t count, int64_t first, uint64_t 
                    uint64_t *bits) {
     if (has_wide() && scale_wide(values, count, first, divisor, scaling, power, bits)) return;
     vedette_scale_portable(values, count, first, divisor, scaling, power, bits);
+}
+
+// MARK: whole packed columns
+
+#define BLOCK_COUNT 128
+#define PATCH_FLAG 0x80u
+
+struct cursor {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+INLINE int read_varint(struct cursor *cursor, uint64_t *value) {
+    uint64_t found = 0;
+    for (unsigned shift = 0; shift < 64 && cursor->at < cursor->end; shift += 7) {
+        uint8_t byte = *cursor->at++;
+        found |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *value = found;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+// Reads one block into `block`; returns 0 when the bytes cannot be right.
+INLINE int read_block(struct cursor *cursor, size_t count, int64_t *block) {
+    if (cursor->at >= cursor->end) return 0;
+    unsigned head = *cursor->at++, width = head & ~PATCH_FLAG;
+    uint64_t base, high;
+    if (width > 64 || !read_varint(cursor, &base)) return 0;
+    base = (base >> 1) ^ (0 - (base & 1));
+    unsigned patch_count = 0;
+    struct cursor patches = *cursor;
+    if (head & PATCH_FLAG) {
+        if (width > 63 || cursor->at >= cursor->end) return 0;
+        patch_count = *cursor->at++;
+        patches = *cursor;
+        for (unsigned i = 0; i < patch_count; i++) {
+            if (cursor->at >= cursor->end || *cursor->at++ >= count || !read_varint(cursor, &high)) return 0;
+        }
+    }
+    size_t packed = (count * width + 7) / 8;
+    if ((size_t)(cursor->end - cursor->at) < packed) return 0;
+    vedette_unpack(cursor->at, width, count, (int64_t)base, block);
+    cursor->at += packed;
+    for (unsigned i = 0; i < patch_count; i++) {
+        unsigned index = *patches.at++;
+        if (read_varint(&patches, &high)) block[index] = (int64_t)((uint64_t)block[index] + (high << width));
+    }
+    return 1;
+}
+
+int vedette_decode_packed(const uint8_t *bytes, size_t length, size_t count, int is_summed, const int64_t *reference,
+                          int64_t first, uint64_t divisor, int scaling, double power, uint64_t *bits) {
+    struct cursor cursor = {bytes, bytes + length};
+    int64_t block[BLOCK_COUNT] = {0};
+    if (count == 0) return length == 0 ? 0 : -1;
+    // The first value is known; the blocks begin behind it.
+    vedette_scale(block, 1, first, divisor, scaling, power, bits);
+    int64_t sum = 0;
+    for (size_t done = 1; done < count;) {
+        size_t n = count - done < BLOCK_COUNT ? count - done : BLOCK_COUNT;
+        if (!read_block(&cursor, n, block)) return -1;
+        if (is_summed) {
+            vedette_sum(block, n, sum);
+            sum = block[n - 1];
+        }
+        if (reference) vedette_add(block, reference + done, n);
+        vedette_scale(block, n, first, divisor, scaling, power, bits + done);
+        done += n;
+    }
+    return cursor.at == cursor.end ? 0 : -1;
 }
 
 // Doubles beyond this are not all integers of their own.

@@ -5,13 +5,18 @@ package final class SpaceReserve: Sendable {
     private let storage: any FileStorage
     private let path: String
     private let bytes: UInt64
+    private let scarceBytes: UInt64
     private let held = Mutex(false)
 
     /// A reserve of `bytes` in the file at `path`, which is kept from an earlier run or made now if there is room.
-    package init(_ path: String, bytes: UInt64, in storage: any FileStorage) {
+    /// While more than `scarceBytes` are free nothing is set aside: a disk with room needs no reserve.
+    package init(_ path: String, bytes: UInt64, scarceBytes: UInt64 = .max, in storage: any FileStorage) {
         self.path = path
         self.bytes = bytes
+        self.scarceBytes = scarceBytes
         self.storage = storage
+        // An earlier run may have left one that is not needed now.
+        if isPlenty { try? storage.remove(path) }
         refill()
     }
 
@@ -29,12 +34,21 @@ package final class SpaceReserve: Sendable {
     }
 
     /// Sets the space aside again once there is room for twice as much, so that the reserve itself never fills the
-    /// disk.
+    /// disk; gives it back when the disk has plenty of room.
     package func refill() {
         held.withLock { held in
+            if isPlenty {
+                if held { held = (try? storage.remove(path)) == nil }
+                return
+            }
             guard !held else { return }
             held = (try? allocate()) ?? false
         }
+    }
+
+    private var isPlenty: Bool {
+        guard scarceBytes < .max, let space = try? storage.space(at: StoragePath.parent(of: path)) else { return false }
+        return space.availableBytes > scarceBytes
     }
 
     /// Runs `body`; when the disk is full, releases the reserve and runs it once more.

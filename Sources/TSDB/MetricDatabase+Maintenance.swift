@@ -29,6 +29,7 @@ extension MetricDatabase {
                 let isRetry = state.failuresInARow > 0
                 if try flushDueGroups(isRetry: isRetry) { try cutLog(startingNewSegment: false) }
                 try mergeBlocks(atMost: 1)
+                try enforceSizeLimit()
                 reserve.refill()
                 state = MaintenanceState()
                 isFailing.store(false, ordering: .relaxed)
@@ -94,6 +95,25 @@ extension MetricDatabase {
                 throw error
             }
         }
+    }
+
+    /// Drops the oldest blocks while all of them take more than they may; the newest stays whatever its size.
+    private func enforceSizeLimit() throws {
+        guard options.retentionBytes > 0 else { return }
+        let firstPosition = log.status.firstPosition
+        var blocks = blocks.view.blocks.sorted { $0.times.endMilliseconds < $1.times.endMilliseconds }
+        var held = blocks.reduce(UInt64(0)) { $0 + $1.reader.byteCount }
+        var spent: [Block] = []
+        while held > options.retentionBytes, blocks.count > 1 {
+            let oldest = blocks.removeFirst()
+            // While the log still has rows of a block, the block is what tells that they are not to be read back.
+            guard oldest.reader.footer.sealedThrough < firstPosition else { break }
+            held -= oldest.reader.byteCount
+            spent.append(oldest)
+        }
+        guard !spent.isEmpty else { return }
+        counters.blocksDropped.add(spent.count, ordering: .relaxed)
+        _ = try self.blocks.drop(spent)
     }
 
     /// Everything in memory to blocks, the log cut, blocks merged as far as they go.

@@ -59,13 +59,15 @@ package final class MetricDatabase: Sendable {
         self.storage = storage
         try storage.makeFolder(folder)
         let reserve = SpaceReserve(
-            StoragePath.join(folder, "reserve"), bytes: options.reserveBytes, in: storage)
+            StoragePath.join(folder, "reserve"), bytes: options.reserveBytes, scarceBytes: options.scarceBytes,
+            in: storage)
         self.reserve = reserve
         blocks = try BlockStore(
             folder: folder, in: storage, cache: PageCache(maximumBytes: options.pageCacheBytes), reserve: reserve,
             salt: options.salt)
         let sealed = blocks.view.blocks.map(\.reader.footer.sealedThrough).max() ?? LogPosition(0)
-        var logOptions = SegmentedLog.Options(segmentBytes: options.segmentBytes, salt: options.salt)
+        var logOptions = SegmentedLog.Options(
+            segmentBytes: options.segmentBytes, growthBytes: options.logGrowthBytes, salt: options.salt)
         if let space = try? storage.space(at: folder) { logOptions = logOptions.fitted(to: space) }
         let segments = try SegmentedLog(
             folder: StoragePath.join(folder, "wal"), in: storage, options: logOptions,

@@ -29,6 +29,13 @@ package struct MetricDatabaseOptions: Sendable {
     package var behindMilliseconds: Int64 = 1_800_000
     /// More series in the head at once are refused by name; 0 for no limit.
     package var seriesMaximum = 5_000_000
+    /// More series of one target are refused by name, so that one that runs wild leaves room for the others; 0 for no
+    /// limit.
+    package var seriesPerTargetMaximum = 0
+    /// More series of one metric name are refused; 0 for no limit.
+    package var seriesPerMetricMaximum = 0
+    /// The oldest blocks go when all of them take more than this; 0 for no limit.
+    package var retentionBytes: UInt64 = 0
     /// Names, values and lengths of one series together.
     package var labelBytesMaximum = 32 << 10
     /// More metrics than this have no metadata.
@@ -45,6 +52,10 @@ package struct MetricDatabaseOptions: Sendable {
     package var mergedBytes: UInt64 = 1 << 30
     /// Set aside for the work that frees space when the disk is full.
     package var reserveBytes: UInt64 = 32 << 20
+    /// The reserve is set aside when less than this is free.
+    package var scarceBytes: UInt64 = 1 << 30
+    /// The log is preallocated in steps of this.
+    package var logGrowthBytes: UInt64 = 64 << 10
     /// A segment of the log, before it is fitted to the disk.
     package var segmentBytes: UInt64 = 64 << 20
     /// Random numbers for the salts of files; a test gives its own to be repeatable.

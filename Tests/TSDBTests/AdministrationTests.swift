@@ -73,6 +73,48 @@ struct AdministrationTests {
         #expect(try harness.samples()[.series("a")]?.keys.min() == start + 20_000)
     }
 
+    @Test func theOldestBlocksGoWhenAllTakeTooMuch() throws {
+        var harness = try DatabaseHarness()
+        harness.options.blocksPerMerge = 100
+        try harness.restart()
+        try fill(harness, ticks: 0..<50)
+        let bytes = harness.database.blocks.view.blocks.map(\.reader.byteCount)
+        harness.options.retentionBytes = bytes.suffix(2).reduce(0, +)
+        try harness.restart()
+        harness.database.maintain()
+        #expect(harness.database.blocks.view.blocks.count == 2)
+        try harness.restart()
+        #expect(try harness.samples()[.series("a")]?.keys.min() == start + 30_000)
+    }
+
+    @Test func limitsPerTargetAndMetricRefuseTheSeriesAndKeepTheRest() throws {
+        var harness = try DatabaseHarness()
+        harness.options.seriesPerTargetMaximum = 3
+        harness.options.seriesPerMetricMaximum = 2
+        try harness.restart()
+        let many = (0..<5).map { (Labels.series("m\($0)"), Double($0)) }
+        let receipt = try harness.append(.scrape(many, at: start))
+        #expect(receipt.accepted == 3 && receipt.rejections.map(\.reason) == [.seriesLimit, .seriesLimit])
+        let others = ["b", "c"].map { (Labels.series("m0", instance: $0), 1.0) }
+        #expect(try harness.append(.scrape(others, at: start)).accepted == 1)
+        #expect(try harness.append(.scrape(many, at: start + 1000)).accepted == 3)
+    }
+
+    @Test func anInspectionSaysWhatIsInsideAndWhatADamagedPageCosts() throws {
+        let harness = try DatabaseHarness()
+        try fill(harness, ticks: 0..<10)
+        let block = harness.database.blocks.view.blocks[0].reader
+        let whole = try BlockInspection(block.path, in: harness.storage)
+        #expect(whole.damage.isEmpty && whole.summary.contains("series 2, samples 20"))
+        let strip = try block.groups()[0].strips[0]
+        harness.storage.flipBit(
+            3, ofByte: Int(strip.offset) + strip.headerByteCount + BlockFormat.pageHeaderByteCount, in: block.path)
+        let page = try BlockInspection(block.path, in: harness.storage)
+        #expect(page.damage.count == 2 && page.damage.allSatisfy { $0.contains("is lost") })
+        harness.storage.flipBit(3, ofByte: Int(strip.offset) + 20, in: block.path)
+        #expect(try BlockInspection(block.path, in: harness.storage).damage.first?.contains("2 series") == true)
+    }
+
     @Test func snapshotsOpenAsADatabase() throws {
         let harness = try DatabaseHarness()
         try fill(harness, ticks: 0..<25)

@@ -66,7 +66,7 @@ struct CodecTests {
             let values = ColumnGenerator.integers(using: &generator)
             var writer = ByteWriter()
             IntegerColumn.encode(values, into: &writer)
-            var padded = PaddedBytes(writer.bytes)
+            let padded = PaddedBytes(writer.bytes)
             let decoded = try padded.parse { raw throws(any Error) in
                 var reader = ByteReader(raw)
                 let decoded = try IntegerColumn.decode(count: values.count, from: &reader)
@@ -75,6 +75,16 @@ struct CodecTests {
             }
             #expect(decoded == values, "seed \(seed)")
         }
+    }
+
+    @Test(arguments: 0..<20) func streamsOfTheHeadComeBackBitwise(seed: Int) {
+        var generator = SeededGenerator(seed: UInt64(seed))
+        let bits = ColumnGenerator.floats(using: &generator)
+        var stream = ValueStream()
+        for value in bits { _ = stream.append(value) }
+        #expect(stream.values(first: bits.count) == bits)
+        let some = generator.int(in: 0..<bits.count + 1)
+        #expect(stream.values(first: some) == Array(bits.prefix(some)))
     }
 
     @Test func regularTimestampsTakeADozenBytes() {
@@ -109,7 +119,7 @@ struct CodecTests {
     @Test(arguments: 0..<40) func summariesAgreeWithTheValues(seed: Int) throws {
         var generator = SeededGenerator(seed: UInt64(seed))
         let bits = ColumnGenerator.floats(using: &generator)
-        var padded = PaddedBytes(ColumnBytes.encode(bits))
+        let padded = PaddedBytes(ColumnBytes.encode(bits))
         let entry = try padded.parse { (raw: UnsafeRawBufferPointer) throws(ByteError) -> StripEntry in
             var reader = ByteReader(raw)
             return try ColumnBytes.entry(count: bits.count, from: &reader)

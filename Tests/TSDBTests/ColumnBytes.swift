@@ -26,7 +26,7 @@ enum ColumnBytes {
 
     /// What `encode` wrote of `count` values.
     static func decode(_ bytes: [UInt8], count: Int) throws -> [UInt64] {
-        var padded = PaddedBytes(bytes)
+        let padded = PaddedBytes(bytes)
         var body: [UInt8] = []
         let entry = try padded.parse { (raw: UnsafeRawBufferPointer) throws(ByteError) -> StripEntry in
             var reader = ByteReader(raw)

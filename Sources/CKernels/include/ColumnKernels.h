@@ -24,6 +24,9 @@ void vedette_unpack(const uint8_t *bytes, unsigned width, size_t count, int64_t 
 /// Packs the lowest `width` bits of each of `count` values; writes (count * width + 7) / 8 bytes.
 void vedette_pack(const uint64_t *values, size_t count, unsigned width, uint8_t *bytes);
 
+/// Writes `code` into `count` entries.
+void vedette_fill_codes(struct vedette_code *table, size_t count, struct vedette_code code);
+
 /// Decodes `count` values from codes read forward from the first bit and backward from the last, in turn.
 /// `mode`: 0 folds signs, 1 does not; `centre` is added. Returns 0, or -1 when the bytes cannot be right.
 int vedette_entropy_decode(const uint8_t *bytes, size_t length, const struct vedette_code *table, int has_runs,
@@ -44,6 +47,11 @@ void vedette_scale(const int64_t *values, size_t count, int64_t first, uint64_t 
 /// The same without vector instructions, for comparison.
 void vedette_scale_portable(const int64_t *values, size_t count, int64_t first, uint64_t divisor, int scaling,
                             double power, uint64_t *bits);
+
+/// Decodes a packed column of `count` values at once: unpacks, sums up when `is_summed`, adds `reference` where there is
+/// one, scales. Returns 0, or -1 when the bytes cannot be right.
+int vedette_decode_packed(const uint8_t *bytes, size_t length, size_t count, int is_summed, const int64_t *reference,
+                          int64_t first, uint64_t divisor, int scaling, double power, uint64_t *bits);
 
 /// Turns doubles into integers: rounds value * power (for VEDETTE_DIVIDE; the other way round for VEDETTE_MULTIPLY) and
 /// tries whether scaling back gives the same bits. Values where it does not become INT64_MIN; returns how many.

@@ -87,7 +87,7 @@ final class BlockReader: Sendable {
     func strip(_ location: StripLocation) throws -> Strip {
         let key = PageCache.Key(reader: number, offset: location.offset)
         if case .strip(let strip)? = cache.find(key) { return strip }
-        var payload = PaddedBytes(
+        let payload = PaddedBytes(
             try page(.stripHeader, at: location.offset, byteCount: location.headerByteCount))
         let strip = try parse(at: location.offset) {
             try payload.parse { raw throws(ByteError) in try Strip(parsing: raw, location: location) }
@@ -112,27 +112,27 @@ final class BlockReader: Sendable {
     func body(of entry: StripEntry, at location: StripLocation) throws -> PaddedBytes {
         let capacity = BlockFormat.pagePayloadByteCount
         let firstPage = location.offset + UInt64(location.headerByteCount)
-        var body = PaddedBytes(capacity: entry.bodyByteCount)
-        var position = entry.bodyOffset
         let end = entry.bodyOffset + entry.bodyByteCount
+        var pieces: [PaddedBytes] = []
+        var position = entry.bodyOffset
         while position < end {
             let page = position / capacity
             let start = page * capacity
             let length = min(capacity, location.streamByteCount - start)
             let offset = firstPage + UInt64(page) * UInt64(BlockFormat.pageByteCount)
-            let bytes = try cachedPage(at: offset, payloadByteCount: length)
             let stop = min(end, start + length)
-            body.append(bytes[(position - start)..<(stop - start)])
+            pieces.append(
+                try cachedPage(at: offset, payloadByteCount: length).slice(position - start..<stop - start))
             position = stop
         }
-        return body
+        return pieces.count == 1 ? pieces[0] : PaddedBytes(joining: pieces.map(\.bytes))
     }
 
-    private func cachedPage(at offset: UInt64, payloadByteCount: Int) throws -> [UInt8] {
+    private func cachedPage(at offset: UInt64, payloadByteCount: Int) throws -> PaddedBytes {
         let key = PageCache.Key(reader: number, offset: offset)
         if case .page(let bytes)? = cache.find(key) { return bytes }
-        let bytes = try page(
-            .columns, at: offset, byteCount: payloadByteCount + BlockFormat.pageHeaderByteCount)
+        let bytes = PaddedBytes(
+            try page(.columns, at: offset, byteCount: payloadByteCount + BlockFormat.pageHeaderByteCount))
         cache.keep(.page(bytes), as: key)
         return bytes
     }

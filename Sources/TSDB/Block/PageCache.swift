@@ -4,7 +4,7 @@ internal import Synchronization
 final class PageCache: Sendable {
     /// Something kept: a page's payload, or a strip header in the form it is used in.
     enum Entry: Sendable {
-        case page([UInt8])
+        case page(PaddedBytes)
         case strip(Strip)
 
         var memoryBytes: Int {

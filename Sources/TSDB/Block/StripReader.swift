@@ -28,7 +28,7 @@ struct StripReader {
             return (try floats(other).bits, starts)
         case .histograms: throw ByteError(offset: 0, reason: "floats wanted of a column of histograms")
         case .floats(let column):
-            var parts = try parts(of: entry)
+            let parts = try parts(of: entry)
             let bits = try withReference(index, column) { reference in
                 try parts.values.parse { raw throws(any Error) in
                     try column.bits(count: entry.valueCount, from: raw) { reference }
@@ -41,7 +41,7 @@ struct StripReader {
     /// The histograms of column `index` and their start times, empty where it has none.
     func histograms(_ index: Int) throws -> (histograms: [NativeHistogram], starts: [Int64]) {
         let entry = strip.entries[index]
-        var parts = try parts(of: entry)
+        let parts = try parts(of: entry)
         let histograms = try parts.values.parse { raw throws(any Error) in
             try HistogramColumn.decode(count: entry.valueCount, from: raw)
         }
@@ -50,7 +50,7 @@ struct StripReader {
 
     /// The values' bytes and the start times of a column.
     private func parts(of entry: StripEntry) throws -> (values: PaddedBytes, starts: [Int64]) {
-        var bytes = try body(entry)
+        let bytes = try body(entry)
         guard entry.hasStarts else { return (bytes, []) }
         return try bytes.parse { raw throws(any Error) in
             var reader = ByteReader(raw)
@@ -77,7 +77,7 @@ struct StripReader {
         let reference =
             column.transform == .reference ? try integers(of: index - column.referenceDistance, depth: depth + 1) : []
         let entry = strip.entries[index]
-        var parts = try parts(of: entry)
+        let parts = try parts(of: entry)
         let found = try parts.values.parse { raw throws(any Error) in
             try column.integers(count: entry.valueCount, from: raw) { reference }.values
         }

@@ -92,6 +92,20 @@ struct ColumnScaling: Equatable, Sendable {
         vedette_scale(values.baseAddress, values.count, first, divisor, kernel, power, bits)
     }
 
+    /// Decodes the packed residuals of a whole column into bit patterns, adding up differences when `isSummed`, and
+    /// `reference` unless it is empty; false when the bytes cannot be right. They must be padded.
+    func decodePacked(
+        _ bytes: UnsafeRawBufferPointer, count: Int, isSummed: Bool, reference: [Int64], first: Int64, divisor: UInt64,
+        into bits: UnsafeMutablePointer<UInt64>
+    ) -> Bool {
+        reference.withUnsafeBufferPointer { reference in
+            vedette_decode_packed(
+                bytes.baseAddress, bytes.count, count, isSummed ? 1 : 0,
+                reference.isEmpty ? nil : reference.baseAddress,
+                first, divisor, kernel, power, bits) == 0
+        }
+    }
+
     /// As `scale`, without vector instructions.
     func scalePortably(
         _ values: UnsafeBufferPointer<Int64>, first: Int64, divisor: UInt64, into bits: UnsafeMutablePointer<UInt64>

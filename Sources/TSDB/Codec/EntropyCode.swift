@@ -71,42 +71,44 @@ struct EntropyCode {
         }
     }
 
-    /// Reads what `encode` wrote; a code that is not complete is damage.
-    init(hasRuns: Bool, from reader: inout ByteReader) throws(ByteError) {
+    /// Reads what `encode` wrote into a table of `tableCount` entries: what each first nine bits mean. A code that is not
+    /// complete is damage.
+    static func readTable(
+        hasRuns: Bool, from reader: inout ByteReader, into table: UnsafeMutablePointer<vedette_code>
+    ) throws(ByteError) {
         let place = reader.offset
         let first = Int(try reader.byte())
         let count = Int(try reader.byte())
-        guard count > 1, first + count <= Self.symbolCount else {
+        guard count > 1, first + count <= symbolCount else {
             throw ByteError(offset: place, reason: "\(count) codes from \(first) on")
         }
-        lengths = [UInt8](repeating: 0, count: Self.symbolCount)
-        var room = Self.tableCount
-        for symbol in stride(from: first, to: first + count, by: 2) {
-            let pair = try reader.byte()
-            lengths[symbol] = pair & 15
-            if symbol + 1 < first + count { lengths[symbol + 1] = pair >> 4 }
+        let packed = try reader.slice((count + 1) / 2)
+        func length(_ index: Int) -> Int { Int(packed[index >> 1] >> UInt8(4 * (index & 1)) & 15) }
+        // Canonical codes of one length fill the table behind those of the lengths before.
+        let isComplete = withUnsafeTemporaryAllocation(of: Int.self, capacity: 16) { starts in
+            starts.initialize(repeating: 0)
+            for index in 0..<count {
+                let length = length(index)
+                if length > 0, length < 15 { starts[length + 1] += tableCount >> length }
+                if length > lengthMaximum { return false }
+            }
+            for length in 1..<16 { starts[length] += starts[length - 1] }
+            guard starts[lengthMaximum + 1] == tableCount else { return false }
+            for index in 0..<count {
+                let length = length(index)
+                guard length > 0 else { continue }
+                let meaning = meaning(of: first + index, hasRuns: hasRuns)
+                guard meaning.extra <= extraMaximum else { return false }
+                let entry = vedette_code(
+                    length: UInt8(length), extra: UInt8(meaning.extra), lead: UInt8(meaning.lead),
+                    is_run: meaning.isRun ? 1 : 0)
+                let entries = tableCount >> length
+                vedette_fill_codes(table + starts[length], entries, entry)
+                starts[length] += entries
+            }
+            return true
         }
-        for symbol in first..<first + count where lengths[symbol] > 0 {
-            guard lengths[symbol] <= Self.lengthMaximum,
-                Self.meaning(of: symbol, hasRuns: hasRuns).extra <= Self.extraMaximum
-            else { throw ByteError(offset: place, reason: "code of symbol \(symbol) is too long") }
-            room -= Self.tableCount >> Int(lengths[symbol])
-        }
-        guard room == 0 else { throw ByteError(offset: place, reason: "codes are not complete") }
-        codes = Self.canonicalCodes(lengths)
-    }
-
-    /// Fills a table of `tableCount` entries: what each first nine bits mean.
-    func fill(_ table: UnsafeMutablePointer<vedette_code>, hasRuns: Bool) {
-        for symbol in 0..<Self.symbolCount where lengths[symbol] > 0 {
-            let meaning = Self.meaning(of: symbol, hasRuns: hasRuns)
-            let length = Int(lengths[symbol])
-            let entry = vedette_code(
-                length: UInt8(length), extra: UInt8(meaning.extra), lead: UInt8(meaning.lead),
-                is_run: meaning.isRun ? 1 : 0)
-            let free = Self.lengthMaximum - length
-            (table + Int(codes[symbol]) << free).update(repeating: entry, count: 1 << free)
-        }
+        guard isComplete else { throw ByteError(offset: place, reason: "codes are not complete, or too long") }
     }
 
     /// Codes in the order of length, then symbol.

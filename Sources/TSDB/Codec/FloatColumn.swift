@@ -165,9 +165,34 @@ struct FloatColumn: Sendable, Equatable {
             guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind raw values") }
             return bits
         default:
+            if isPlainlyPacked { return try packedBits(count: count, from: body, reference: reference) }
             let integers = try integers(count: count, from: body, reference: reference)
             return bits(of: integers)
         }
+    }
+
+    /// Whether nothing but packed residuals is in the body.
+    private var isPlainlyPacked: Bool {
+        residuals == .packed && !hasExceptions && scaling.operation != .corrected && transform != .secondDifferences
+    }
+
+    private func packedBits(
+        count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
+    ) throws -> [UInt64] {
+        let other = transform == .reference ? try reference() : []
+        guard transform != .reference || other.count == count else {
+            throw ByteError(offset: 0, reason: "a reference of \(other.count) values for \(count)")
+        }
+        var isRight = false
+        let bits = [UInt64](unsafeUninitializedCapacity: count) { bits, initialized in
+            guard let start = bits.baseAddress else { return }
+            isRight = scaling.decodePacked(
+                body, count: count, isSummed: transform != .offsets, reference: other, first: first, divisor: divisor,
+                into: start)
+            initialized = isRight ? count : 0
+        }
+        guard isRight else { throw ByteError(offset: 0, reason: "packed column does not end where it should") }
+        return bits
     }
 
     private func bits(of integers: Integers) -> [UInt64] {
@@ -179,9 +204,7 @@ struct FloatColumn: Sendable, Equatable {
             }
             initialized = count
         }
-        for (index, correction) in integers.corrections.enumerated() {
-            bits[index] = bits[index] &+ UInt64(bitPattern: correction)
-        }
+        if !integers.corrections.isEmpty { IntegerTransform.add(integers.corrections, to: &bits) }
         for exception in integers.exceptions {
             for index in exception.range { bits[index] = exception.bits }
         }

@@ -21,6 +21,15 @@ enum IntegerTransform {
         }
     }
 
+    /// Adds corrections to bit patterns, one to each.
+    static func add(_ corrections: [Int64], to bits: inout [UInt64]) {
+        bits.withUnsafeMutableBytes { bits in
+            vedette_add(
+                bits.baseAddress?.assumingMemoryBound(to: Int64.self), corrections,
+                min(bits.count / 8, corrections.count))
+        }
+    }
+
     /// The residuals of `values`, whose first is 0, and the slope that second differences keep apart.
     static func residuals(
         _ values: [Int64], _ transform: FloatColumn.Transform, reference: [Int64]

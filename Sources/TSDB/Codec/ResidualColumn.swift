@@ -216,15 +216,19 @@ extension ResidualColumn {
         }
         let centre = head & centreFlag != 0 ? try reader.signed() : 0
         let hasRuns = head & runsFlag != 0
-        let code = try EntropyCode(hasRuns: hasRuns, from: &reader)
-        let bytes = try reader.slice(reader.remaining)
-        let isRight = withUnsafeTemporaryAllocation(of: vedette_code.self, capacity: EntropyCode.tableCount) { table in
-            guard let table = table.baseAddress, let start = bytes.baseAddress else { return false }
-            code.fill(table, hasRuns: hasRuns)
-            return vedette_entropy_decode(
-                start, bytes.count, table, hasRuns ? 1 : 0, head & unsignedFlag != 0 ? 1 : 0, centre, count, values)
-                == 0
+        var rest = reader
+        let result = withUnsafeTemporaryAllocation(of: vedette_code.self, capacity: EntropyCode.tableCount) { table in
+            Result { () throws(ByteError) -> Bool in
+                guard let table = table.baseAddress else { return false }
+                try EntropyCode.readTable(hasRuns: hasRuns, from: &rest, into: table)
+                let bytes = try rest.slice(rest.remaining)
+                let mode: Int32 = head & unsignedFlag != 0 ? 1 : 0
+                return vedette_entropy_decode(
+                    bytes.baseAddress, bytes.count, table, hasRuns ? 1 : 0, mode, centre, count, values) == 0
+            }
         }
+        let isRight = try result.get()
+        reader = rest
         guard isRight else { throw ByteError(offset: place, reason: "entropy-coded column ends too early") }
     }
 }

@@ -26,6 +26,9 @@ struct GroupWrite: Sendable {
     var starts: [Int64] = []
     var histograms: [HistogramCell] = []
 
+    /// All labels of the series.
+    var labelBytes = 0
+
     /// The number of samples.
     var sampleCount: Int { bits.count + histograms.count }
 
@@ -36,7 +39,7 @@ struct GroupWrite: Sendable {
 
     /// More bytes than its part of a record takes.
     var encodedBytesMaximum: Int {
-        let labels = series.reduce(64 + group.target.encoded.count) { $0 + $1.labels.encoded.count + 32 }
+        let labels = 64 + group.target.encoded.count + labelBytes + series.count * 32
         let samples = times.count * 10 + bits.count * (starts.isEmpty ? 15 : 26)
         return labels + samples + histograms.reduce(0) { $0 + 64 + 2 * HeadColumn.memoryBytes(of: $1.histogram) }
     }
@@ -48,9 +51,9 @@ extension GroupWrite {
         let limit = encodedBytesMaximum
         // Close to what a frame may hold, the estimate must not be too low.
         guard limit < 8 << 20 else { return limit }
-        let labels = series.reduce(32) { total, one in
-            total + (one.declaredEpoch.load(ordering: .relaxed) == epoch ? 2 : one.labels.encoded.count / 2)
-        }
+        // A group that was declared has few series that were not.
+        let isDeclared = group.declaredEpoch.load(ordering: .relaxed) == epoch
+        let labels = 32 + (isDeclared ? series.count * 2 : labelBytes / 2)
         let histograms = histograms.reduce(0) { $0 + HeadColumn.memoryBytes(of: $1.histogram) }
         return labels + times.count * 4 + bits.count * 6 + starts.count * 4 + histograms
     }
@@ -67,6 +70,7 @@ extension GroupWrite {
         var part = GroupWrite(group: group)
         part.times = times
         part.series = Array(series[numbers])
+        part.labelBytes = part.series.reduce(0) { $0 + $1.labels.encoded.count }
         let cells = cellStarts[numbers.lowerBound]..<cellStarts[numbers.upperBound]
         part.cellStarts = cellStarts[numbers.lowerBound...numbers.upperBound].map { $0 - cells.lowerBound }
         part.rows = Array(rows[cells])
@@ -98,8 +102,11 @@ struct GroupWriteBuilder {
     }
 
     private let group: HeadGroup
+    /// What it marks its series with, above the bits of a place.
+    private let mark: UInt64
+    private static let placeBits: UInt64 = 24
     private var series: [HeadSeries] = []
-    private var numbers: [UInt64: Int] = [:]
+    private var labelBytes = 0
     private var cells: [Cell] = []
     private var histograms: [PendingHistogram] = []
     private var isSorted = true
@@ -107,9 +114,10 @@ struct GroupWriteBuilder {
     private var isOneScrape = true
     private var hasStarts = false
 
-    /// No samples yet.
-    init(group: HeadGroup) {
+    /// No samples yet. `number` is of the index, under whose lock samples are added.
+    init(group: HeadGroup, number: UInt64) {
         self.group = group
+        mark = number << Self.placeBits
     }
 
     /// Adds a float.
@@ -133,17 +141,25 @@ struct GroupWriteBuilder {
     }
 
     private mutating func number(of one: HeadSeries) -> Int {
-        if let last = series.last, last === one { return series.count - 1 }
-        if let known = numbers[one.id] { return known }
-        numbers[one.id] = series.count
+        let seen = one.mark.load(ordering: .relaxed)
+        if seen >> Self.placeBits == mark >> Self.placeBits {
+            let place = Int(seen & ((1 << Self.placeBits) - 1))
+            if place < series.count, series[place] === one { return place }
+            // Only a group of more series than a mark can tell apart comes here.
+            if let place = series.firstIndex(where: { $0 === one }) { return place }
+        }
+        let place = series.count
+        one.mark.store(mark | UInt64(place) & ((1 << Self.placeBits) - 1), ordering: .relaxed)
         series.append(one)
-        return series.count - 1
+        labelBytes += one.labels.encoded.count
+        return place
     }
 
     /// The rows. Of several samples of one series at one time the first stays; `refuse` hears of the different ones.
     func build(refuse: (HeadSeries, Int64) -> Void) -> GroupWrite {
         var write = GroupWrite(group: group)
         write.series = series
+        write.labelBytes = labelBytes
         if isOneScrape, let time = cells.first?.time {
             write.times = [time]
             write.cellStarts = Array(0...cells.count)

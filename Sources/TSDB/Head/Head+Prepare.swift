@@ -23,9 +23,7 @@ extension Head {
         for group in batch.groups { try Self.check(group) }
         var preparation = Preparation(options: options, nowMilliseconds: nowMilliseconds)
         preparation.isBacklog = batch.delivery?.sender.lane == .backlog
-        for group in batch.groups {
-            index.withLock { preparation.add(group, to: &$0) }
-        }
+        index.withLock { index in for group in batch.groups { preparation.add(group, to: &index) } }
         return preparation.finish()
     }
 
@@ -59,6 +57,9 @@ private struct Preparation {
     var isBacklog = false
     private var builders: [GroupWriteBuilder] = []
     private var builderOf: [UInt64: Int] = [:]
+    private var lastBuilder: (group: UInt64, place: Int)?
+    /// The series resolved last, which foretells the next.
+    private var previous: HeadSeries?
     private var outcome = Head.Outcome()
     private var prepared = PreparedAppend()
 
@@ -125,20 +126,42 @@ private struct Preparation {
     private mutating func resolution(
         of reference: SeriesReference, target: Labels, in index: inout HeadIndex
     ) -> Resolution {
-        if let known = index.find(reference) { return .series(known, builder: builder(for: known.group)) }
+        if let known = index.find(reference, after: previous) {
+            previous = known
+            return .series(known, builder: builder(for: known.group, in: &index))
+        }
         let labels = reference.labels
         guard !labels.isEmpty, labels.encoded.count <= options.labelBytesMaximum,
             Labels(validating: labels.encoded) != nil
         else { return .refused(.invalidLabels) }
-        if options.seriesMaximum > 0, index.series.count >= options.seriesMaximum { return .refused(.seriesLimit) }
-        let new = index.add(labels, target: target.isEmpty ? HeadGroup.target(for: labels) : target)
-        return .series(new, builder: builder(for: new.group))
+        let target = target.isEmpty ? HeadGroup.target(for: labels) : target
+        guard hasRoom(for: labels, of: target, in: index) else { return .refused(.seriesLimit) }
+        let new = index.add(labels, target: target)
+        previous = new
+        return .series(new, builder: builder(for: new.group, in: &index))
     }
 
-    private mutating func builder(for group: HeadGroup) -> Int {
+    /// Whether one more series is within the limits of the whole head, of its target, and of its metric.
+    private func hasRoom(for labels: Labels, of target: Labels, in index: HeadIndex) -> Bool {
+        if options.seriesMaximum > 0, index.series.count >= options.seriesMaximum { return false }
+        if options.seriesPerTargetMaximum > 0, let group = index.groups[target] {
+            let count = group.state.withLock { $0.series.count - $0.freeColumns.count }
+            if count >= options.seriesPerTargetMaximum { return false }
+        }
+        guard options.seriesPerMetricMaximum > 0, let name = labels.metricName else { return true }
+        return index.count(name: Labels.metricNameLabel, value: name) < options.seriesPerMetricMaximum
+    }
+
+    private mutating func builder(for group: HeadGroup, in index: inout HeadIndex) -> Int {
+        if let last = lastBuilder, last.group == group.id { return last.place }
+        lastBuilder = (group.id, place(of: group, in: &index))
+        return lastBuilder?.place ?? 0
+    }
+
+    private mutating func place(of group: HeadGroup, in index: inout HeadIndex) -> Int {
         if let known = builderOf[group.id] { return known }
         builderOf[group.id] = builders.count
-        builders.append(GroupWriteBuilder(group: group))
+        builders.append(GroupWriteBuilder(group: group, number: index.takeBuilderNumber()))
         group.pendingAppends.add(1, ordering: .relaxed)
         return builders.count - 1
     }

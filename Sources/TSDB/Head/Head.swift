@@ -55,22 +55,14 @@ final class Head: Sendable {
             let bytesBefore = rows.memoryBytes
             let samplesBefore = rows.sampleCount
             let firstRow = rows.appendTimes(write.times, position: position, nowMilliseconds: now)
-            for (number, series) in write.series.enumerated() {
+            for number in write.series.indices {
+                let series = write.series[number]
                 series.lastRound.store(round, ordering: .relaxed)
                 for cell in write.cellStarts[number]..<write.cellStarts[number + 1] {
-                    let time = write.times[Int(write.rows[cell])]
-                    let bits = write.bits[cell]
-                    switch verdict(series, time: time, bits: bits, in: rows, frozen) {
-                    case .new:
-                        let start = write.starts.isEmpty ? 0 : write.starts[cell]
-                        rows.append(
-                            column: series.column, row: firstRow + Int(write.rows[cell]), bits: bits, start: start)
-                    case .known: break
-                    case .different:
-                        outcome.add(series.labels, time, .duplicate)
-                        continue
-                    }
-                    outcome.accepted += 1
+                    let place = CellPlace(
+                        time: write.times[Int(write.rows[cell])], row: firstRow + Int(write.rows[cell]),
+                        start: write.starts.isEmpty ? 0 : write.starts[cell])
+                    apply(write.bits[cell], at: place, of: series, frozen: frozen, to: &rows, &outcome)
                 }
             }
             for cell in write.histograms {
@@ -84,29 +76,41 @@ final class Head: Sendable {
         }
     }
 
-    private enum Verdict {
-        case new
-        /// The same sample again.
-        case known
-        case different
+    /// Where a float goes.
+    private struct CellPlace {
+        var time: Int64
+        var row: Int
+        var start: Int64
     }
 
-    private func verdict(
-        _ series: HeadSeries, time: Int64, bits: UInt64, in rows: HeadTable.Rows, _ frozen: [HeadTable]
-    ) -> Verdict {
+    /// Adds a float unless the series has a sample at that time: the same again changes nothing, another is refused.
+    @inline(__always)
+    private func apply(
+        _ bits: UInt64, at place: CellPlace, of series: HeadSeries, frozen: [HeadTable],
+        to rows: inout HeadTable.Rows, _ outcome: inout Outcome
+    ) {
         let last = series.lastMilliseconds.load(ordering: .relaxed)
-        if time > last {
-            series.lastMilliseconds.store(time, ordering: .relaxed)
+        if place.time > last {
+            series.lastMilliseconds.store(place.time, ordering: .relaxed)
             series.lastBits.store(bits, ordering: .relaxed)
-            return .new
+        } else if let known = Self.known(at: place.time, last: last, of: series, in: &rows, frozen) {
+            if known == bits { outcome.accepted += 1 } else { outcome.add(series.labels, place.time, .duplicate) }
+            return
         }
-        if time == last { return series.lastBits.load(ordering: .relaxed) == bits ? .known : .different }
-        var found = rows.bits(column: series.column, at: time)
-        for table in frozen where found == nil {
-            found = table.rows.withLock { $0.bits(column: series.column, at: time) }
+        rows.append(column: series.column, row: place.row, bits: bits, start: place.start)
+        outcome.accepted += 1
+    }
+
+    /// What a series has at a time that is not later than all its others.
+    private static func known(
+        at time: Int64, last: Int64, of series: HeadSeries, in rows: inout HeadTable.Rows, _ frozen: [HeadTable]
+    ) -> UInt64? {
+        if time == last { return series.lastBits.load(ordering: .relaxed) }
+        if let found = rows.bits(column: series.column, at: time) { return found }
+        for table in frozen {
+            if let found = table.rows.withLock({ $0.bits(column: series.column, at: time) }) { return found }
         }
-        guard let found else { return .new }
-        return found == bits ? .known : .different
+        return nil
     }
 
     private func apply(

@@ -6,18 +6,21 @@ struct HeadColumn {
     private var firstRow: UInt32 = 0
     /// The row of each sample, rising; empty while they are consecutive.
     private var rows: [UInt32] = []
-    /// Bit patterns of floats; empty for a histogram column.
-    private(set) var bits: [UInt64] = []
+    /// Of floats; empty for a histogram column.
+    private var values = ValueStream()
     private(set) var histograms: [NativeHistogram] = []
     /// As long as the samples, 0 where not known; empty when none is known.
     private(set) var starts: [Int64] = []
     private(set) var count = 0
 
-    /// Adds a sample of a row above all others.
-    mutating func append(row: UInt32, bits value: UInt64, start: Int64) {
+    /// Adds a sample of a row above all others; returns how many bytes more are held, about.
+    mutating func append(row: UInt32, bits value: UInt64, start: Int64) -> Int {
         place(row, start: start)
-        bits.append(value)
+        return values.append(value) + (rows.isEmpty ? 0 : 4) + (starts.isEmpty ? 0 : 8)
     }
+
+    /// The bit patterns of the first `limit` samples; empty for a histogram column.
+    func bits(first limit: Int) -> [UInt64] { histograms.isEmpty ? values.values(first: limit) : [] }
 
     /// Adds a histogram of a row above all others.
     mutating func append(row: UInt32, histogram: NativeHistogram, start: Int64) {

@@ -18,6 +18,10 @@ final class HeadSeries: Sendable {
     let declaredEpoch = Atomic<UInt64>(0)
     /// The flush round of its last sample.
     let lastRound = Atomic<UInt64>(0)
+    /// Its number in the head's index, which changes when series are forgotten. Guarded by the index' lock.
+    let number = Atomic<Int>(0)
+    /// Which builder saw it last, and its place there. Guarded by the index' lock.
+    let mark = Atomic<UInt64>(0)
 
     /// A series without samples.
     init(id: UInt64, labels: Labels, group: HeadGroup, column: Int) {

@@ -9,6 +9,11 @@ struct HeadIndex: LabelIndex {
     private var byLabels: [Labels: HeadSeries] = [:]
     private var byID: [UInt64: HeadSeries] = [:]
     private var values: [String: [String: Postings]] = [:]
+    /// By number: which series came behind this one the last time. Senders keep their order, so that a look at the
+    /// labels replaces a look into the dictionary.
+    private var successors: [Int] = []
+    /// The number of the last builder that marks series.
+    private var builderCount: UInt64 = 0
     /// The next id of a series or a group.
     private var nextID: UInt64
     /// An estimate of the memory held.
@@ -43,6 +48,26 @@ struct HeadIndex: LabelIndex {
         return byLabels[reference.labels]
     }
 
+    /// As `find`, trying first what came behind `previous` the last time.
+    mutating func find(_ reference: SeriesReference, after previous: HeadSeries?) -> HeadSeries? {
+        guard let previous else { return find(reference) }
+        let place = previous.number.load(ordering: .relaxed)
+        let guess = successors[place]
+        if guess < series.count, series[guess].labels == reference.labels { return series[guess] }
+        let found = find(reference)
+        if let found { successors[place] = found.number.load(ordering: .relaxed) }
+        return found
+    }
+
+    /// A number for a builder to mark series with.
+    mutating func takeBuilderNumber() -> UInt64 {
+        builderCount += 1
+        return builderCount
+    }
+
+    /// How many series have this value of a name.
+    func count(name: String, value: String) -> Int { values[name]?[value]?.count ?? 0 }
+
     /// Adds a series to the group of `target`.
     mutating func add(_ labels: Labels, target: Labels) -> HeadSeries {
         let group: HeadGroup
@@ -68,6 +93,7 @@ struct HeadIndex: LabelIndex {
         let kept = series.filter { !gone.contains($0.id) }
         version += 1
         series = []
+        successors = []
         byLabels = [:]
         byID = [:]
         values = [:]
@@ -85,6 +111,8 @@ struct HeadIndex: LabelIndex {
         let number = UInt32(series.count)
         version += 1
         series.append(added)
+        successors.append(series.count)
+        added.number.store(series.count - 1, ordering: .relaxed)
         byLabels[added.labels] = added
         byID[added.id] = added
         for pair in added.labels.pairs {

@@ -117,12 +117,11 @@ struct HeadRecordWriter {
         guard difference != 0 else { return writer.put(0) }
         let trailing = difference.trailingZeroBitCount / 8
         let count = 8 - trailing - difference.leadingZeroBitCount / 8
-        writer.put(UInt8(trailing << 4 | count))
-        var rest = difference >> UInt64(trailing * 8)
-        for _ in 0..<count {
-            writer.put(UInt8(truncatingIfNeeded: rest))
-            rest >>= 8
-        }
+        let rest = difference >> UInt64(trailing * 8)
+        // Head and up to seven bytes go in one piece.
+        let word = (rest << 8 | UInt64(trailing << 4 | count)).littleEndian
+        withUnsafeBytes(of: word) { writer.put(UnsafeRawBufferPointer(rebasing: $0[..<min(8, count + 1)])) }
+        if count == 8 { writer.put(UInt8(truncatingIfNeeded: rest >> 56)) }
     }
 
     private static func put(start: Int64, time: Int64, into writer: inout ByteWriter) {

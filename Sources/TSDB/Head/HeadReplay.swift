@@ -80,6 +80,9 @@ struct HeadReplay {
     private mutating func collect(_ group: HeadRecord.Group, into writes: inout [GroupWrite]) -> Bool {
         var builders: [UInt64: GroupWriteBuilder] = [:]
         var isWhole = true
+        func builder(of one: HeadSeries) -> GroupWriteBuilder {
+            GroupWriteBuilder(group: one.group, number: head.index.withLock { $0.takeBuilderNumber() })
+        }
         for reference in group.series {
             guard let one = series[reference.id] else {
                 isWhole = false
@@ -89,7 +92,7 @@ struct HeadReplay {
             for cell in reference.cells {
                 let time = group.times[Int(group.rows[cell])]
                 let start = group.starts.isEmpty ? 0 : group.starts[cell]
-                builders[one.group.id, default: GroupWriteBuilder(group: one.group)]
+                builders[one.group.id, default: builder(of: one)]
                     .add(one, milliseconds: time, bits: group.bits[cell], start: start)
             }
         }
@@ -99,7 +102,7 @@ struct HeadReplay {
                 samplesWithoutSeries += 1
                 continue
             }
-            builders[one.group.id, default: GroupWriteBuilder(group: one.group)]
+            builders[one.group.id, default: builder(of: one)]
                 .add(one, milliseconds: group.times[cell.row], start: cell.start, histogram: cell.histogram)
         }
         for builder in builders.values { writes.append(builder.build { _, _ in }) }

@@ -73,9 +73,8 @@ extension HeadTable.Rows {
             columns.append(HeadColumn())
             memoryBytes += MemoryLayout<HeadColumn>.stride + 48
         }
-        columns[column].append(row: UInt32(row), bits: bits, start: start)
+        memoryBytes += columns[column].append(row: UInt32(row), bits: bits, start: start)
         sampleCount += 1
-        memoryBytes += start == 0 ? 10 : 18
     }
 
     /// Adds a histogram to a column.
@@ -88,7 +87,7 @@ extension HeadTable.Rows {
     /// The value a series has at a time already.
     func bits(column: Int, at time: Int64) -> UInt64? {
         guard column < columns.count, minimumMilliseconds <= time, time <= maximumMilliseconds else { return nil }
-        return index(of: time, in: columns[column]).map { columns[column].bits[$0] }
+        return index(of: time, in: columns[column]).flatMap { columns[column].bits(first: $0 + 1).last }
     }
 
     /// The histogram a series has at a time already.
@@ -117,13 +116,14 @@ extension HeadTable.Rows {
         if !isSorted {
             order = (0..<count).sorted { (times[column.row($0)], $0) < (times[column.row($1)], $1) }
         }
+        let bits = column.bits(first: count)
         for place in 0..<count {
             let index = order?[place] ?? place
             let time = times[column.row(index)]
             guard range.contains(time) else { continue }
             run.timesMilliseconds.append(time)
             if column.histograms.isEmpty {
-                run.bits.append(column.bits[index])
+                run.bits.append(bits[index])
             } else {
                 run.histograms.append(column.histograms[index])
             }
