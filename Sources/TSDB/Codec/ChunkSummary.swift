@@ -184,8 +184,8 @@ extension ChunkSummary {
 }
 
 extension FloatColumn {
-    /// The value of so many multiples of the divisor and so many first values, nil where integers beyond 2^53 are on the
-    /// way: adding up the values would not be exact there.
+    /// The value of so many multiples of the divisor and so many first values, nil where integers beyond 2^53 are on
+    /// the way: adding up the values would not be exact there.
     fileprivate func exact(_ multiples: Int64, firsts: Int) -> Double? {
         let (product, isOver) = multiples.multipliedReportingOverflow(by: Int64(truncatingIfNeeded: divisor))
         let (base, isBaseOver) = first.multipliedReportingOverflow(by: Int64(firsts))

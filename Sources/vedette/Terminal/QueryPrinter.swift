@@ -1,8 +1,8 @@
 internal import Query
 internal import Telemetry
 
-/// Prints the answer of a query for people: a table for one time; for a range a plot on a terminal, and elsewhere a line
-/// with a small plot for each series. And as CSV for spreadsheets.
+/// Prints the answer of a query for people: a table for one time; for a range a plot on a terminal, and elsewhere a
+/// line with a small plot for each series. And as CSV for spreadsheets.
 struct QueryPrinter {
     private static let levels = Array("▁▂▃▄▅▆▇█")
 
