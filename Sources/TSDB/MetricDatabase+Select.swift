@@ -77,7 +77,7 @@ struct AggregateNeed {
         switch function {
         case "sum_over_time", "avg_over_time": (needsSum, needsIncrease) = (true, false)
         case "increase", "rate": (needsSum, needsIncrease) = (false, true)
-        case "count_over_time", "min_over_time", "max_over_time", "last_over_time", "first_over_time",
+        case "count_over_time", "min_over_time", "max_over_time", "last_over_time",
             "present_over_time", "resets":
             (needsSum, needsIncrease) = (false, false)
         default: return nil
