@@ -20,6 +20,8 @@ package final class LogDatabase: Sendable {
     let hub: TailHub
     let state: Mutex<StoreState>
     let parts: PartFile
+    /// What queries have opened.
+    let blocks: BlockCache
     /// Held while a part is written or removed: one at a time.
     let sealing = Mutex<Void>(())
     /// Keeps a second process out.
@@ -79,6 +81,7 @@ package final class LogDatabase: Sendable {
         self.hub = hub
         self.state = Mutex(state)
         self.parts = parts
+        blocks = BlockCache(bytesMaximum: options.cacheBytesMaximum)
         self.lock = Mutex(lock)
         if let milliseconds = options.maintenanceMilliseconds {
             maintenance = try MaintenanceThread(milliseconds: milliseconds)

@@ -21,7 +21,7 @@ struct LogFormatPageTests {
         var columns = LineColumns()
         columns.append(lines(), 0..<2)
         let block = LogBlock(encoding: columns, firstPosition: 3, lastPosition: 4, lastArrivalNanoseconds: 2000)
-        #expect(block.bytes == (try page("a block of two lines")))
+        #expect(block.body == (try page("the columns of a block of two lines")))
         var footer = PartFooter()
         (footer.firstPosition, footer.lastPosition, footer.createdNanoseconds) = (3, 4, 3000)
         footer.streams = [app]
@@ -32,7 +32,7 @@ struct LogFormatPageTests {
         footer.deliveries = [DeliveryIdentity("ab", 9)]
         let range = LogTimeRange(startNanoseconds: 1, endNanoseconds: 2)
         footer.losses = [LogLoss(labels: app, origin: nil, range: range, lines: 3, bytes: 0, reason: "full")]
-        let writer = PartWriter(footer, blocks: [block])
+        let writer = PartWriter(footer, blocks: [(stream: 0, block: block)])
         let golden = try page("a part with that block, an origin, a delivery and a loss")
         #expect(writer.encoded() == golden)
         let reader = try PartReader(MemoryObject(bytes: golden))
@@ -74,12 +74,12 @@ struct LogFormatPageTests {
 
     @Test func aNewerFormatIsRefusedByName() throws {
         var anchor = PartAnchor(footerOffset: 0, footerBytes: 0).encoded()
-        anchor[8] = 2
+        anchor[8] = 3
         let sum = anchor[..<24].withUnsafeBytes { Section.checksum(of: $0) }
         for index in 0..<4 { anchor[24 + index] = UInt8(truncatingIfNeeded: sum >> UInt32(8 * index)) }
         let newer = anchor
         #expect { try PartReader(MemoryObject(bytes: newer + newer)) } throws: { error in
-            (error as? FormatError)?.isNewer == true && "\(error)".contains("version 2")
+            (error as? FormatError)?.isNewer == true && "\(error)".contains("version 3")
         }
         #expect { try [UInt8](arrayLiteral: 2, 0).withUnsafeBytes { try BatchRecord(decoding: $0) } } throws: { error in
             (error as? FormatError)?.isNewer == true

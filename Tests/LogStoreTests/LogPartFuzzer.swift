@@ -50,7 +50,7 @@ struct LogPartFuzzer: Fuzzer {
         init(_ generator: inout SeededGenerator) {
             var footer = PartFooter()
             footer.lastPosition = 9
-            var encoded: [LogBlock] = []
+            var encoded: [(stream: Int, block: LogBlock)] = []
             var blocks: [LineColumns] = []
             for number in 0..<generator.int(in: 1..<4) {
                 footer.streams.append(Labels(["n": "\(number)"]))
@@ -59,9 +59,8 @@ struct LogPartFuzzer: Fuzzer {
                     let lines = Sample.lines(&generator)
                     columns.append(lines, 0..<lines.count)
                 }
-                var block = LogBlock(encoding: columns, firstPosition: 0, lastPosition: 9, lastArrivalNanoseconds: 0)
-                block.summary.stream = number
-                encoded.append(block)
+                let block = LogBlock(encoding: columns, firstPosition: 0, lastPosition: 9, lastArrivalNanoseconds: 0)
+                encoded.append((number, block))
                 blocks.append((try? StoredBlock(block).columns()) ?? LineColumns())
             }
             let writer = PartWriter(footer, blocks: encoded)

@@ -39,6 +39,8 @@ extension LogDatabase: LogAppender {
         var streams = 0
         /// New lines without an origin, noted as underway.
         var underway: [RecentLines.Key] = []
+        /// The keys of the lines that are logged, one element per stream, empty for one with an origin.
+        var keys: [[RecentLines.Key]] = []
         /// Lines that are stored already.
         var duplicates = 0
     }
@@ -107,7 +109,9 @@ extension LogDatabase: LogAppender {
             try log.submit(kind: LogDatabase.batchKind, payload: record.encoded()) { [self] result in
                 switch result {
                 case .success(let position):
-                    let outcome = state.withLock { $0.apply(record, position: position.ordinal) }
+                    let outcome = state.withLock {
+                        $0.apply(record, position: position.ordinal, keys: reservation.keys)
+                    }
                     if let arrival = outcome.arrival { hub.publish(arrival) }
                     completion(.success(finish(verdict, reservation, outcome: outcome)))
                 case .failure(let error):
@@ -127,7 +131,7 @@ extension LogDatabase: LogAppender {
             state.reservedStreams -= reservation.streams
             state.counters.duplicateLines += reservation.duplicates
             // What was applied is stored; a batch that turned out to be a known delivery was not.
-            state.recentLines.withdraw(reservation.underway)
+            if outcome.isDuplicate { state.recentLines.withdraw(reservation.underway) }
             state.counters.rejectedLines += verdict.rejections.reduce(0) { $0 + $1.lines }
             state.counters.aheadLines += verdict.ahead
             state.counters.truncatedLines += verdict.truncated

@@ -11,6 +11,8 @@ package struct LogStoreOptions: Sendable {
     package var sealAgeMilliseconds: Int64 = 30 * 60_000
     /// Beyond this much memory for lines that are not yet in a part, appends are refused until sealing has caught up.
     package var headBytesMaximum = 192 << 20
+    /// Opened blocks that are kept for the next query.
+    package var cacheBytesMaximum = 32 << 20
     /// Streams a process may know at once; each costs about a kilobyte.
     package var streamsMaximum = 200_000
     /// Labels of one stream: fields belong into structured metadata.

@@ -5,19 +5,19 @@ internal import Telemetry
 /// time.
 struct RecentLines: Sendable {
     /// A line as far as repeating it goes: stream, time and bytes. Hashes are keyed anew in each process, so nobody
-    /// can look for two lines that share one.
-    struct Key: Hashable {
-        private let stream: Int
-        private let nanoseconds: Int64
-        private let line: Int
+    /// can look for two lines that share one; and lines of different times are never taken for one.
+    struct Key: Hashable, Sendable {
+        fileprivate let hash: UInt64
+        fileprivate let nanoseconds: Int64
+
+        private static let secret = UInt64.random(in: .min ... .max)
 
         /// The key of a line; `stream` is the hash of its labels.
         init(stream: Int, nanoseconds: Int64, line: UnsafeRawBufferPointer) {
-            self.stream = stream
             self.nanoseconds = nanoseconds
-            var hasher = Hasher()
-            hasher.combine(bytes: line)
-            self.line = hasher.finalize()
+            let place = UInt64(bitPattern: Int64(stream)) ^ UInt64(bitPattern: nanoseconds) &* 0x9e37_79b9_7f4a_7c15
+            // Zero is a free place of the table.
+            hash = max(1, WordHash.mix(WordHash.hash(line, seed: Key.secret ^ WordHash.mix(place))))
         }
     }
 
@@ -25,9 +25,10 @@ struct RecentLines: Sendable {
     static func keys(of lines: LogLines) -> [Key] {
         let stream = lines.labels.hashValue
         return lines.bytes.withUnsafeBytes { bytes in
-            (0..<lines.count).map { index in
-                let start = index == 0 ? 0 : lines.lineEnds[index - 1]
+            var start = 0
+            return lines.lineEnds.indices.map { index in
                 let line = UnsafeRawBufferPointer(rebasing: bytes[start..<lines.lineEnds[index]])
+                start = lines.lineEnds[index]
                 return Key(stream: stream, nanoseconds: lines.timesNanoseconds[index], line: line)
             }
         }
@@ -42,17 +43,68 @@ struct RecentLines: Sendable {
         case underway
     }
 
-    private struct Arrival {
-        var nanoseconds: Int64
-        var isStored: Bool
+    /// A line that is known. Places of the table are never moved but when it grows.
+    private struct Entry: Sendable {
+        var hash: UInt64 = 0
+        var nanoseconds: Int64 = 0
+        var arrival: Int64 = 0
+        var standing = Place.free
+    }
+
+    private enum Place: UInt8 {
+        case free
+        case underway
+        case stored
+        /// Known no more; the place is taken again by the same line alone.
+        case withdrawn
+    }
+
+    /// An open-addressing table.
+    private struct Table: Sendable {
+        var entries = [Entry](repeating: Entry(), count: 1024)
+        var count = 0
+        var newestArrival = Int64.min
+
+        /// The place of a line, or the free one where it would be.
+        @inline(__always)
+        func place(of key: Key) -> Int {
+            let mask = entries.count - 1
+            var place = Int(truncatingIfNeeded: key.hash) & mask
+            while entries[place].hash != 0 {
+                if entries[place].hash == key.hash, entries[place].nanoseconds == key.nanoseconds { break }
+                place = (place + 1) & mask
+            }
+            return place
+        }
+
+        mutating func set(_ key: Key, _ standing: Place, arrival: Int64, at place: Int) {
+            let isNew = entries[place].hash == 0
+            entries[place] = Entry(
+                hash: key.hash, nanoseconds: key.nanoseconds, arrival: arrival, standing: standing)
+            newestArrival = max(newestArrival, arrival)
+            guard isNew else { return }
+            count += 1
+            if count * 2 > entries.count { grow() }
+        }
+
+        private mutating func grow() {
+            let old = entries
+            entries = [Entry](repeating: Entry(), count: old.count * 2)
+            let mask = entries.count - 1
+            for entry in old where entry.hash != 0 {
+                var place = Int(truncatingIfNeeded: entry.hash) & mask
+                while entries[place].hash != 0 { place = (place + 1) & mask }
+                entries[place] = entry
+            }
+        }
     }
 
     private let windowNanoseconds: Int64
     private let linesMaximum: Int
-    private var arrivals: [Key: Arrival] = [:]
-    /// The keys in order of arrival, from `first` on; some may be gone from `arrivals`.
-    private var order: [Key] = []
-    private var first = 0
+    /// What came lately, and what came before that; the older table is dropped as a whole.
+    private var current = Table()
+    private var previous = Table()
+    private var currentBegan: Int64?
 
     /// Remembers lines for a while, but not more than `linesMaximum`.
     init(windowMilliseconds: Int64, linesMaximum: Int) {
@@ -61,43 +113,70 @@ struct RecentLines: Sendable {
     }
 
     /// The number of lines that are remembered.
-    var count: Int { arrivals.count }
+    var count: Int { current.count + previous.count }
 
     /// Looks up a line that comes at `now`, and notes it as underway when it is new.
     mutating func admit(_ key: Key, now: Int64) -> Standing {
-        if let known = arrivals[key] {
-            if !known.isStored { return .underway }
-            if now - known.nanoseconds <= windowNanoseconds { return .stored }
+        let place = current.place(of: key)
+        var known = current.entries[place]
+        if known.hash == 0 { known = previous.entries[previous.place(of: key)] }
+        switch known.standing {
+        case .underway: return .underway
+        case .stored: if now - known.arrival <= windowNanoseconds { return .stored }
+        case .free, .withdrawn: break
         }
-        forget(before: now - windowNanoseconds)
-        if arrivals.updateValue(Arrival(nanoseconds: now, isStored: false), forKey: key) == nil { order.append(key) }
+        current.set(key, .underway, arrival: now, at: place)
+        turnIfDue(now)
         return .new
     }
 
     /// Notes that a line is stored. Returns whether it already was.
     mutating func settle(_ key: Key, arrival: Int64) -> Bool {
-        if arrivals[key]?.isStored == true { return true }
-        if arrivals.updateValue(Arrival(nanoseconds: arrival, isStored: true), forKey: key) == nil { order.append(key) }
+        let place = current.place(of: key)
+        let known = current.entries[place]
+        if known.standing == .stored { return true }
+        if known.hash == 0 {
+            let older = previous.place(of: key)
+            if previous.entries[older].standing == .stored { return true }
+            if previous.entries[older].standing == .underway {
+                previous.set(key, .stored, arrival: arrival, at: older)
+                return false
+            }
+        }
+        current.set(key, .stored, arrival: arrival, at: place)
+        turnIfDue(arrival)
         return false
     }
 
     /// Forgets lines that did not get to the log.
     mutating func withdraw(_ keys: [Key]) {
-        for key in keys where arrivals[key]?.isStored == false { arrivals[key] = nil }
+        for key in keys {
+            let place = current.place(of: key)
+            if current.entries[place].standing == .underway { current.entries[place].standing = .withdrawn }
+            let older = previous.place(of: key)
+            if previous.entries[older].standing == .underway { previous.entries[older].standing = .withdrawn }
+        }
     }
 
-    private mutating func forget(before nanoseconds: Int64) {
-        while first < order.count {
-            if let arrival = arrivals[order[first]] {
-                let isOver = arrival.nanoseconds < nanoseconds || order.count - first >= linesMaximum
-                guard isOver, arrival.isStored else { break }
-                arrivals[order[first]] = nil
-            }
-            first += 1
+    /// Drops the older table when all of it is behind the window or room is needed. What is still underway stays.
+    private mutating func turnIfDue(_ now: Int64) {
+        let began = currentBegan ?? now
+        currentBegan = began
+        guard now - began > windowNanoseconds || current.count >= max(1, linesMaximum / 2) else { return }
+        let underway = previous.entries.filter { $0.standing == .underway }
+        previous = current
+        current = Table()
+        currentBegan = now
+        for entry in underway {
+            let key = Key(hash: entry.hash, nanoseconds: entry.nanoseconds)
+            current.set(key, .underway, arrival: entry.arrival, at: current.place(of: key))
         }
-        if first > 4096, first > order.count / 2 {
-            order.removeFirst(first)
-            first = 0
-        }
+    }
+}
+
+extension RecentLines.Key {
+    fileprivate init(hash: UInt64, nanoseconds: Int64) {
+        self.hash = hash
+        self.nanoseconds = nanoseconds
     }
 }

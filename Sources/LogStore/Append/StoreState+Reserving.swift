@@ -35,6 +35,7 @@ extension StoreState {
             guard lines.origin == nil else {
                 result.record.streams.append(lines)
                 result.record.doubtful.append([])
+                result.reservation.keys.append([])
                 continue
             }
             admit(lines, keys, now: record.arrivalNanoseconds, into: &result)
@@ -62,8 +63,10 @@ extension StoreState {
             kept.append(index)
         }
         guard !kept.isEmpty else { return }
-        result.record.streams.append(kept.count == lines.count ? lines : lines.keeping(kept))
+        let isWhole = kept.count == lines.count
+        result.record.streams.append(isWhole ? lines : lines.keeping(kept))
         result.record.doubtful.append(doubtful)
+        result.reservation.keys.append(isWhole ? keys : kept.map { keys[$0] })
     }
 }
 

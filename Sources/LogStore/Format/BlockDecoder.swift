@@ -5,47 +5,22 @@ internal import Telemetry
 struct BlockDecoder {
     let summary: BlockSummary
 
-    /// The times of the lines, rising.
-    func times(_ stored: UnsafeRawBufferPointer) throws(FormatError) -> [Int64] {
-        let raw = try section(stored, bytesMaximum: summary.lines * 10, "times")
-        return try decode(raw, "times") { reader in
-            var times: [Int64] = []
-            times.reserveCapacity(summary.lines)
-            var time = summary.firstNanoseconds
-            for _ in 0..<summary.lines {
-                let next = time &+ Int64(bitPattern: try reader.varint())
-                guard next >= time else { throw FormatError("times fall") }
-                time = next
-                times.append(time)
-            }
-            guard time == summary.lastNanoseconds, times.first == summary.firstNanoseconds else {
-                throw FormatError("times differ from the index")
-            }
-            return times
-        }
+    /// The descriptions of the block's columns.
+    func descriptions(_ stored: UnsafeRawBufferPointer) throws(FormatError) -> [UInt8] {
+        try section(stored, bytesMaximum: BlockSummary.readBytesMaximum, "descriptions")
     }
 
-    /// The ends of the lines within the line bytes.
-    func lineEnds(_ stored: UnsafeRawBufferPointer) throws(FormatError) -> [Int] {
-        let raw = try section(stored, bytesMaximum: summary.lines * 10, "line lengths")
-        return try decode(raw, "line lengths") { reader in
-            var ends: [Int] = []
-            ends.reserveCapacity(summary.lines)
-            var end = 0
-            for _ in 0..<summary.lines {
-                end += try reader.count(upTo: summary.rawBytes - end, "line length")
-                ends.append(end)
+    /// The block's templates: leaves of a table of `table`'s part.
+    func templates(_ stored: UnsafeRawBufferPointer, table: TemplateTable) throws(FormatError) -> [Int] {
+        let raw = try section(stored, bytesMaximum: BlockSummary.readBytesMaximum, "templates")
+        return try decode(raw, "templates") { reader in
+            let count = try reader.count(upTo: table.count, "number of templates")
+            return try (0..<count).map { _ in
+                let leaf = try reader.count(upTo: table.count - 1, "template")
+                guard table.leaves[leaf] else { throw FormatError("a template does not end") }
+                return leaf
             }
-            guard end == summary.rawBytes else { throw FormatError("line lengths differ from the index") }
-            return ends
         }
-    }
-
-    /// The lines, back to back.
-    func lineBytes(_ stored: UnsafeRawBufferPointer) throws(FormatError) -> [UInt8] {
-        let raw = try section(stored, bytesMaximum: summary.rawBytes, "lines")
-        guard raw.count == summary.rawBytes else { throw FormatError("lines differ in length from the index") }
-        return raw
     }
 
     /// The structured metadata, ordered by line.

@@ -4,9 +4,12 @@ internal import Telemetry
 struct BlockSummary: Sendable, Equatable {
     /// The columns of a block, in the order in which they are stored.
     enum Column: Int, CaseIterable {
-        case times = 0
-        case lengths = 1
-        case lines = 2
+        /// Which of the part's templates occur. Absent while the block waits for its part.
+        case templates = 0
+        /// How times and lines are laid out, with their small arrays.
+        case descriptions = 1
+        /// The larger arrays, each with its own checksum.
+        case chunks = 2
         /// Absent when no line has structured metadata.
         case metadata = 3
         /// Absent when no line has an origin.
@@ -29,6 +32,13 @@ struct BlockSummary: Sendable, Equatable {
     var linesWithoutOrigin = 0
     /// Where the first column starts in the file.
     var offset: UInt64 = 0
+    /// Where the block's filter lies in the file, and its stored length; 0 for none.
+    var filterOffset: UInt64 = 0
+    var filterBytes = 0
+    /// The longest word that the filter knows.
+    var longestIndexedWord = 0
+    /// No word of the block that the filter does not know is longer.
+    var longestUnindexedWord = 0
     private var columnBytes = SIMD8<UInt32>()
 
     /// The stored length of a column, 0 for an absent one.
@@ -66,6 +76,10 @@ struct BlockSummary: Sendable, Equatable {
         writer.putSigned(lastArrivalNanoseconds)
         writer.putVarint(UInt64(linesWithoutOrigin))
         writer.putVarint(offset)
+        writer.putVarint(filterOffset)
+        writer.putVarint(UInt64(filterBytes))
+        writer.putVarint(UInt64(longestIndexedWord))
+        writer.putVarint(UInt64(longestUnindexedWord))
         for column in Column.allCases { writer.putVarint(UInt64(self[column])) }
     }
 
@@ -84,6 +98,10 @@ struct BlockSummary: Sendable, Equatable {
         row.lastArrivalNanoseconds = try reader.signed()
         row.linesWithoutOrigin = try reader.count(upTo: row.lines, "number of lines without an origin")
         row.offset = try reader.varint()
+        row.filterOffset = try reader.varint()
+        row.filterBytes = try reader.count(upTo: WordFilter.bytesMaximum, "length of a filter")
+        row.longestIndexedWord = try reader.count(upTo: readBytesMaximum, "length of a word")
+        row.longestUnindexedWord = try reader.count(upTo: readBytesMaximum, "length of a word")
         for column in Column.allCases {
             row[column] = try reader.count(upTo: readBytesMaximum, "length of a column")
         }
@@ -92,6 +110,9 @@ struct BlockSummary: Sendable, Equatable {
         }
         guard row.offset <= fileBytes, UInt64(row.storedBytes) <= fileBytes - row.offset else {
             throw FormatError("a block lies outside the file")
+        }
+        guard row.filterOffset <= fileBytes, UInt64(row.filterBytes) <= fileBytes - row.filterOffset else {
+            throw FormatError("a filter lies outside the file")
         }
         return row
     }

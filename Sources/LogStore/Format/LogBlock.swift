@@ -1,20 +1,23 @@
 internal import Telemetry
 
-/// Up to 64 k lines or 2 MB of one stream, ordered by time and stored in compressed columns.
-struct LogBlock: Sendable {
-    /// `offset` is 0 until the block lies in a part.
-    var summary: BlockSummary
-    /// The columns, back to back.
-    var bytes: [UInt8]
+/// Lines of one stream in compressed columns, not yet in a part (docs/formats/log-part.md). Immutable.
+final class LogBlock: Sendable {
+    /// What is known without opening it; without the place in a file, and without the templates' column.
+    let summary: BlockSummary
+    /// The templates that occur, and no others.
+    let table: TemplateTable
+    /// The leaves of `table` by their numbers in the block.
+    let leaves: [Int]
+    /// Descriptions, chunks, metadata, origins.
+    let body: [UInt8]
+    /// The filter as a section; empty for none.
+    let filter: [UInt8]
 
-    /// A block that was encoded before.
-    init(summary: BlockSummary, bytes: [UInt8]) {
-        self.summary = summary
-        self.bytes = bytes
-    }
-
-    /// Encodes lines in any order; those of one time keep their order.
-    init(encoding columns: LineColumns, firstPosition: UInt64, lastPosition: UInt64, lastArrivalNanoseconds: Int64) {
+    /// Encodes lines, in any order of time. `level` is zstd's.
+    init(
+        encoding columns: LineColumns, firstPosition: UInt64, lastPosition: UInt64, lastArrivalNanoseconds: Int64,
+        level: Int = 1
+    ) {
         precondition(columns.count > 0, "a block holds at least one line")
         let sorted = columns.sorted()
         var summary = BlockSummary()
@@ -27,46 +30,64 @@ struct LogBlock: Sendable {
         summary.lastArrivalNanoseconds = lastArrivalNanoseconds
         summary.linesWithoutOrigin =
             sorted.originIndexes.isEmpty ? sorted.count : sorted.originIndexes.count { $0 < 0 }
-        var writer = ByteWriter(capacity: sorted.bytes.count / 4 + 256)
-        for column in BlockSummary.Column.allCases {
-            guard let raw = LogBlock.encode(column, of: sorted) else { continue }
-            let before = writer.count
-            Section.append(raw, codec: .zstd, to: &writer)
-            summary[column] = writer.count - before
+        let encoder = LogBlock.encodeLines(sorted, level: level)
+        var interner = TemplateInterner()
+        leaves = encoder.leaves.map { interner.leaf($0, of: encoder.table) }
+        table = interner.table
+        filter = LogBlock.filter(encoder.words)
+        summary.longestIndexedWord = encoder.words.longestIndexed
+        summary.longestUnindexedWord = encoder.words.longestUnindexed
+        summary.filterBytes = filter.count
+        var writer = ByteWriter(capacity: encoder.writer.chunks.count + 4096)
+        Section.append(encoder.writer.descriptions.bytes, codec: .zstd, to: &writer)
+        summary[.descriptions] = writer.count
+        writer.put(encoder.writer.chunks.bytes)
+        summary[.chunks] = encoder.writer.chunks.count
+        if !sorted.metadata.isEmpty {
+            let start = writer.count
+            Section.append(LogBlock.encodeMetadata(sorted.metadata), codec: .zstd, to: &writer)
+            summary[.metadata] = writer.count - start
+        }
+        if !sorted.originIndexes.isEmpty {
+            let start = writer.count
+            Section.append(LogBlock.encodeOrigins(sorted), codec: .zstd, to: &writer)
+            summary[.origins] = writer.count - start
         }
         self.summary = summary
-        bytes = writer.bytes
+        body = writer.bytes
     }
 
-    /// The raw bytes of a column; nil when it is absent.
-    private static func encode(_ column: BlockSummary.Column, of lines: LineColumns) -> [UInt8]? {
-        switch column {
-        case .times: encodeTimes(lines.timesNanoseconds)
-        case .lengths: encodeLengths(lines.lineEnds)
-        case .lines: lines.bytes
-        case .metadata: lines.metadata.isEmpty ? nil : encodeMetadata(lines.metadata)
-        case .origins: lines.originIndexes.isEmpty ? nil : encodeOrigins(lines)
+    /// What the block counts for in the head's budget.
+    var memoryBytes: Int { body.count + filter.count + table.texts.count + table.count * 24 + 200 }
+
+    private static func encodeLines(_ lines: LineColumns, level: Int) -> ColumnEncoder {
+        // One byte more, so that an empty buffer has an address too.
+        let bytes = lines.bytes.isEmpty ? [0] : lines.bytes
+        return bytes.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { preconditionFailure("a buffer with bytes has an address") }
+            var encoder = ColumnEncoder(base, times: lines.timesNanoseconds, level: level)
+            IntegerCoding.encode(lines.timesNanoseconds, to: &encoder.writer)
+            encoder.encodeLines(ends: lines.lineEnds)
+            return encoder
         }
     }
 
-    /// Differences from line to line, never negative because times are ordered; the first is in the summary.
-    private static func encodeTimes(_ times: [Int64]) -> [UInt8] {
-        var writer = ByteWriter(capacity: times.count * 4)
-        var previous = times.first ?? 0
-        for time in times {
-            writer.putVarint(UInt64(bitPattern: time &- previous))
-            previous = time
-        }
+    private static func filter(_ words: WordCollector) -> [UInt8] {
+        guard let filter = WordFilter(words.hashes) else { return [] }
+        var raw = ByteWriter()
+        filter.encode(to: &raw)
+        var writer = ByteWriter()
+        Section.append(raw.bytes, codec: .raw, to: &writer)
         return writer.bytes
     }
 
-    private static func encodeLengths(_ ends: [Int]) -> [UInt8] {
-        var writer = ByteWriter(capacity: ends.count * 2)
-        var previous = 0
-        for end in ends {
-            writer.putVarint(UInt64(end - previous))
-            previous = end
-        }
+    /// The block's templates as its part numbers them.
+    static func templates(_ leaves: [Int]) -> [UInt8] {
+        var raw = ByteWriter()
+        raw.putVarint(UInt64(leaves.count))
+        for leaf in leaves { raw.putVarint(UInt64(leaf)) }
+        var writer = ByteWriter()
+        Section.append(raw.bytes, codec: .zstd, to: &writer)
         return writer.bytes
     }
 

@@ -10,7 +10,7 @@ struct PartAnchor: Sendable, Equatable {
     var footerBytes: Int
 
     static let bytes = 32
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
     private static let magic = Array("VEDLOGPT".utf8)
 
     /// The anchor's bytes.
@@ -43,7 +43,8 @@ struct PartAnchor: Sendable, Equatable {
         guard raw[8] == PartAnchor.version else {
             throw FormatError(
                 "part of version \(raw[8]), this release reads \(PartAnchor.version)",
-                isNewer: raw[8] > PartAnchor.version)
+                // Version 1 was never released: it is refused as a later one would be, and left as it is.
+                isNewer: true)
         }
         footerBytes = Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))
         footerOffset = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 16, as: UInt64.self))

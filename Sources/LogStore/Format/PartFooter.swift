@@ -24,6 +24,8 @@ struct PartFooter: Sendable, Equatable {
     /// The last sequence of every sender as of `lastPosition`.
     var deliveries: [DeliveryIdentity] = []
     var losses: [LogLoss] = []
+    /// The templates of all blocks.
+    var templates = TemplateTable()
 
     /// The first and last nanosecond of lines and losses; the time of writing when there are none.
     var span: ClosedRange<Int64> {
@@ -45,7 +47,8 @@ extension PartFooter {
     /// No footer is longer; bounds what a damaged anchor can ask for.
     static let bytesMaximum = 256 << 20
 
-    /// The footer as six sections: properties, streams, blocks, origins, deliveries, losses.
+    /// The footer as seven sections: properties, streams, blocks, origins, deliveries, losses,
+    /// templates.
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: blocks.count * 32 + 1024)
         var properties = ByteWriter()
@@ -58,6 +61,9 @@ extension PartFooter {
         PartFooter.append(origins, to: &writer) { PartFooter.encode($0, to: &$1) }
         PartFooter.append(deliveries, to: &writer) { BatchCoding.encode($0, to: &$1) }
         PartFooter.append(losses, to: &writer) { BatchCoding.encode($0, to: &$1) }
+        var raw = ByteWriter()
+        templates.encode(to: &raw)
+        Section.append(raw.bytes, codec: .zstd, to: &writer)
         return writer.bytes
     }
 
@@ -77,6 +83,7 @@ extension PartFooter {
         origins = try PartFooter.list(&reader, "origins") { try PartFooter.decodeOrigin(&$0) }
         deliveries = try PartFooter.list(&reader, "deliveries") { try BatchCoding.decodeDelivery(&$0) }
         losses = try PartFooter.list(&reader, "losses") { try BatchCoding.decodeLoss(&$0) }
+        templates = try PartFooter.section(&reader, "templates") { try TemplateTable(decoding: &$0) }
         guard reader.isAtEnd, firstPosition <= lastPosition else { throw FormatError("the footer is not in order") }
         for (left, right) in zip(blocks, blocks.dropFirst()) where left.stream > right.stream {
             throw FormatError("the block index is not in order")

@@ -4,22 +4,38 @@ internal import Telemetry
 /// so a part is written from its start to its end.
 struct PartWriter {
     let footer: PartFooter
-    private let blocks: [[UInt8]]
+    private let pieces: [[UInt8]]
     private let footerBytes: [UInt8]
     private let blocksBytes: Int
 
-    /// A part of `blocks`, which are ordered by stream and arrival; `footer` has everything but the block index.
-    init(_ footer: PartFooter, blocks: [LogBlock]) {
+    /// A part of `blocks`, each with the number of its stream; they are ordered by stream and arrival. `footer` has
+    /// everything but the block index and the templates.
+    init(_ footer: PartFooter, blocks: [(stream: Int, block: LogBlock)]) {
         var footer = footer
+        var interner = TemplateInterner()
+        var pieces: [[UInt8]] = []
         var offset = UInt64(PartAnchor.bytes)
-        footer.blocks = blocks.map { block in
+        footer.blocks = []
+        for (stream, block) in blocks {
+            let templates = LogBlock.templates(block.leaves.map { interner.leaf($0, of: block.table) })
             var summary = block.summary
+            summary.stream = stream
             summary.offset = offset
-            offset += UInt64(block.bytes.count)
-            return summary
+            summary[.templates] = templates.count
+            pieces.append(templates)
+            pieces.append(block.body)
+            offset += UInt64(templates.count + block.body.count)
+            footer.blocks.append(summary)
         }
+        // All filters lie together: a search for a word reads them in one go, and blocks only where they say yes.
+        for (index, (_, block)) in blocks.enumerated() where !block.filter.isEmpty {
+            footer.blocks[index].filterOffset = offset
+            pieces.append(block.filter)
+            offset += UInt64(block.filter.count)
+        }
+        footer.templates = interner.table
         self.footer = footer
-        self.blocks = blocks.map(\.bytes)
+        self.pieces = pieces
         blocksBytes = Int(offset) - PartAnchor.bytes
         footerBytes = footer.encoded()
     }
@@ -31,7 +47,7 @@ struct PartWriter {
     func forEachPiece<Failure: Error>(_ body: ([UInt8]) throws(Failure) -> Void) throws(Failure) {
         let first = UInt64(PartAnchor.bytes + blocksBytes)
         try body(PartAnchor(footerOffset: first, footerBytes: footerBytes.count).encoded())
-        for block in blocks { try body(block) }
+        for piece in pieces { try body(piece) }
         try body(footerBytes)
         try body(footerBytes)
         let second = first + UInt64(footerBytes.count)

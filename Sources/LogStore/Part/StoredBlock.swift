@@ -6,7 +6,7 @@ internal import Telemetry
 struct StoredBlock: Sendable {
     /// Where the stored columns are.
     enum Place: Sendable {
-        case memory([UInt8])
+        case memory(LogBlock)
         case part(PartReader)
     }
 
@@ -16,7 +16,7 @@ struct StoredBlock: Sendable {
     /// A block that waits for its part.
     init(_ block: LogBlock) {
         summary = block.summary
-        place = .memory(block.bytes)
+        place = .memory(block)
     }
 
     /// A block of a part.
@@ -44,19 +44,53 @@ struct StoredBlock: Sendable {
     /// The block while it waits for its part.
     var inMemory: LogBlock? {
         switch place {
-        case .memory(let bytes): LogBlock(summary: summary, bytes: bytes)
+        case .memory(let block): block
         case .part: nil
         }
     }
 
-    /// The times of the lines, rising.
-    func times() throws -> [Int64] { try column(.times) { try BlockDecoder(summary: summary).times($0) } }
+    /// Which object holds the block, for caches.
+    var owner: AnyObject {
+        switch place {
+        case .memory(let block): block
+        case .part(let part): part
+        }
+    }
 
-    /// The ends of the lines within the line bytes.
-    func lineEnds() throws -> [Int] { try column(.lengths) { try BlockDecoder(summary: summary).lineEnds($0) } }
+    /// Reads the block's descriptions; its columns are restored when they are asked for.
+    func open() throws -> OpenBlock {
+        let descriptions = try column(.descriptions) { try BlockDecoder(summary: summary).descriptions($0) }
+        let (table, leaves): (TemplateTable, [Int])
+        switch place {
+        case .memory(let block): (table, leaves) = (block.table, block.leaves)
+        case .part(let part):
+            table = part.footer.templates
+            leaves = try column(.templates) { [table] in
+                try BlockDecoder(summary: summary).templates($0, table: table)
+            }
+        }
+        return try OpenBlock(
+            summary, descriptions: descriptions, table: table, tableOwner: ObjectIdentifier(owner), leaves: leaves
+        ) {
+            try column(.chunks) { Array($0) }
+        }
+    }
 
-    /// The lines, back to back.
-    func lineBytes() throws -> [UInt8] { try column(.lines) { try BlockDecoder(summary: summary).lineBytes($0) } }
+    /// The block's filter; nil when it has none.
+    func filter() throws -> WordFilter? {
+        guard summary.filterBytes > 0 else { return nil }
+        let stored: [UInt8]
+        switch place {
+        case .memory(let block): stored = block.filter
+        case .part(let part):
+            stored = try PartReader.read(part.object, at: summary.filterOffset, bytes: summary.filterBytes)
+        }
+        return try stored.withUnsafeBytes { bytes in
+            var reader = ByteReader(bytes)
+            let raw = try Section.read(from: &reader, bytesMaximum: WordFilter.bytesMaximum, "filter")
+            return try raw.withUnsafeBytes { try WordFilter(decoding: $0) }
+        }
+    }
 
     /// The structured metadata, ordered by line.
     func metadata() throws -> [LogLineMetadata] {
@@ -67,9 +101,14 @@ struct StoredBlock: Sendable {
     /// Everything, origins included.
     func columns() throws -> LineColumns {
         var columns = LineColumns()
-        columns.timesNanoseconds = try times()
-        columns.lineEnds = try lineEnds()
-        columns.bytes = try lineBytes()
+        let open = try open()
+        columns.timesNanoseconds = try open.times()
+        columns.bytes.reserveCapacity(summary.rawBytes)
+        columns.lineEnds.reserveCapacity(summary.lines)
+        try open.complete().append(0..<Int32(summary.lines), to: &columns.bytes, ends: &columns.lineEnds)
+        guard columns.bytes.count == summary.rawBytes else {
+            throw FormatError("lines differ in length from the index")
+        }
         columns.metadata = try metadata()
         if summary[.origins] > 0 {
             try column(.origins) { stored in
@@ -85,8 +124,8 @@ struct StoredBlock: Sendable {
         let start = summary.start(of: column)
         let length = summary[column]
         switch place {
-        case .memory(let bytes):
-            return try bytes.withUnsafeBytes { bytes in
+        case .memory(let block):
+            return try block.body.withUnsafeBytes { bytes in
                 try body(UnsafeRawBufferPointer(rebasing: bytes[start..<start + length]))
             }
         case .part(let part):

@@ -8,6 +8,8 @@ struct LineCounter {
     private let buckets: Int
     private let grouping: Set<String>?
     private let context: QueryContext
+    /// Whether bytes are asked for, too: lines must be measured for them.
+    private let countsBytes: Bool
     private var groups: [LogCounts] = []
     private var numbers: [Labels: Int] = [:]
 
@@ -15,7 +17,10 @@ struct LineCounter {
     static let bucketsMaximum = 32_000_000
 
     /// A counter over `range`; nil when there are more buckets than it takes.
-    init?(range: LogTimeRange, bucketNanoseconds: Int64, grouping: [String]?, context: QueryContext) throws {
+    init?(
+        range: LogTimeRange, bucketNanoseconds: Int64, grouping: [String]?, countsBytes: Bool, context: QueryContext
+    ) throws {
+        self.countsBytes = countsBytes
         self.range = range
         self.bucketNanoseconds = bucketNanoseconds
         self.grouping = grouping.map { Set($0) }
@@ -31,47 +36,66 @@ struct LineCounter {
     var counts: [LogCounts] { groups.sorted { $0.labels < $1.labels } }
 
     /// Counts a run. `served` is what of the range may be answered.
-    mutating func add(_ run: LineRun, labels: Labels, within served: LogTimeRange, filter: LineFilter) throws {
+    mutating func add(
+        _ run: LineRun, labels: Labels, within served: LogTimeRange, search: BlockSearch, blocks: BlockCache
+    ) throws {
         let key = grouping.map { labels.keeping($0) } ?? labels
-        if filter.isEmpty, run.isWhole(within: served),
+        if search.filter.isEmpty, run.isWhole(within: served),
             bucket(run.firstNanoseconds) == bucket(run.lastNanoseconds)
         {
             try context.count { $0.blocksSkipped += 1 }
-            let group = try group(of: key)
-            groups[group].lines[bucket(run.firstNanoseconds)] += run.lines
-            groups[group].bytes[bucket(run.firstNanoseconds)] += run.rawBytes
-            return
+            return try addWhole(key, run)
         }
-        guard filter.isEmpty else {
-            guard let open = try OpenRun(run, range: served, filter: filter, context: context) else { return }
-            return try add(key, open.times, open.lineEnds, open.selected)
-        }
-        let (times, ends) = try timesAndEnds(run)
-        let selected = times.indices.filter { run.includes(times[$0], of: served) }.map { Int32($0) }
-        try add(key, times, ends, selected)
-    }
-
-    private func timesAndEnds(_ run: LineRun) throws -> ([Int64], [Int]) {
         switch run.content {
-        case .chunk(let chunk): return (chunk.columns.timesNanoseconds, chunk.columns.lineEnds)
-        case .block(let block):
-            let stored = block.summary[.times] + block.summary[.lengths]
+        case .chunk(let chunk):
+            let columns = chunk.isSorted ? chunk.columns : chunk.columns.sorted()
+            let selected = OpenRun.select(run, columns, range: served, filter: search.filter)
+            let (scanned, matched) = (run.lines, selected.count)
             try context.count {
-                $0.blocksRead += 1
-                if block.isInPart { $0.bytesRead += stored }
+                $0.linesScanned += scanned
+                $0.linesMatched += matched
             }
-            return (try block.times(), try block.lineEnds())
+            try add(key, columns.timesNanoseconds, selected) { line in
+                columns.lineEnds[line] - columns.lineStart(line)
+            }
+        case .block(let block):
+            guard let (open, selected) = try OpenRun.select(run, block, served, search, context, blocks) else { return }
+            let (scanned, matched) = (run.lines, selected.count)
+            try context.count {
+                $0.linesScanned += scanned
+                $0.linesMatched += matched
+            }
+            if selected.isEmpty { return }
+            if selected.count == run.lines, bucket(run.firstNanoseconds) == bucket(run.lastNanoseconds) {
+                return try addWhole(key, run)
+            }
+            let lengths = countsBytes ? try open.lengths() : []
+            if run.isWhole(within: served), bucket(run.firstNanoseconds) == bucket(run.lastNanoseconds) {
+                let group = try group(of: key)
+                let bucket = bucket(run.firstNanoseconds)
+                groups[group].lines[bucket] += selected.count
+                if countsBytes { for line in selected { groups[group].bytes[bucket] += Int(lengths[Int(line)]) } }
+                return
+            }
+            try add(key, try open.times(), selected) { lengths.isEmpty ? 0 : Int(lengths[$0]) }
         }
     }
 
-    private mutating func add(_ key: Labels, _ times: [Int64], _ ends: [Int], _ selected: [Int32]) throws {
+    private mutating func addWhole(_ key: Labels, _ run: LineRun) throws {
+        let group = try group(of: key)
+        groups[group].lines[bucket(run.firstNanoseconds)] += run.lines
+        groups[group].bytes[bucket(run.firstNanoseconds)] += run.rawBytes
+    }
+
+    private mutating func add(
+        _ key: Labels, _ times: [Int64], _ selected: [Int32], length: (Int) -> Int
+    ) throws {
         if selected.isEmpty { return }
         let group = try group(of: key)
         for line in selected {
-            let index = Int(line)
-            let bucket = bucket(times[index])
+            let bucket = bucket(times[Int(line)])
             groups[group].lines[bucket] += 1
-            groups[group].bytes[bucket] += ends[index] - (index == 0 ? 0 : ends[index - 1])
+            if countsBytes { groups[group].bytes[bucket] += length(Int(line)) }
         }
     }
 

@@ -5,7 +5,9 @@ internal import Telemetry
 /// Lines are searched where they lie back to back: where a text that every passing line must contain does not occur, a
 /// whole block is ruled out by one search.
 struct LineFilter: Sendable {
-    private let predicates: [LineMatcher]
+    let predicates: [LineMatcher]
+    /// The same as they were written.
+    let sources: [LinePredicate]
     /// The predicate whose texts are searched for first; nil when every line must be looked at.
     private let driver: Int?
 
@@ -13,6 +15,7 @@ struct LineFilter: Sendable {
     init(_ predicates: [LinePredicate]) throws {
         let compiled = try predicates.map { try LineMatcher($0) }
         self.predicates = compiled
+        sources = predicates
         // The longest texts are the rarest.
         let candidates = compiled.indices.filter { compiled[$0].needles != nil }
         driver = candidates.max { compiled[$0].needleBytesMinimum < compiled[$1].needleBytesMinimum }

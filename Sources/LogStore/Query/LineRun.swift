@@ -84,33 +84,47 @@ struct LineRun: Sendable {
     }
 }
 
-/// The lines of a run that a query asks for, opened step by step so that what rules lines out comes before what costs.
+/// The lines of a run that a query asks for: selected first, rebuilt only as far as they are handed out.
 struct OpenRun {
+    private enum Lines {
+        case columns(LineColumns)
+        case block(OpenBlock)
+    }
+
     let times: [Int64]
-    let lineEnds: [Int]
-    let bytes: [UInt8]
     /// Ordered by line.
     let metadata: [LogLineMetadata]
     /// The lines that are in range and pass the filter, rising.
     let selected: [Int32]
+    private let lines: Lines
 
     /// Opens a run; nil when no line of it is asked for. Throws `FormatError` or `StorageError` when it is damaged.
-    init?(_ run: LineRun, range: LogTimeRange, filter: LineFilter, context: QueryContext) throws {
+    /// Without a search its lines were selected before.
+    init?(_ run: LineRun, range: LogTimeRange, search: BlockSearch?, context: QueryContext, blocks: BlockCache) throws {
         switch run.content {
         case .chunk(let chunk):
             let columns = chunk.isSorted ? chunk.columns : chunk.columns.sorted()
             times = columns.timesNanoseconds
-            lineEnds = columns.lineEnds
-            bytes = columns.bytes
             metadata = columns.metadata
+            lines = .columns(columns)
+            selected = search.map { OpenRun.select(run, columns, range: range, filter: $0.filter) } ?? []
         case .block(let block):
-            guard let opened = try OpenRun.read(block, filter: filter, context: context) else { return nil }
-            (times, lineEnds, bytes) = opened
-            metadata = OpenRun.readMetadata(block, context: context)
+            guard let search else {
+                let open = try blocks.open(block)
+                lines = .block(open)
+                times = try open.times()
+                metadata = OpenRun.readMetadata(block, context: context)
+                selected = []
+                return
+            }
+            guard let (open, found) = try OpenRun.select(run, block, range, search, context, blocks) else { return nil }
+            lines = .block(open)
+            selected = found
+            times = found.isEmpty ? [] : try open.times()
+            metadata = found.isEmpty ? [] : OpenRun.readMetadata(block, context: context)
         }
-        selected = OpenRun.select(run, times: times, lineEnds: lineEnds, bytes: bytes, range: range, filter: filter)
-        let scanned = times.count
-        let matched = selected.count
+        guard search != nil else { return }
+        let (scanned, matched) = (run.lines, selected.count)
         try context.count {
             $0.linesScanned += scanned
             $0.linesMatched += matched
@@ -118,22 +132,54 @@ struct OpenRun {
         if selected.isEmpty { return nil }
     }
 
-    /// Restores a block, the line bytes first: where no line can pass, nothing else is restored.
-    private static func read(
-        _ block: StoredBlock, filter: LineFilter, context: QueryContext
-    ) throws -> (times: [Int64], lineEnds: [Int], bytes: [UInt8])? {
-        let bytes = try block.lineBytes()
-        let isRuledOut = !filter.isEmpty && !bytes.withUnsafeBytes { filter.mayMatch($0) }
-        try context.count {
-            if block.isInPart { $0.bytesRead += block.summary.storedBytes }
-            if isRuledOut {
+    /// Rebuilds lines, `wanted` rising.
+    func rebuild(_ wanted: ArraySlice<Int32>) throws -> (bytes: [UInt8], ends: [Int]) {
+        var bytes: [UInt8] = []
+        var ends: [Int] = []
+        ends.reserveCapacity(wanted.count)
+        switch lines {
+        case .columns(let columns):
+            for line in wanted {
+                bytes.append(contentsOf: columns.bytes[columns.lineStart(Int(line))..<columns.lineEnds[Int(line)]])
+                ends.append(bytes.count)
+            }
+        case .block(let block): try block.complete().append(wanted, to: &bytes, ends: &ends)
+        }
+        return (bytes, ends)
+    }
+
+    /// The lines of a block that are asked for; nil when the block was ruled out.
+    static func select(
+        _ run: LineRun, _ block: StoredBlock, _ range: LogTimeRange, _ search: BlockSearch, _ context: QueryContext,
+        _ blocks: BlockCache
+    ) throws -> (OpenBlock, [Int32])? {
+        guard try search.mayMatch(block, blocks) else {
+            try context.count {
                 $0.blocksSkipped += 1
                 $0.linesScanned += block.summary.lines
-            } else {
-                $0.blocksRead += 1
             }
+            return nil
         }
-        return isRuledOut ? nil : (try block.times(), try block.lineEnds(), bytes)
+        let (open, wasRead) = try blocks.opened(block)
+        try context.count {
+            $0.blocksRead += 1
+            if wasRead { $0.bytesRead += block.summary.storedBytes }
+        }
+        let isWhole = run.isWhole(within: range)
+        var wanted = 0..<block.summary.lines
+        if !isWhole {
+            let times = try open.times()
+            wanted =
+                firstIndex(
+                    of: times, atOrAfter: range.startNanoseconds)..<firstIndex(
+                    of: times, atOrAfter: range.endNanoseconds)
+        }
+        var selected = try search.select(open, wanted)
+        if !run.deleted.isEmpty, !selected.isEmpty {
+            let times = try open.times()
+            selected.removeAll { !run.includes(times[Int($0)], of: range) }
+        }
+        return (open, selected)
     }
 
     /// Lines without their metadata are better than none: damage in this column alone is a warning.
@@ -150,15 +196,16 @@ struct OpenRun {
 
     /// The lines of sorted columns that are asked for and pass, rising.
     static func select(
-        _ run: LineRun, times: [Int64], lineEnds: [Int], bytes: [UInt8], range: LogTimeRange, filter: LineFilter
+        _ run: LineRun, _ columns: LineColumns, range: LogTimeRange, filter: LineFilter
     ) -> [Int32] {
+        let times = columns.timesNanoseconds
         let lower = firstIndex(of: times, atOrAfter: range.startNanoseconds)
         let upper = firstIndex(of: times, atOrAfter: range.endNanoseconds)
         guard lower < upper else { return [] }
         var selected =
             filter.isEmpty
             ? (lower..<upper).map { Int32($0) }
-            : bytes.withUnsafeBytes { filter.select($0, ends: lineEnds, range: lower..<upper) }
+            : columns.bytes.withUnsafeBytes { filter.select($0, ends: columns.lineEnds, range: lower..<upper) }
         if !run.deleted.isEmpty { selected.removeAll { !run.includes(times[Int($0)], of: range) } }
         return selected
     }

@@ -15,7 +15,7 @@ extension LogDatabase: LogSource {
         try context.count { $0.blocksSkipped += skipped }
         let isWhole = request.fragment.parser == nil && request.fragment.fieldPredicates.isEmpty
         let plan = MergePlan(
-            range: catalog.range, filter: filter, isForward: request.direction == .forward,
+            range: catalog.range, search: BlockSearch(filter), blocks: blocks, isForward: request.direction == .forward,
             windowBytes: MergeCursor.windowBytes(for: pending),
             windowLines: request.limit > 0 && isWhole ? request.limit : .max, context: context,
             report: { [weak self] error, run in self?.noteDamage(error, run, catalog.labels[run.stream], context) })
@@ -34,8 +34,9 @@ extension LogDatabase: LogSource {
         guard
             var counter = try LineCounter(
                 range: request.range, bucketNanoseconds: bucketNanoseconds, grouping: request.fragment.grouping,
-                context: context)
+                countsBytes: request.countsBytes, context: context)
         else { return nil }
+        let search = BlockSearch(filter)
         let labels = catalog.labels
         var canCount = true
         let skipped = try catalog.forEachRun { run, _ in
@@ -47,7 +48,8 @@ extension LogDatabase: LogSource {
             }
             try context.check()
             do {
-                try counter.add(run, labels: labels[run.stream] ?? .empty, within: catalog.range, filter: filter)
+                try counter.add(
+                    run, labels: labels[run.stream] ?? .empty, within: catalog.range, search: search, blocks: blocks)
             } catch let error as QueryInterruption {
                 throw error
             } catch {
@@ -105,7 +107,7 @@ extension LogDatabase {
     private func hasLine(_ run: LineRun, in range: LogTimeRange) throws -> Bool {
         switch run.content {
         case .chunk(let chunk): chunk.columns.timesNanoseconds.contains { run.includes($0, of: range) }
-        case .block(let block): try block.times().contains { run.includes($0, of: range) }
+        case .block(let block): try blocks.open(block).times().contains { run.includes($0, of: range) }
         }
     }
 

@@ -61,11 +61,14 @@ final class RunCursor {
         (times, lineEnds, bytes, metadata) = ([], [], [], [])
         if let remaining, remaining.isEmpty { return false }
         do {
-            guard let open = try OpenRun(run, range: plan.range, filter: plan.filter, context: plan.context) else {
+            let open = try OpenRun(
+                run, range: plan.range, search: remaining == nil ? plan.search : nil, context: plan.context,
+                blocks: plan.blocks)
+            guard let open else {
                 remaining = []
                 return false
             }
-            take(from: open)
+            try take(from: open)
         } catch let error as QueryInterruption {
             throw error
         } catch {
@@ -79,32 +82,16 @@ final class RunCursor {
         return !times.isEmpty
     }
 
-    /// Copies the next window of selected lines out of the run.
-    private func take(from open: OpenRun) {
+    /// Rebuilds the next window of selected lines.
+    private func take(from open: OpenRun) throws {
         let selected = remaining ?? open.selected[...]
-        let length: (Int32) -> Int = { line in
-            open.lineEnds[Int(line)] - (line == 0 ? 0 : open.lineEnds[Int(line) - 1])
-        }
-        var budget = plan.windowBytes
-        var taken = 0
-        while taken < selected.count, taken == 0 || (budget > 0 && taken < plan.windowLines) {
-            let line = isForward ? selected[selected.startIndex + taken] : selected[selected.endIndex - 1 - taken]
-            budget -= length(line)
-            taken += 1
-        }
+        // Lines are about as long as those of their run are on average; a window is a bound for memory, no exact one.
+        let lineBytes = max(1, run.rawBytes / max(1, run.lines))
+        let taken = min(selected.count, max(1, min(plan.windowBytes / lineBytes, plan.windowLines)))
         let window = isForward ? selected.prefix(taken) : selected.suffix(taken)
+        (bytes, lineEnds) = try open.rebuild(window)
         remaining = isForward ? selected.dropFirst(taken) : selected.dropLast(taken)
-        if taken == open.times.count {
-            (times, lineEnds, bytes) = (open.times, open.lineEnds, open.bytes)
-        } else {
-            times.reserveCapacity(taken)
-            lineEnds.reserveCapacity(taken)
-            for line in window {
-                times.append(open.times[Int(line)])
-                bytes.append(contentsOf: open.bytes[open.lineEnds[Int(line)] - length(line)..<open.lineEnds[Int(line)]])
-                lineEnds.append(bytes.count)
-            }
-        }
+        times = window.map { open.times[Int($0)] }
         guard !open.metadata.isEmpty else { return }
         var next = 0
         metadata = window.map { line in
@@ -118,7 +105,8 @@ final class RunCursor {
 /// What all cursors of one query share.
 struct MergePlan {
     let range: LogTimeRange
-    let filter: LineFilter
+    let search: BlockSearch
+    let blocks: BlockCache
     let isForward: Bool
     /// What one run may hold at a time.
     let windowBytes: Int

@@ -31,12 +31,9 @@ struct FrozenHead: Sendable {
         footer.origins = origins
         footer.deliveries = deliveries
         footer.losses = losses
-        var blocks: [LogBlock] = []
+        var blocks: [(stream: Int, block: LogBlock)] = []
         for (number, stream) in streams.enumerated() {
-            for var block in FrozenHead.blocks(of: stream.head) {
-                block.summary.stream = number
-                blocks.append(block)
-            }
+            for block in FrozenHead.blocks(of: stream.head) { blocks.append((number, block)) }
         }
         return PartWriter(footer, blocks: blocks)
     }

@@ -92,7 +92,7 @@ extension LogDatabase {
             let before = chunks.reduce(0) { $0 + $1.accountedBytes }
             state.withLock { state in
                 state.heads[identifier]?.replaceFirstChunks(chunks.count, by: block)
-                state.headBytes += block.bytes.count - before
+                state.headBytes += block.memoryBytes - before
             }
         }
     }

@@ -55,8 +55,9 @@ struct StoreState: Sendable {
             windowMilliseconds: options.duplicateWindowMilliseconds, linesMaximum: options.duplicateLinesMaximum)
     }
 
-    /// Applies a batch. A delivery that is stored already changes nothing.
-    mutating func apply(_ record: BatchRecord, position: UInt64) -> Outcome {
+    /// Applies a batch. A delivery that is stored already changes nothing. `keys` spares looking at all lines again when
+    /// they are known.
+    mutating func apply(_ record: BatchRecord, position: UInt64, keys: [[RecentLines.Key]] = []) -> Outcome {
         var outcome = Outcome()
         appliedPosition = max(appliedPosition, position)
         counters.batches += 1
@@ -73,9 +74,11 @@ struct StoreState: Sendable {
         }
         for loss in record.losses where losses.insert(loss) { counters.lossRecords += 1 }
         var arrived: [TailBatch.Lines] = []
-        for (lines, doubtful) in zip(record.streams, record.doubtful) {
+        for (index, lines) in record.streams.enumerated() {
             let stream = streams.insert(lines.labels)
-            let kept = newLines(of: lines, doubtful: doubtful, arrival: record.arrivalNanoseconds)
+            let kept = newLines(
+                of: lines, doubtful: record.doubtful[index], keys: keys.isEmpty ? nil : keys[index],
+                arrival: record.arrivalNanoseconds)
             store(lines, kept, stream: stream, position: position, arrival: record.arrivalNanoseconds)
             let count = kept.reduce(0) { $0 + $1.count }
             outcome.accepted += count
@@ -94,10 +97,12 @@ struct StoreState: Sendable {
     }
 
     /// The ranges of lines that are not stored yet.
-    private mutating func newLines(of lines: LogLines, doubtful: [Int], arrival: Int64) -> [Range<Int>] {
+    private mutating func newLines(
+        of lines: LogLines, doubtful: [Int], keys: [RecentLines.Key]?, arrival: Int64
+    ) -> [Range<Int>] {
         var kept: [Range<Int>] = []
         var nextDoubtful = 0
-        let keys = lines.origin == nil ? RecentLines.keys(of: lines) : []
+        let keys = lines.origin == nil ? keys ?? RecentLines.keys(of: lines) : []
         for index in 0..<lines.count {
             let isNew: Bool
             if let origin = lines.origin {

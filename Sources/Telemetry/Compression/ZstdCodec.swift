@@ -18,14 +18,19 @@ final class ZstdCodec: Sendable {
 
     private let idle = Mutex(Idle())
 
-    func compress(_ bytes: UnsafeRawBufferPointer, level: Int32) -> [UInt8] {
+    func compress(_ bytes: UnsafeRawBufferPointer, level: Int32, isBare: Bool = false) -> [UInt8] {
         guard let context = idle.withLock({ $0.compressors.popLast() }) ?? ZSTD_createCCtx() else {
             preconditionFailure("no memory for a zstd context")
         }
         defer { keep(compressor: context) }
         _ = ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters)
         _ = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
-        _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+        if isBare {
+            _ = ZSTD_CCtx_setParameter(context, ZSTD_c_experimentalParam2, 1)
+            _ = ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0)
+        } else {
+            _ = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+        }
         let capacity = ZSTD_compressBound(bytes.count)
         return [UInt8](unsafeUninitializedCapacity: capacity) { target, count in
             let written = ZSTD_compress2(context, target.baseAddress, capacity, bytes.baseAddress, bytes.count)
@@ -49,6 +54,21 @@ final class ZstdCodec: Sendable {
             return try whole(bytes, size: Int(size), context)
         }
         return try streamed(bytes, bytesMaximum: bytesMaximum, context)
+    }
+
+    /// A frame without magic that stands for exactly `count` bytes.
+    func decompressBare(_ bytes: UnsafeRawBufferPointer, count: Int) throws(CompressionError) -> [UInt8] {
+        guard let context = idle.withLock({ $0.decompressors.popLast() }) ?? ZSTD_createDCtx() else {
+            throw CompressionError(.damaged, format: .zstd, reason: "no memory for a context")
+        }
+        defer { keep(decompressor: context) }
+        _ = ZSTD_DCtx_reset(context, ZSTD_reset_session_and_parameters)
+        _ = ZSTD_DCtx_setParameter(context, ZSTD_d_experimentalParam1, 1)
+        let restored = try whole(bytes, size: count, context)
+        guard restored.count == count else {
+            throw CompressionError(.damaged, format: .zstd, reason: "restored size is not \(count) bytes")
+        }
+        return restored
     }
 
     /// One frame of known size: no window is needed, and memory is touched only as far as bytes are restored.

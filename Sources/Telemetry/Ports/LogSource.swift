@@ -99,12 +99,16 @@ public struct LogRequest: Sendable {
     public var direction: LogDirection
     /// How many lines the engine will take if the whole fragment can be applied; 0 for all. A hint for read-ahead.
     public var limit: Int
+    /// Whether `counts` is asked for bytes, too. Lines are counted without being rebuilt, but measuring them takes all
+    /// their columns: leave this out where only numbers of lines are wanted; `LogCounts.bytes` may then be anything.
+    public var countsBytes: Bool
 
     /// A request.
     public init(
         matchers: [LabelMatcher], range: LogTimeRange, fragment: LogPlanFragment = LogPlanFragment(),
-        direction: LogDirection = .forward, limit: Int = 0
+        direction: LogDirection = .forward, limit: Int = 0, countsBytes: Bool = true
     ) {
+        self.countsBytes = countsBytes
         self.matchers = matchers
         self.range = range
         self.fragment = fragment

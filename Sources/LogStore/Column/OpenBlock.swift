@@ -1,0 +1,194 @@
+internal import Synchronization
+internal import Telemetry
+
+/// An opened block: its descriptions are read, its columns are restored when they are first asked for. Shared by
+/// queries; what one restores the next one finds.
+final class OpenBlock: Sendable {
+    let summary: BlockSummary
+    let table: TemplateTable
+    /// What the table belongs to: a part, or a block that waits for one.
+    let tableOwner: ObjectIdentifier
+    let storedTimes: StoredIntegers
+    let lines: StoredTemplates
+    private let source: BlockSource
+    private let state: Mutex<State>
+
+    private struct State {
+        var times: [Int64]?
+        var templates: TemplateValues?
+        var columns: [ColumnValues?]
+        /// Of columns that are dictionaries, the texts alone; of columns that are templates, which each value has.
+        var texts: [Int: Texts] = [:]
+        var inner: [Int: TemplateValues] = [:]
+        var bytes: Int
+    }
+
+    /// Reads the descriptions of a block with these templates. `load` reads its chunks.
+    init(
+        _ summary: BlockSummary, descriptions: [UInt8], table: TemplateTable, tableOwner: ObjectIdentifier,
+        leaves: [Int],
+        load: @escaping @Sendable () throws -> [UInt8]
+    ) throws {
+        self.summary = summary
+        self.table = table
+        self.tableOwner = tableOwner
+        source = BlockSource(descriptions: descriptions, load: load)
+        let (times, lines, columns) = try descriptions.withUnsafeBytes { bytes in
+            var parser = ColumnParser(bytes, chunkBytes: summary[.chunks], table: table, leaves: leaves)
+            let (times, lines) = try parser.block(lines: summary.lines)
+            return (times, lines, parser.columns)
+        }
+        storedTimes = times
+        self.lines = lines
+        let opened = descriptions.count + summary[.chunks] + columns * 200 + 1000
+        state = Mutex(State(columns: [ColumnValues?](repeating: nil, count: columns), bytes: opened))
+    }
+
+    /// About how much memory it holds.
+    var memoryBytes: Int { state.withLock { $0.bytes } }
+
+    /// The times of the lines, rising.
+    func times() throws -> [Int64] {
+        if let known = state.withLock({ $0.times }) { return known }
+        let times = try storedTimes.values(source)
+        guard times.first == summary.firstNanoseconds, times.last == summary.lastNanoseconds else {
+            throw FormatError("times differ from the index")
+        }
+        for index in times.indices.dropFirst() where times[index] < times[index - 1] { throw FormatError("times fall") }
+        keep(times.count * 8) { $0.times = times }
+        return times
+    }
+
+    /// Which template each line has, and no column.
+    func templates() throws -> TemplateValues {
+        if let known = state.withLock({ $0.templates }) { return known }
+        let values = try TemplateValues(lines, table: table, source)
+        keep(TemplateValues.memoryBytes(values)) { $0.templates = values }
+        return values
+    }
+
+    /// The values of one of the lines' columns, all of it restored. `rows` are the lines that have it.
+    func values(_ column: StoredColumn, rows: [Int32]?) throws -> ColumnValues {
+        if let known = state.withLock({ $0.columns[column.number] }) { return known }
+        let values = try restore(column, rows: rows)
+        keep(values.memoryBytes) { $0.columns[column.number] = values }
+        return values
+    }
+
+    /// The lines with all their columns.
+    func complete() throws -> TemplateValues {
+        var values = try templates()
+        for index in values.columns.indices {
+            values.columns[index] = try self.values(lines.columns[index], rows: values.rows[index])
+        }
+        return values
+    }
+
+    /// The length of each line.
+    func lengths() throws -> [Int32] { try complete().lengths() }
+
+    private func keep(_ bytes: Int, _ change: (inout sending State) -> Void) {
+        state.withLock { state in
+            change(&state)
+            state.bytes += bytes
+        }
+    }
+
+    private func restore(_ column: StoredColumn, rows: [Int32]?) throws -> ColumnValues {
+        switch column.form {
+        case .constant(let array): return .constant(try source.bytes(array))
+        case .integers(let stored): return .integers(try stored.values(source))
+        case .fixed(let width, let stored): return .fixed(width: width, try stored.values(source))
+        case .decimals(let scales, let mantissas):
+            return .decimals(scales: try scales.values(source), mantissas: try mantissas.values(source))
+        case .addresses(let stored): return .addresses(try stored.values(source))
+        case .hexadecimal(let width, let isUpper, let stored):
+            return .hexadecimal(width: width, isUpper: isUpper, try stored.values(source))
+        case .packed(let width, let isUpper, let hasHyphens, let array):
+            return .packed(width: width, isUpper: isUpper, hasHyphens: hasHyphens, try source.bytes(array))
+        case .timestamps(let form, let stored): return .timestamps(form, try absolute(stored, form, rows))
+        case .dictionary(let stored, let indexes):
+            let texts = try texts(of: column, stored)
+            let values = try indexes.values(source)
+            for value in values where value < 0 || value >= Int64(texts.count) {
+                throw FormatError("a value is not in its dictionary")
+            }
+            return .dictionary(texts, values)
+        case .templated:
+            var values = try templates(of: column)
+            for index in values.columns.indices {
+                values.columns[index] = try self.values(
+                    values.stored.columns[index], rows: OpenBlock.rows(values.rows[index], of: rows))
+            }
+            return .templated(values)
+        case .raw(let stored): return .raw(try Texts(stored, source))
+        }
+    }
+
+    /// The lines that have a column within a column: the places `inner` of the lines `outer`.
+    static func rows(_ inner: [Int32]?, of outer: [Int32]?) -> [Int32]? {
+        guard let inner else { return outer }
+        guard let outer else { return inner }
+        return inner.map { outer[Int($0)] }
+    }
+
+    /// The texts of a column that is a dictionary.
+    func texts(of column: StoredColumn) throws -> Texts {
+        guard case .dictionary(let stored, _) = column.form else { throw FormatError("a column is no dictionary") }
+        return try texts(of: column, stored)
+    }
+
+    private func texts(of column: StoredColumn, _ stored: StoredTexts) throws -> Texts {
+        if let known = state.withLock({ $0.texts[column.number] }) { return known }
+        let texts = try Texts(stored, source)
+        keep(texts.bytes.count + texts.count * 8) { $0.texts[column.number] = texts }
+        return texts
+    }
+
+    /// Which template each value of a column has, and no column of them.
+    func templates(of column: StoredColumn) throws -> TemplateValues {
+        guard case .templated(let stored) = column.form else { throw FormatError("a column is not templated") }
+        if let known = state.withLock({ $0.inner[column.number] }) { return known }
+        let values = try TemplateValues(stored, table: table, source)
+        keep(TemplateValues.memoryBytes(values)) { $0.inner[column.number] = values }
+        return values
+    }
+
+    /// Adds the records' own times to the distances that are stored.
+    private func absolute(_ stored: StoredIntegers, _ form: TimestampForm, _ rows: [Int32]?) throws -> [Int64] {
+        var values = try stored.values(source)
+        let times = try times()
+        let unit = form.unitNanoseconds
+        if let rows {
+            for index in values.indices { values[index] &+= ValueParsing.floor(times[Int(rows[index])], unit) }
+        } else {
+            for index in values.indices { values[index] &+= ValueParsing.floor(times[index], unit) }
+        }
+        return values
+    }
+}
+
+extension TemplateValues {
+    /// About how much memory templates take without their columns.
+    static func memoryBytes(_ values: TemplateValues) -> Int {
+        values.leafIndexes.count * 4 + values.rows.reduce(0) { $0 + ($1?.count ?? 0) * 4 }
+    }
+}
+
+extension ColumnValues {
+    /// About how much memory the values take.
+    var memoryBytes: Int {
+        switch self {
+        case .constant(let bytes): bytes.count
+        case .integers(let values), .fixed(_, let values), .addresses(let values), .hexadecimal(_, _, let values),
+            .timestamps(_, let values):
+            values.count * 8
+        case .decimals(let scales, let mantissas): (scales.count + mantissas.count) * 8
+        case .packed(_, _, _, let bytes): bytes.count
+        // Their texts and templates are counted by themselves.
+        case .dictionary(_, let indexes): indexes.count * 8
+        case .templated: 100
+        case .raw(let texts): texts.bytes.count + texts.count * 8
+        }
+    }
+}

@@ -1,0 +1,148 @@
+internal import Telemetry
+
+/// The description of one column of values; nothing of it is restored yet.
+struct StoredColumn: Sendable {
+    /// A type and its arrays.
+    indirect enum Form: Sendable {
+        case constant(StoredArray)
+        case integers(StoredIntegers)
+        case fixed(width: Int, StoredIntegers)
+        case decimals(scales: StoredIntegers, mantissas: StoredIntegers)
+        case addresses(StoredIntegers)
+        case hexadecimal(width: Int, isUpper: Bool, StoredIntegers)
+        case packed(width: Int, isUpper: Bool, hasHyphens: Bool, StoredArray)
+        case timestamps(TimestampForm, StoredIntegers)
+        case dictionary(StoredTexts, StoredIntegers)
+        case templated(StoredTemplates)
+        case raw(StoredTexts)
+    }
+
+    /// Unique within the block.
+    let number: Int
+    let count: Int
+    let form: Form
+}
+
+/// Texts back to back.
+struct StoredTexts: Sendable {
+    let lengths: StoredIntegers
+    let bytes: StoredArray
+}
+
+/// Values split into templates: which template each has, and the columns of their slots.
+struct StoredTemplates: Sendable {
+    let count: Int
+    /// The leaves, as nodes of the table.
+    let leaves: [Int]
+    let leafIndexes: StoredIntegers
+    let layout: TemplateLayout
+    let columns: [StoredColumn]
+}
+
+/// Reads the descriptions of a block's columns.
+struct ColumnParser {
+    private var reader: ColumnReader
+    private let table: TemplateTable
+    /// The block's templates, as nodes of the table.
+    private let leaves: [Int]
+    private(set) var columns = 0
+
+    /// Templates in templates in templates are not written.
+    private static let depthMaximum = 2
+
+    init(_ descriptions: UnsafeRawBufferPointer, chunkBytes: Int, table: TemplateTable, leaves: [Int]) {
+        reader = ColumnReader(descriptions, chunkBytes: chunkBytes)
+        self.table = table
+        self.leaves = leaves
+    }
+
+    /// Reads the times and lines of a block of `lines` lines.
+    mutating func block(lines: Int) throws -> (times: StoredIntegers, lines: StoredTemplates) {
+        let times = try StoredIntegers(&reader, count: lines)
+        let templates = try templates(lines, depth: 1)
+        guard reader.isAtEnd else { throw FormatError("bytes follow the columns of a block") }
+        return (times, templates)
+    }
+
+    private mutating func templates(_ count: Int, depth: Int) throws -> StoredTemplates {
+        let number = try reader.bytes.count(upTo: leaves.count, "number of templates")
+        var used: [Int] = []
+        for _ in 0..<number {
+            let leaf = try reader.bytes.count(upTo: leaves.count - 1, "template")
+            used.append(leaves[leaf])
+        }
+        guard number > 0 else { throw FormatError("values have no template") }
+        let indexes = try StoredIntegers(&reader, count: count)
+        let layout = TemplateLayout(leaves: used, in: table)
+        var columns: [StoredColumn] = []
+        for _ in layout.nodes { columns.append(try column(upTo: count, depth: depth)) }
+        return StoredTemplates(count: count, leaves: used, leafIndexes: indexes, layout: layout, columns: columns)
+    }
+
+    private mutating func integers(_ count: Int) throws -> StoredIntegers { try StoredIntegers(&reader, count: count) }
+
+    private mutating func texts(_ count: Int) throws -> StoredTexts {
+        let lengths = try integers(count)
+        return StoredTexts(lengths: lengths, bytes: try reader.array())
+    }
+
+    private mutating func column(upTo rows: Int, depth: Int) throws -> StoredColumn {
+        let code = try reader.bytes.byte()
+        guard let kind = ColumnKind(rawValue: code) else { throw FormatError("a column has the type \(code)") }
+        let number = columns
+        columns += 1
+        let count = try reader.bytes.count(upTo: rows, "number of values")
+        return StoredColumn(number: number, count: count, form: try form(kind, count, depth))
+    }
+
+    private mutating func form(_ kind: ColumnKind, _ count: Int, _ depth: Int) throws -> StoredColumn.Form {
+        switch kind {
+        case .constant: return .constant(try reader.array())
+        case .integers: return .integers(try integers(count))
+        case .fixed:
+            let width = try reader.bytes.count(upTo: 18, "number of digits")
+            return .fixed(width: width, try integers(count))
+        case .decimals:
+            let scales = try integers(count)
+            return .decimals(scales: scales, mantissas: try integers(count))
+        case .addresses: return .addresses(try integers(count))
+        case .hexadecimal:
+            let field = Int(try reader.bytes.byte())
+            guard field >> 1 <= 16 else { throw FormatError("too many hexadecimal digits") }
+            return .hexadecimal(width: field >> 1, isUpper: field & 1 == 1, try integers(count))
+        case .identifiers:
+            let width = Int(try reader.bytes.byte())
+            let isUpper = try reader.bytes.byte() == 1
+            return .packed(
+                width: width, isUpper: isUpper, hasHyphens: false, try reader.array(count * ((width + 1) / 2)))
+        case .uuids:
+            let isUpper = try reader.bytes.byte() == 1
+            return .packed(width: 32, isUpper: isUpper, hasHyphens: true, try reader.array(count * 16))
+        case .timestamps:
+            let form = try TimestampForm(&reader.bytes)
+            return .timestamps(form, try integers(count))
+        case .dictionary:
+            let distinct = try reader.bytes.count(upTo: count, "number of distinct values")
+            let texts = try texts(distinct)
+            return .dictionary(texts, try integers(count))
+        case .templated:
+            guard depth < ColumnParser.depthMaximum else { throw FormatError("templates are nested too deep") }
+            return .templated(try templates(count, depth: depth + 1))
+        case .raw: return .raw(try texts(count))
+        }
+    }
+}
+
+extension TimestampForm {
+    /// Reads what `ColumnEncoder` wrote.
+    init(_ reader: inout ByteReader) throws {
+        guard let kind = Kind(rawValue: try reader.byte()) else { throw FormatError("a time has an unknown form") }
+        let separators = (try reader.byte(), try reader.byte(), try reader.byte())
+        let digits = try reader.count(upTo: 9, "digits of a fraction")
+        let suffix = try reader.prefixed()
+        guard suffix.count <= TimestampForm.suffixBytesMaximum else { throw FormatError("a time has a long suffix") }
+        self.init(
+            kind: kind, dateSeparator: separators.0, timeSeparator: separators.1, fractionSeparator: separators.2,
+            fractionDigits: digits, suffix: Array(suffix))
+    }
+}

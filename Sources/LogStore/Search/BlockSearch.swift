@@ -1,0 +1,126 @@
+internal import Telemetry
+
+/// A line filter at work on the blocks of one query: rules blocks out by their words, runs automata over templates and
+/// columns, and looks at rebuilt lines only for what no automaton can decide.
+final class BlockSearch {
+    let filter: LineFilter
+    /// For each predicate its automaton; nil for one that needs whole lines.
+    private var scans: [TemplateScan?]
+    /// Texts of which every line that passes must contain one, for each predicate that has such texts.
+    private let needles: [[NeedleWords]]
+
+    /// A search for lines that pass `filter`.
+    init(_ filter: LineFilter) {
+        self.filter = filter
+        scans = filter.sources.map { LineExpression.of($0).map { TemplateScan(ByteAutomaton($0)) } }
+        needles = filter.predicates.compactMap { predicate in predicate.needles.map { $0.map { NeedleWords($0) } } }
+    }
+
+    /// Whether some line of a block may pass, by its words. A filter that cannot be read rules nothing out.
+    func mayMatch(_ block: StoredBlock, _ blocks: BlockCache) throws -> Bool {
+        for alternatives in needles {
+            let isPossible = alternatives.contains { needle in
+                switch needle.demand(block.summary) {
+                case .nothing: return true
+                case .impossible: return false
+                case .words(let hashes):
+                    guard let filter = try? blocks.filter(block) else { return true }
+                    return hashes.allSatisfy { filter.contains($0) }
+                }
+            }
+            if !isPossible { return false }
+        }
+        return true
+    }
+
+    /// The lines of `range` that pass, rising.
+    func select(_ block: OpenBlock, _ range: Range<Int>) throws -> [Int32] {
+        if filter.isEmpty { return range.map { Int32($0) } }
+        var lines: [Bool]?
+        var open: [Int] = []
+        for (index, predicate) in filter.sources.enumerated() {
+            guard let scan = scans[index], let verdict = try scan.verdict(block) else {
+                scans[index] = nil
+                open.append(index)
+                continue
+            }
+            switch verdict {
+            case .all: if predicate.isNegated { return [] }
+            case .none: if !predicate.isNegated { return [] }
+            case .lines(let found):
+                guard var passing = lines else {
+                    lines = predicate.isNegated ? found.map { !$0 } : found
+                    continue
+                }
+                for row in passing.indices where passing[row] { passing[row] = found[row] != predicate.isNegated }
+                lines = passing
+            }
+        }
+        var selected: [Int32] = []
+        if let lines {
+            for row in range where lines[row] { selected.append(Int32(row)) }
+        } else {
+            selected = range.map { Int32($0) }
+        }
+        return open.isEmpty || selected.isEmpty ? selected : try rebuild(block, selected, open)
+    }
+
+    /// Those of `candidates` that pass the predicates `open`, seen as whole lines.
+    private func rebuild(_ block: OpenBlock, _ candidates: [Int32], _ open: [Int]) throws -> [Int32] {
+        var bytes: [UInt8] = []
+        var ends: [Int] = []
+        try block.complete().append(candidates, to: &bytes, ends: &ends)
+        return bytes.withUnsafeBytes { bytes in
+            candidates.indices.compactMap { index in
+                let line = UnsafeRawBufferPointer(rebasing: bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]])
+                return open.allSatisfy { filter.predicates[$0].matches(line) } ? candidates[index] : nil
+            }
+        }
+    }
+}
+
+/// What the words of a text that is searched for say about blocks.
+struct NeedleWords {
+    private struct Word {
+        let hash: UInt64
+        let count: Int
+        /// Whether it begins or ends the text: then the line's word may be longer.
+        let isOpen: Bool
+    }
+
+    /// What a block must have.
+    enum Demand {
+        /// Nothing that could be looked up.
+        case nothing
+        case impossible
+        /// All of these.
+        case words([UInt64])
+    }
+
+    private let words: [Word]
+
+    /// The words of `text`.
+    init(_ text: [UInt8]) {
+        words = text.withUnsafeBytes { bytes in
+            var words: [Word] = []
+            WordCollector.forEachWord(of: bytes) { range in
+                let isOpen = range.lowerBound == 0 || range.upperBound == bytes.count
+                let hash = WordHash.hash(UnsafeRawBufferPointer(rebasing: bytes[range]))
+                words.append(Word(hash: hash, count: range.count, isOpen: isOpen))
+            }
+            return words
+        }
+    }
+
+    /// What a block with this summary must have to contain the text.
+    func demand(_ summary: BlockSummary) -> Demand {
+        var hashes: [UInt64] = []
+        // Words up to the longest one that is not in the filter may be anywhere.
+        for word in words where word.count > summary.longestUnindexedWord {
+            if word.count > summary.longestIndexedWord { return .impossible }
+            // Part of a longer word is not in the filter either.
+            if !word.isOpen || word.count == summary.longestIndexedWord { hashes.append(word.hash) }
+        }
+        return hashes.isEmpty ? .nothing : .words(hashes)
+    }
+}
