@@ -30,8 +30,8 @@ struct BlockSearchTests {
         let expressions = [
             "[0-9]+\\.[0-9]+ [a-z]+", "status\":5[0-9][0-9]", "^\\{", "\\}$", "(?i)error|WARN", "GET .* 404",
             "orders/[0-9]*7 HTTP", "duration: [1-9][0-9]*\\.[0-9]+ ms", "\\d{3}-\\d", "^$", "a|", "[^a-z]{12}", "\\bms",
-            "id=[0-9a-f]{8}-", "(ab|cd)+e?", "ü", ".{40}", "\\.[0-9]{3}Z", "\\[6[0-9]\\]", "(?i)k", "(?s:.)7$", "\\S+@",
-            "1{2,3}", "x*$", "-[0-9]{3} WHERE",
+            "id=[0-9a-f]{8}-", "(ab|cd)+e?", "ü", ".{40}", "\\.[0-9]{3}Z", "\\[6[0-9]\\]", "(?i)k", "(?s:.)7$",
+            "\\S+@", "1{2,3}", "x*$", "-[0-9]{3} WHERE",
         ]
         predicates += expressions.map { LinePredicate(.matchesRegex, [$0]) }
         predicates += expressions.prefix(12).map { LinePredicate(.matchesRegex, [$0], foldsCase: true) }

@@ -44,7 +44,8 @@ struct LineSamples {
             let path = random.pick(["/", "/api/v1/orders/\(number(5))", "/static/app.js?v=\(hexadecimal(6))"])
             return Array(
                 ("\(address()) - - [14/Nov/2023:\(clock(nanoseconds).dropLast(4)) +0000] \"GET \(path) HTTP/1.1\" "
-                    + "\(random.pick(["200", "404", "500"])) \(random.int(in: 0..<100_000)) \"-\" \"Mozilla/5.0 (X11)\"")
+                    + "\(random.pick(["200", "404", "500"])) \(random.int(in: 0..<100_000)) \"-\" "
+                    + "\"Mozilla/5.0 (X11)\"")
                     .utf8)
         case 2:
             return Array(

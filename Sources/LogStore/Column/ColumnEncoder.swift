@@ -88,7 +88,8 @@ struct ColumnEncoder {
         return leaves.count - 1
     }
 
-    /// Which columns have, wherever they stand, a byte before and behind that is of no word. `edges` says so of the whole.
+    /// Which columns have, wherever they stand, a byte before and behind that is of no word. `edges` says so of the
+    /// whole.
     private func cleanColumns(_ layout: TemplateLayout, _ leaves: [Int], edges: Bool) -> [Bool] {
         let table = builder.table
         let classes = ByteClasses.table

@@ -1,6 +1,7 @@
 internal import Telemetry
 
-/// How a column writes points in time. Values count units of the last digit since 1970, as if the text were UTC; a column
+/// How a column writes points in time. Values count units of the last digit since 1970, as if the text were UTC; a
+/// column
 /// stores their distance to the record's own time, which is mostly nothing.
 struct TimestampForm: Sendable, Equatable {
     /// Which digits stand where.

@@ -1,7 +1,9 @@
 internal import Telemetry
 
-/// Which words a block has: a binary fuse filter of 8 bits per place (Graf, Lemire, "Binary Fuse Filters: Fast and Smaller
-/// Than Xor Filters", 2022), three places per word, about nine bits a word. It never misses one; of absent ones it takes
+/// Which words a block has: a binary fuse filter of 8 bits per place (Graf, Lemire, "Binary Fuse Filters: Fast and
+/// Smaller
+/// Than Xor Filters", 2022), three places per word, about nine bits a word. It never misses one; of absent ones it
+/// takes
 /// one in 256 for present.
 struct WordFilter: Sendable, Equatable {
     private var seed: UInt64
@@ -46,7 +48,7 @@ struct WordFilter: Sendable, Equatable {
         if segments == 0 { return true }
         let mixed = WordHash.mix(hash &+ seed)
         let (first, second, third) = places(mixed)
-        return WordFilter.print(mixed) ^ prints[first] ^ prints[second] ^ prints[third] == 0
+        return WordFilter.mark(mixed) ^ prints[first] ^ prints[second] ^ prints[third] == 0
     }
 
     private static func segmentBytes(_ count: Int) -> Int {
@@ -63,7 +65,7 @@ struct WordFilter: Sendable, Equatable {
     }
 
     @inline(__always)
-    private static func print(_ mixed: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: mixed ^ mixed >> 32) }
+    private static func mark(_ mixed: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: mixed ^ mixed >> 32) }
 
     @inline(__always)
     private func places(_ mixed: UInt64) -> (Int, Int, Int) {
@@ -105,7 +107,7 @@ struct WordFilter: Sendable, Equatable {
         prints = [UInt8](repeating: 0, count: size)
         for (mixed, place) in order.reversed() {
             let (a, b, c) = places(mixed)
-            prints[place] = WordFilter.print(mixed) ^ prints[a] ^ prints[b] ^ prints[c]
+            prints[place] = WordFilter.mark(mixed) ^ prints[a] ^ prints[b] ^ prints[c]
         }
         return true
     }

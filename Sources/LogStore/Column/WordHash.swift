@@ -1,6 +1,7 @@
 /// A hash of short texts that is the same in every process: filters on disk are made of it.
 ///
-/// Shape: eight bytes at a time, little-endian, the last ones padded with zeros; each folded in by xor, a multiplication
+/// Shape: eight bytes at a time, little-endian, the last ones padded with zeros; each folded in by xor, a
+/// multiplication
 /// with 0x9e3779b97f4a7c15 and a shift of 29 bits to the right; begun with the length, ended by the finalizer of
 /// SplitMix64 (Steele, Lea, Flood 2014).
 enum WordHash {

@@ -1,5 +1,7 @@
-/// A search for an expression anywhere in a text, as a machine that reads byte by byte; its states are made when they are
-/// first reached (Thompson 1968). What lies between two states depends on nothing but the bytes, so a search can go over
+/// A search for an expression anywhere in a text, as a machine that reads byte by byte; its states are made when they
+/// are
+/// first reached (Thompson 1968). What lies between two states depends on nothing but the bytes, so a search can go
+/// over
 /// a static text once for all lines that have it.
 final class ByteAutomaton {
     private enum Step {

@@ -1,4 +1,5 @@
-/// Reads the part of RE2's syntax that people use in log queries. It is given expressions that RE2 accepted, and gives up
+/// Reads the part of RE2's syntax that people use in log queries. It is given expressions that RE2 accepted, and gives
+/// up
 /// on what it does not know: then RE2 sees whole lines.
 struct ExpressionParser {
     private let source: [UInt8]

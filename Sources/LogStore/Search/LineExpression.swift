@@ -28,7 +28,8 @@ indirect enum LineExpression: Sendable, Equatable {
         return .sequence(pieces)
     }
 
-    /// One ASCII character in either case. Unicode folds two of them to characters beyond ASCII: the Kelvin sign and the
+    /// One ASCII character in either case. Unicode folds two of them to characters beyond ASCII: the Kelvin sign and
+    /// the
     /// long s.
     static func folded(_ byte: UInt8) -> LineExpression {
         let set = LineExpression.bytes(ByteSet(CollectionOfOne(byte)).foldingCase)
@@ -39,7 +40,8 @@ indirect enum LineExpression: Sendable, Equatable {
         }
     }
 
-    /// What a line must contain to satisfy a predicate, or must not to satisfy a negated one; nil when it cannot be written
+    /// What a line must contain to satisfy a predicate, or must not to satisfy a negated one; nil when it cannot be
+    /// written
     /// as an expression: then whole lines are looked at.
     static func of(_ predicate: LinePredicate) -> LineExpression? {
         var parts: [LineExpression] = []

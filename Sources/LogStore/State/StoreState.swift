@@ -55,7 +55,8 @@ struct StoreState: Sendable {
             windowMilliseconds: options.duplicateWindowMilliseconds, linesMaximum: options.duplicateLinesMaximum)
     }
 
-    /// Applies a batch. A delivery that is stored already changes nothing. `keys` spares looking at all lines again when
+    /// Applies a batch. A delivery that is stored already changes nothing. `keys` spares looking at all lines again
+    /// when
     /// they are known.
     mutating func apply(_ record: BatchRecord, position: UInt64, keys: [[RecentLines.Key]] = []) -> Outcome {
         var outcome = Outcome()

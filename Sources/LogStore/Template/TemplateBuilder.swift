@@ -1,7 +1,8 @@
 internal import Glibc
 internal import Telemetry
 
-/// Grows a template tree while lines are split, and finds known nodes fast: first the child that came last, then by hash.
+/// Grows a template tree while lines are split, and finds known nodes fast: first the child that came last, then by
+/// hash.
 struct TemplateBuilder {
     private(set) var table = TemplateTable()
     /// For each node the child with a slot, and the leaf, that came last behind it; 0 for none.

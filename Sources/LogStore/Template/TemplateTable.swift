@@ -2,7 +2,8 @@ internal import Telemetry
 
 /// Templates as one tree, so that lines which begin alike share what they begin with.
 ///
-/// A node is a static text and the slot behind it; a leaf is the static text behind the last slot. The path to a leaf is
+/// A node is a static text and the slot behind it; a leaf is the static text behind the last slot. The path to a leaf
+/// is
 /// one template. Node 0 is the root; nodes 1 and 2 are the template that is a single slot, for whatever fits no other.
 struct TemplateTable: Sendable, Equatable {
     private(set) var parents: [Int32] = [-1]

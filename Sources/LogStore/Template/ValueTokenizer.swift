@@ -1,7 +1,8 @@
 internal import Glibc
 internal import Telemetry
 
-/// Splits values once more: runs of digits, decimals, addresses, runs of hexadecimal digits and the values of `key=value`
+/// Splits values once more: runs of digits, decimals, addresses, runs of hexadecimal digits and the values of
+/// `key=value`
 /// within a value are slots.
 struct ValueTokenizer {
     private(set) var rows: TemplateRows
