@@ -42,6 +42,35 @@ struct LogFormatPageTests {
         #expect(PartAnchor(footerOffset: 32, footerBytes: 16).encoded() == anchor)
     }
 
+    @Test func typedColumnsAreAsTheirPageSays() throws {
+        let page = try GoldenPage("log-part")
+        let texts = [
+            #"{"level":"info","status":200,"id":"00112233445566778899aabbccddeeff"}"#,
+            #"{"level":"warn","status":404,"id":"ffeeddccbbaa99887766554433221100"}"#,
+            "2023-11-14T22:13:20.002Z GET /a/17 took 0.25 s from 10.0.0.1",
+        ]
+        var lines = LogLines(labels: app)
+        for (index, text) in texts.enumerated() {
+            lines.append(
+                nanoseconds: 1_700_000_000_000_000_000 + Int64(index) * 1_000_000, line: Array(text.utf8))
+        }
+        var columns = LineColumns()
+        columns.append(lines, 0..<3)
+        let block = LogBlock(encoding: columns, firstPosition: 1, lastPosition: 1, lastArrivalNanoseconds: 0)
+        #expect(block.body == (try page("the columns of three lines of two kinds")))
+        #expect(block.filter == (try page("the filter of three lines of two kinds")))
+        let table = try page("the templates of three lines of two kinds")
+        var writer = ByteWriter()
+        block.table.encode(to: &writer)
+        #expect(writer.bytes == table)
+        let decoded = try table.withUnsafeBytes { bytes in
+            var reader = ByteReader(bytes)
+            return try TemplateTable(decoding: &reader)
+        }
+        #expect(decoded == block.table)
+        #expect(try StoredBlock(block).columns() == columns)
+    }
+
     @Test func batchesAreAsTheirPageSays() throws {
         let page = try GoldenPage("log-batch")
         var record = BatchRecord(

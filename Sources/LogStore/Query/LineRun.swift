@@ -169,10 +169,10 @@ struct OpenRun {
         var wanted = 0..<block.summary.lines
         if !isWhole {
             let times = try open.times()
-            wanted =
-                firstIndex(
-                    of: times, atOrAfter: range.startNanoseconds)..<firstIndex(
-                    of: times, atOrAfter: range.endNanoseconds)
+            let lower = firstIndex(of: times, atOrAfter: range.startNanoseconds)
+            let upper = firstIndex(of: times, atOrAfter: range.endNanoseconds)
+            guard lower < upper else { return (open, []) }
+            wanted = lower..<upper
         }
         var selected = try search.select(open, wanted)
         if !run.deleted.isEmpty, !selected.isEmpty {
