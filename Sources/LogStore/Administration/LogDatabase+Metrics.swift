@@ -10,7 +10,7 @@ extension LogDatabase {
         }
         let status = log.status
         let partBytes = parts.reduce(0) { $0 + Int(clamping: $1.reader.fileBytes) }
-        let blocks = parts.reduce(0) { $0 + $1.reader.footer.blocks.count }
+        let blockCount = parts.reduce(0) { $0 + $1.reader.footer.blocks.count }
         let lines = parts.reduce(0) { $0 + $1.reader.footer.blocks.reduce(0) { $0 + $1.lines } }
         return LogDatabase.ingest(counters) + LogDatabase.refusals(counters) + [
             gauge("streams", streams, "Streams that have lines."),
@@ -18,7 +18,7 @@ extension LogDatabase {
             gauge("head_lines", head.lines, "Lines that are not yet in a part."),
             gauge("parts", parts.count, "Parts on disk."),
             gauge("part_bytes", partBytes, "Bytes of all parts on disk."),
-            gauge("part_blocks", blocks, "Blocks of all parts."),
+            gauge("part_blocks", blockCount, "Blocks of all parts."),
             gauge("part_lines", lines, "Lines of all parts."),
             gauge("wal_bytes", Int(clamping: status.bytesOnDisk), "Bytes of the write-ahead log on disk."),
             gauge("wal_queue_bytes", log.queuedBytes, "Bytes that wait to be written to the log."),
@@ -27,6 +27,7 @@ extension LogDatabase {
             counter("wal_records_total", Int(clamping: status.records), "Batches written to the log."),
             counter("wal_written_bytes_total", Int(clamping: status.bytes), "Bytes written to the log."),
             counter("wal_syncs_total", Int(clamping: status.syncs), "Syncs of the log."),
+            gauge("cache_bytes", blocks.bytes, "Memory of blocks that queries have opened."),
             gauge("quarantined", quarantine.count, "Findings of damage since the store was opened."),
         ]
     }
@@ -45,6 +46,7 @@ extension LogDatabase {
             counter("transformed_lines_total", counters.transformedLines, "Lines changed before they were logged."),
             counter("loss_records_total", counters.lossRecords, "Records of lines that will not come."),
             counter("sealed_parts_total", counters.sealedParts, "Parts written."),
+            counter("merged_parts_total", counters.mergedParts, "Parts that were put together with others."),
             counter("expired_parts_total", counters.expiredParts, "Parts removed by the retention."),
             counter("replayed_batches_total", counters.replayedBatches, "Batches replayed at the start."),
             counter("tail_missed_lines_total", counters.tailMissedLines, "Lines that slow tails were told to fetch."),
@@ -58,6 +60,7 @@ extension LogDatabase {
             counter("overloaded_appends_total", counters.overloadedAppends, "Batches refused as too much at once."),
             counter("unavailable_appends_total", counters.unavailableAppends, "Batches refused by the disk."),
             counter("seal_failures_total", counters.sealFailures, "Parts that could not be written."),
+            counter("merge_failures_total", counters.mergeFailures, "Merges that were given up."),
             counter("cut_failures_total", counters.cutFailures, "Times the log could not be cut behind a part."),
             counter(
                 "unreadable_batches_total", counters.unreadableBatches, "Batches of the log a restart could not read."),

@@ -38,6 +38,9 @@ extension LogDatabase: StorageAdministration {
             }
             guard touched > 0 else { return 0 }
             try writeDeletions(list)
+            state.withLock { state in
+                for index in state.parts.indices { state.parts[index].isPurged = false }
+            }
             return touched
         }
     }
@@ -60,20 +63,47 @@ extension LogDatabase: StorageAdministration {
                     return part.reader.span.upperBound < oldest && !isMemory
                 }
             }
-            // The newest part stays while the log may still repeat what it covers.
-            if expired.contains(where: { $0.name.lastPosition >= log.status.firstPosition.ordinal }) { try cutLog() }
-            var freed = 0
-            for part in expired {
-                try keepDeliveries(of: part)
-                try parts.remove(part)
-                freed += Int(clamping: part.reader.fileBytes)
-                state.withLock { state in
-                    state.parts.removeAll { $0.name == part.name }
-                    state.counters.expiredParts += 1
-                }
-            }
+            let freed = try expire(expired)
             try forgetExpired(oldest)
             return freed
+        }
+    }
+
+    /// Removes parts for good; returns how many bytes that gave back. Called with `sealing` held.
+    private func expire(_ expired: [OpenPart]) throws -> Int {
+        // The newest part stays while the log may still repeat what it covers.
+        if expired.contains(where: { $0.name.lastPosition >= log.status.firstPosition.ordinal }) { try cutLog() }
+        var freed = 0
+        for part in expired {
+            try keepDeliveries(of: part)
+            try parts.remove(part)
+            freed += Int(clamping: part.reader.fileBytes)
+            state.withLock { state in
+                state.parts.removeAll { $0.name == part.name }
+                state.counters.expiredParts += 1
+            }
+        }
+        return freed
+    }
+
+    /// Removes the parts with the oldest lines until the rest is within the limit of bytes. Called with `sealing` held.
+    func enforceSize() {
+        guard options.retentionBytes > 0 else { return }
+        let all = state.withLock { $0.parts }
+        var bytes = all.reduce(0) { $0 + Int(clamping: $1.reader.fileBytes) }
+        var expired: [OpenPart] = []
+        for part in all.sorted(by: { $0.reader.span.upperBound < $1.reader.span.upperBound })
+        where bytes > options.retentionBytes && part.name != all.last?.name {
+            bytes -= Int(clamping: part.reader.fileBytes)
+            expired.append(part)
+        }
+        guard !expired.isEmpty else { return }
+        do {
+            _ = try expire(expired)
+            state.withLock { $0.forgetEmptyStreams() }
+        } catch {
+            // Counted, and tried again in the next round.
+            state.withLock { $0.counters.mergeFailures += 1 }
         }
     }
 
@@ -109,7 +139,7 @@ extension LogDatabase: StorageAdministration {
     }
 
     /// Makes a list of deletions durable, then lets queries see it. Called with `sealing` held.
-    private func writeDeletions(_ list: [Deletion]) throws {
+    func writeDeletions(_ list: [Deletion]) throws {
         let bytes = Deletion.encode(list)
         guard bytes.count <= Deletion.listBytesMaximum else {
             throw StorageError(
@@ -163,15 +193,17 @@ extension LogDatabase: StorageAdministration {
                 + state.streams.count * 1024
                 + state.parts.reduce(0) { $0 + $1.reader.memoryBytes }
         }
-        return held + hub.bytes + log.queuedBytes
+        return held + hub.bytes + log.queuedBytes + blocks.bytes
     }
 
     package func releaseMemory(bytes: Int) -> Int {
+        guard bytes > 0 else { return 0 }
+        // What queries have opened can be opened again; lines can be given back by writing them to a part.
+        let cached = blocks.removeAll()
         let before = state.withLock { $0.headBytes }
-        guard before > 0, bytes > 0 else { return 0 }
-        // Lines are the only thing that can be given back at once, by writing them to a part.
+        if before == 0 { return cached }
         try? sealing.withLock { _ in try sealHead() }
-        return max(0, before - state.withLock { $0.headBytes })
+        return cached + max(0, before - state.withLock { $0.headBytes })
     }
 
     /// Throws once the store is closed.

@@ -11,6 +11,12 @@ package struct LogStoreOptions: Sendable {
     package var sealAgeMilliseconds: Int64 = 30 * 60_000
     /// Beyond this much memory for lines that are not yet in a part, appends are refused until sealing has caught up.
     package var headBytesMaximum = 192 << 20
+    /// So many neighbouring parts, none larger than all others, are put into one…
+    package var mergePartsMinimum = 8
+    /// …if together they are no larger than this.
+    package var mergedBytesMaximum = 64 << 20
+    /// Beyond this many bytes of parts the oldest are removed; 0 for no limit.
+    package var retentionBytes = 0
     /// Opened blocks that are kept for the next query.
     package var cacheBytesMaximum = 32 << 20
     /// Streams a process may know at once; each costs about a kilobyte.

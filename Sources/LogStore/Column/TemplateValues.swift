@@ -40,11 +40,11 @@ struct TemplateValues: Sendable {
         }
     }
 
-    /// The values that have a template, rising.
-    func rows(ofLeaf leaf: Int) -> [Int32] {
-        if stored.leaves.count == 1 { return leafIndexes.indices.map { Int32($0) } }
+    /// The values of `range` that have a template, rising.
+    func rows(ofLeaf leaf: Int, within range: Range<Int>) -> [Int32] {
+        if stored.leaves.count == 1 { return range.map { Int32($0) } }
         var rows: [Int32] = []
-        for (row, found) in leafIndexes.enumerated() where Int(found) == leaf { rows.append(Int32(row)) }
+        for row in range where Int(leafIndexes[row]) == leaf { rows.append(Int32(row)) }
         return rows
     }
 
@@ -52,7 +52,7 @@ struct TemplateValues: Sendable {
     func positions(_ wanted: [Int32], in column: Int) -> [Int32] {
         guard let rows = rows[column] else { return wanted }
         if rows.count == wanted.count { return wanted.indices.map { Int32($0) } }
-        var place = 0
+        var place = wanted.first.map { position(Int($0), in: column) } ?? 0
         return wanted.map { row in
             while rows[place] < row { place += 1 }
             return Int32(place)

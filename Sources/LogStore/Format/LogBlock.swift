@@ -60,6 +60,15 @@ final class LogBlock: Sendable {
     /// What the block counts for in the head's budget.
     var memoryBytes: Int { body.count + filter.count + table.texts.count + table.count * 24 + 200 }
 
+    /// A block that was encoded before.
+    init(copying summary: BlockSummary, table: TemplateTable, leaves: [Int], body: [UInt8], filter: [UInt8]) {
+        self.summary = summary
+        self.table = table
+        self.leaves = leaves
+        self.body = body
+        self.filter = filter
+    }
+
     private static func encodeLines(_ lines: LineColumns, level: Int) -> ColumnEncoder {
         // One byte more, so that an empty buffer has an address too.
         let bytes = lines.bytes.isEmpty ? [0] : lines.bytes

@@ -128,6 +128,11 @@ struct LineColumns: Sendable, Equatable {
             let (a, b) = (timesNanoseconds[left], timesNanoseconds[right])
             return a < b || (a == b && left < right)
         }
+        return keeping(order)
+    }
+
+    /// Only these lines, in this order.
+    func keeping(_ order: [Int]) -> LineColumns {
         var result = LineColumns()
         result.bytes.reserveCapacity(bytes.count)
         result.origins = origins

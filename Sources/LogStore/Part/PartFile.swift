@@ -17,8 +17,11 @@ struct PartFile {
         var unreadable: [PartName] = []
     }
 
-    /// Writes a part under its name. After this returns it survives a power cut; when it throws, nothing is there.
-    func write(_ writer: PartWriter) throws(StorageError) -> (reader: PartReader, name: PartName) {
+    /// Writes a part under its name. After this returns it survives a power cut; when it throws, nothing is there but
+    /// what was before. It may bear the name of one of those it is written for: then it takes that one's place.
+    func write(
+        _ writer: PartWriter, replacing replaced: [PartName] = []
+    ) throws(StorageError) -> (reader: PartReader, name: PartName) {
         let name = PartName(writer.footer)
         let path = StoragePath.join(folder, name.fileName)
         let temporary = path.dropLast(PartName.suffix.count) + PartFile.temporarySuffix
@@ -46,7 +49,7 @@ struct PartFile {
         } catch {
             // The lines stay in the head and go into a later part that covers the positions of this one; should this
             // file outlive its removal, the next start finds it covered and drops it.
-            try? storage.remove(path)
+            if !replaced.contains(name) { try? storage.remove(path) }
             throw error
         }
     }

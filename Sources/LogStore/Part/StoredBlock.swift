@@ -76,6 +76,26 @@ struct StoredBlock: Sendable {
         }
     }
 
+    /// The block as it was encoded, for another part. Its chunks are not looked into.
+    func copy() throws -> LogBlock {
+        switch place {
+        case .memory(let block): return block
+        case .part(let part):
+            let leaves = try column(.templates) {
+                try BlockDecoder(summary: summary).templates($0, table: part.footer.templates)
+            }
+            var interner = TemplateInterner()
+            let own = leaves.map { interner.leaf($0, of: part.footer.templates) }
+            let start = summary.start(of: .descriptions)
+            let body = try PartReader.read(
+                part.object, at: summary.offset + UInt64(start), bytes: summary.storedBytes - start)
+            let filter =
+                summary.filterBytes == 0
+                ? [] : try PartReader.read(part.object, at: summary.filterOffset, bytes: summary.filterBytes)
+            return LogBlock(copying: summary, table: interner.table, leaves: own, body: body, filter: filter)
+        }
+    }
+
     /// The block's filter; nil when it has none.
     func filter() throws -> WordFilter? {
         guard summary.filterBytes > 0 else { return nil }

@@ -24,9 +24,10 @@ extension LogDatabase {
                 guard let oldest = state.oldestArrivalNanoseconds else { return false }
                 return now &- oldest >= options.sealAgeMilliseconds * 1_000_000
             }
-            guard isDue else { return }
             // Told by `ingestHealth` and the counters; the lines are safe in the log.
-            try? sealHead(evenIfEmpty: logBytes >= options.sealLogBytes)
+            if isDue { try? sealHead(evenIfEmpty: logBytes >= options.sealLogBytes) }
+            mergeParts()
+            enforceSize()
         }
     }
 
@@ -74,7 +75,7 @@ extension LogDatabase {
         }
     }
 
-    private func withReserve<Value>(_ body: () throws(StorageError) -> Value) throws(StorageError) -> Value {
+    func withReserve<Value>(_ body: () throws(StorageError) -> Value) throws(StorageError) -> Value {
         guard let reserve else { return try body() }
         return try reserve.perform(body)
     }

@@ -39,7 +39,7 @@ final class BlockSearch {
         var lines: [Bool]?
         var open: [Int] = []
         for (index, predicate) in filter.sources.enumerated() {
-            guard let scan = scans[index], let verdict = try scan.verdict(block) else {
+            guard let scan = scans[index], let verdict = try scan.verdict(block, range) else {
                 scans[index] = nil
                 open.append(index)
                 continue

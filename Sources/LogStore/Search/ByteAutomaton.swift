@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A search for an expression anywhere in a text, as a machine that reads byte by byte; its states are made when they
 /// are
 /// first reached (Thompson 1968). What lies between two states depends on nothing but the bytes, so a search can go
@@ -19,10 +21,11 @@ final class ByteAutomaton {
     private var entry = 0
     private var sets: [[Int]] = []
     private var numbers: [[Int]: Int32] = [:]
-    private var accepting: [Bool] = []
-    private var acceptingAtEnd: [Bool] = []
-    /// 256 per state; -1 where it was not asked for yet.
-    private var moves: [Int32] = []
+    /// 256 per state: one more than the state behind a byte, 0 where it was not asked for yet. Memory that no state
+    /// needs is never touched.
+    private let moves: UnsafeMutablePointer<Int32>
+    /// For each state whether it accepts (1), or accepts when the text ends (2).
+    private let flags: UnsafeMutablePointer<UInt8>
     /// The state before the first byte.
     private(set) var start: Int32 = 0
     /// Whether there were too many states: then no answer counts.
@@ -30,17 +33,26 @@ final class ByteAutomaton {
 
     /// A search for `expression`.
     init(_ expression: LineExpression) {
+        let bytes = ByteAutomaton.statesMaximum * 256 * MemoryLayout<Int32>.stride
+        guard let zeros = calloc(1, bytes) else { preconditionFailure("no memory for an automaton of \(bytes) bytes") }
+        moves = zeros.bindMemory(to: Int32.self, capacity: ByteAutomaton.statesMaximum * 256)
+        flags = .allocate(capacity: ByteAutomaton.statesMaximum)
         entry = compile(expression, 0)
         start = number(closure([entry], atBegin: true))
     }
 
+    deinit {
+        free(moves)
+        flags.deallocate()
+    }
+
     /// Whether whatever follows, the text contains a match.
     @inline(__always)
-    func isAccepting(_ state: Int32) -> Bool { accepting[Int(state)] }
+    func isAccepting(_ state: Int32) -> Bool { flags[Int(state)] & 1 != 0 }
 
     /// Whether a text that ends here contains a match.
     @inline(__always)
-    func acceptsAtEnd(_ state: Int32) -> Bool { acceptingAtEnd[Int(state)] }
+    func acceptsAtEnd(_ state: Int32) -> Bool { flags[Int(state)] & 2 != 0 }
 
     /// The number of states made so far.
     var states: Int { sets.count }
@@ -49,21 +61,28 @@ final class ByteAutomaton {
     @inline(__always)
     func step(_ state: Int32, _ byte: UInt8) -> Int32 {
         let known = moves[Int(state) << 8 | Int(byte)]
-        return known >= 0 ? known : make(state, byte)
+        return known > 0 ? known - 1 : make(state, byte)
     }
 
     /// The state behind more bytes.
     @inline(__always)
     func run(_ start: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
-        var state = start
-        for byte in bytes { state = step(state, byte) }
-        return state
+        guard var next = bytes.assumingMemoryBound(to: UInt8.self).baseAddress else { return start }
+        let end = next + bytes.count
+        let moves = moves
+        var state = Int(start)
+        while next < end {
+            let known = moves[state << 8 | Int(next.pointee)]
+            state = known > 0 ? Int(known) - 1 : Int(make(Int32(truncatingIfNeeded: state), next.pointee))
+            next += 1
+        }
+        return Int32(truncatingIfNeeded: state)
     }
 
     private func make(_ state: Int32, _ byte: UInt8) -> Int32 {
         // A match behind us is not lost again.
-        if accepting[Int(state)] {
-            moves[Int(state) << 8 | Int(byte)] = state
+        if isAccepting(state) {
+            moves[Int(state) << 8 | Int(byte)] = state + 1
             return state
         }
         var reached = [entry]
@@ -71,7 +90,7 @@ final class ByteAutomaton {
             if case .bytes(let set, let next) = program[place], set.contains(byte) { reached.append(next) }
         }
         let target = number(closure(reached, atBegin: false))
-        moves[Int(state) << 8 | Int(byte)] = target
+        moves[Int(state) << 8 | Int(byte)] = target + 1
         return target
     }
 
@@ -85,9 +104,8 @@ final class ByteAutomaton {
         numbers[set] = number
         sets.append(set)
         let isAccepting = set.contains(0)
-        accepting.append(isAccepting)
-        acceptingAtEnd.append(isAccepting || closure(set, atBegin: false, atEnd: true).contains(0))
-        moves.append(contentsOf: repeatElement(-1, count: 256))
+        let acceptsAtEnd = isAccepting || closure(set, atBegin: false, atEnd: true).contains(0)
+        flags[Int(number)] = (isAccepting ? 1 : 0) | (acceptsAtEnd ? 2 : 0)
         return number
     }
 

@@ -82,6 +82,7 @@ extension TemplateScan {
             advance(&states, positions) { index, state in texts.withText(index) { self.automaton.run(state, $0) } }
         case .integers(let values): advanceIntegers(&states, positions, values, width: nil)
         case .fixed(let width, let values): advanceIntegers(&states, positions, values, width: width)
+        case .addresses(let values): advanceAddresses(&states, positions, values)
         case .packed(let width, let isUpper, let hasHyphens, let bytes) where !hasHyphens:
             advancePacked(&states, positions, width, isUpper, bytes)
         case let values:
@@ -151,6 +152,30 @@ extension TemplateScan {
             }
         } else {
             advance(&states, positions) { index, state in write(values[index], state) }
+        }
+    }
+
+    /// Addresses octet by octet: what an octet does to a state is looked up after the first time.
+    private func advanceAddresses(_ states: inout RowStates, _ positions: [Int32], _ values: [Int64]) {
+        var memo: [Int32] = []
+        var buffer: [UInt8] = []
+        advance(&states, positions) { index, start in
+            var state = start
+            var shift: Int64 = 24
+            while shift >= 0 {
+                if shift < 24 { state = self.automaton.step(state, UInt8(ascii: ".")) }
+                let octet = Int(values[index] >> shift & 255)
+                let key = Int(state) << 8 | octet
+                if key >= memo.count { memo += [Int32](repeating: 0, count: ((Int(state) + 1) << 8) - memo.count) }
+                if memo[key] == 0 {
+                    buffer.removeAll(keepingCapacity: true)
+                    ColumnValues.appendInteger(Int64(octet), to: &buffer)
+                    memo[key] = buffer.withUnsafeBytes { self.automaton.run(state, $0) } + 1
+                }
+                state = memo[key] - 1
+                shift -= 8
+            }
+            return state
         }
     }
 

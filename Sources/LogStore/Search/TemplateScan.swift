@@ -19,8 +19,8 @@ final class TemplateScan {
         reach = StateReach(automaton)
     }
 
-    /// Which lines contain a match; nil when the automaton grew too large.
-    func verdict(_ block: OpenBlock) throws -> Verdict? {
+    /// Which lines of `range` contain a match; nil when the automaton grew too large.
+    func verdict(_ block: OpenBlock, _ range: Range<Int>) throws -> Verdict? {
         reach.use(block.tableOwner)
         let stored = block.lines
         var outcomes: [Bool?] = []
@@ -35,7 +35,7 @@ final class TemplateScan {
         var lines = [Bool](repeating: false, count: stored.count)
         for (row, leaf) in templates.leafIndexes.enumerated() where outcomes[Int(leaf)] == true { lines[row] = true }
         for leaf in stored.leaves.indices where outcomes[leaf] == nil {
-            let rows = templates.rows(ofLeaf: leaf)
+            let rows = templates.rows(ofLeaf: leaf, within: range)
             if rows.isEmpty { continue }
             var states = RowStates(count: rows.count, state: automaton.start)
             try walk(templates, leaf, rows, &states, Scope(block: block, rows: nil, isOutermost: true))

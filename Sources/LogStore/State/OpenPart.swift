@@ -6,4 +6,8 @@ struct OpenPart: Sendable {
     let name: PartName
     /// The process' identifier of each of the part's streams.
     let streamIdentifiers: [Int]
+    /// Left out of merges: a block of it could not be read.
+    var isKept = false
+    /// Written after all deletions that there are, so that none of them is about it.
+    var isPurged = false
 }

@@ -16,6 +16,8 @@ struct StoreCounters: Sendable {
     var lossRecords = 0
     var overloadedAppends = 0
     var unavailableAppends = 0
+    var mergedParts = 0
+    var mergeFailures = 0
     var sealedParts = 0
     var sealFailures = 0
     var cutFailures = 0

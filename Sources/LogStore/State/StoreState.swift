@@ -142,9 +142,9 @@ struct StoreState: Sendable {
     }
 
     /// Adds a part that lies on disk, keeping `parts` in order.
-    mutating func add(_ reader: PartReader, name: PartName) {
+    mutating func add(_ reader: PartReader, name: PartName, isPurged: Bool = false) {
         let identifiers = reader.footer.streams.map { streams.insert($0) }
-        let part = OpenPart(reader: reader, name: name, streamIdentifiers: identifiers)
+        let part = OpenPart(reader: reader, name: name, streamIdentifiers: identifiers, isPurged: isPurged)
         let index = parts.firstIndex { $0.name.lastPosition > name.lastPosition } ?? parts.count
         parts.insert(part, at: index)
         sealedPosition = max(sealedPosition, name.lastPosition)

@@ -29,7 +29,8 @@ struct StoreCoverage: Sendable {
             "a crash during write", "a failed sync", "a failed write", "a full disk", "a poisoned log",
             "a batch stored",
             "a stored batch sent again", "an open batch that was there", "an open batch that was not",
-            "a line stored before", "a line refused", "an overload", "a part", "an expired part", "a deletion",
+            "a line stored before", "a line refused", "an overload", "a part", "an expired part", "a merged part",
+            "a deletion",
             "a deletion that was not answered", "a loss", "a replayed batch", "a clean end",
             "a filter that found lines",
         ]

@@ -79,7 +79,11 @@ extension StoreSimulation {
             let context = QueryContext(clock: clock)
             let found = try database.lines(request, context)
             guard found == expected else {
-                throw BrokenPromise("\(request): \(found.count) lines instead of \(expected.count)")
+                let wrong = found.first { !expected.contains($0) }.map { "\($0)" } ?? "none"
+                let missing = expected.first { !found.contains($0) }.map { "\($0)" } ?? "none"
+                throw BrokenPromise(
+                    "\(request): \(found.count) lines instead of \(expected.count); wrong: \(wrong); missing: "
+                        + missing)
             }
             if !request.fragment.linePredicates.isEmpty { coverage.note("a filter that found lines", found.count) }
             guard context.warnings.isEmpty else { throw BrokenPromise("a sound store warns: \(context.warnings)") }

@@ -66,6 +66,8 @@ struct StoreSimulation {
         options.sealBytes = generator.random.int(in: 500..<6000)
         options.headBytesMaximum = options.sealBytes * 2
         options.sealAgeMilliseconds = 300_000
+        options.mergePartsMinimum = generator.random.int(in: 2..<5)
+        options.cacheBytesMaximum = generator.random.pick([0, 2000, 1 << 20])
         self.options = options
         files = (0..<3).map { number in
             SourceFileModel(
@@ -114,6 +116,7 @@ struct StoreSimulation {
         }
         coverage.note("a part", value("sealed_parts_total"))
         coverage.note("an expired part", value("expired_parts_total"))
+        coverage.note("a merged part", value("merged_parts_total"))
         coverage.note("a replayed batch", value("replayed_batches_total"))
     }
 
