@@ -168,4 +168,31 @@ struct LimitTests {
         await #expect(throws: CancellationError.self) { _ = try await task.value }
         try database.close()
     }
+
+    @Test func metadataTellsPushedLinesApart() async throws {
+        let fixture = try LogFixture()
+        var database = try fixture.open()
+        let labels = Labels(["app": "api"])
+        func batch(_ traces: [String]) -> LogBatch {
+            var lines = LogLines(labels: labels)
+            for trace in traces {
+                lines.append(
+                    nanoseconds: fixture.time(0), line: Array("same".utf8),
+                    metadata: trace.isEmpty ? .empty : Labels(["trace": trace]))
+            }
+            return LogBatch(streams: [lines])
+        }
+        let first = try await database.append(batch(["1", "2", "", "1"]))
+        #expect(first.accepted == 3 && first.duplicates == 1)
+        // Known again from the log, and from a part.
+        for _ in 0..<2 {
+            try database.close()
+            database = try fixture.open()
+            let again = try await database.append(batch(["2", "", "1"]))
+            #expect(again.accepted == 0 && again.duplicates == 3)
+            try database.seal()
+        }
+        #expect(try await database.append(batch(["3"])).accepted == 1)
+        try database.close()
+    }
 }

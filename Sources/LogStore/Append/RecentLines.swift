@@ -4,8 +4,8 @@ internal import Telemetry
 /// batch is logged: what the log holds is never judged again by the clock, so a replay gives the same answer at any
 /// time.
 struct RecentLines: Sendable {
-    /// A line as far as repeating it goes: stream, time and bytes. Hashes are keyed anew in each process, so nobody
-    /// can look for two lines that share one; and lines of different times are never taken for one.
+    /// A line as far as repeating it goes: stream, time, bytes and structured metadata. Hashes are keyed anew in each
+    /// process, so nobody can look for two lines that share one; and lines of different times are never taken for one.
     struct Key: Hashable, Sendable {
         fileprivate let hash: UInt64
         fileprivate let nanoseconds: Int64
@@ -13,9 +13,10 @@ struct RecentLines: Sendable {
         private static let secret = UInt64.random(in: .min ... .max)
 
         /// The key of a line; `stream` is the hash of its labels.
-        init(stream: Int, nanoseconds: Int64, line: UnsafeRawBufferPointer) {
+        init(stream: Int, nanoseconds: Int64, line: UnsafeRawBufferPointer, metadata: Labels? = nil) {
             self.nanoseconds = nanoseconds
-            let place = UInt64(bitPattern: Int64(stream)) ^ UInt64(bitPattern: nanoseconds) &* 0x9e37_79b9_7f4a_7c15
+            var place = UInt64(bitPattern: Int64(stream)) ^ UInt64(bitPattern: nanoseconds) &* 0x9e37_79b9_7f4a_7c15
+            if let metadata { place = WordHash.mix(place ^ UInt64(bitPattern: Int64(metadata.hashValue))) }
             // Zero is a free place of the table.
             hash = max(1, WordHash.mix(WordHash.hash(line, seed: Key.secret ^ WordHash.mix(place))))
         }
@@ -26,10 +27,17 @@ struct RecentLines: Sendable {
         let stream = lines.labels.hashValue
         return lines.bytes.withUnsafeBytes { bytes in
             var start = 0
+            var next = 0
             return lines.lineEnds.indices.map { index in
                 let line = UnsafeRawBufferPointer(rebasing: bytes[start..<lines.lineEnds[index]])
                 start = lines.lineEnds[index]
-                return Key(stream: stream, nanoseconds: lines.timesNanoseconds[index], line: line)
+                var metadata: Labels?
+                if next < lines.metadata.count, lines.metadata[next].lineIndex == index {
+                    metadata = lines.metadata[next].labels
+                    next += 1
+                }
+                return Key(
+                    stream: stream, nanoseconds: lines.timesNanoseconds[index], line: line, metadata: metadata)
             }
         }
     }

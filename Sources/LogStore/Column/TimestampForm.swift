@@ -3,7 +3,7 @@ internal import Telemetry
 /// How a column writes points in time. Values count units of the last digit since 1970, as if the text were UTC; a
 /// column
 /// stores their distance to the record's own time, which is mostly nothing.
-struct TimestampForm: Sendable, Equatable {
+struct TimestampForm: Sendable, Hashable {
     /// Which digits stand where.
     enum Kind: UInt8 {
         /// `2026-11-23T01:02:03`, with other separators too.

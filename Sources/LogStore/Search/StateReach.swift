@@ -5,6 +5,7 @@ internal import Telemetry
 final class StateReach {
     let automaton: ByteAutomaton
     private var known: [Key: [Int32]?] = [:]
+    private var knownTimes: [TimeKey: [Int32]?] = [:]
     private var staticMoves: [UInt64: Int32] = [:]
     private var tableOwner: ObjectIdentifier?
 
@@ -13,6 +14,11 @@ final class StateReach {
         var bytes: ByteSet
         var shortest: Int
         var longest: Int
+    }
+
+    private struct TimeKey: Hashable {
+        var state: Int32
+        var form: TimestampForm
     }
 
     /// More states than this are not followed one by one.
@@ -73,8 +79,17 @@ final class StateReach {
         return reached.count > StateReach.statesMaximum ? nil : reached.sorted()
     }
 
+    /// The states behind a point in time; nil when there are too many.
+    func states(behind state: Int32, form: TimestampForm) -> [Int32]? {
+        let key = TimeKey(state: state, form: form)
+        if let found = knownTimes[key] { return found }
+        let result = states(behind: state, places: form.places)
+        knownTimes[key] = result
+        return result
+    }
+
     /// The states behind one byte of each of `sets` in a row; nil when there are too many.
-    func states(behind state: Int32, places sets: [ByteSet]) -> [Int32]? {
+    private func states(behind state: Int32, places sets: [ByteSet]) -> [Int32]? {
         var current: Set<Int32> = [state]
         for set in sets {
             var next = Set<Int32>()

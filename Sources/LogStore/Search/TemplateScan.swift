@@ -98,7 +98,7 @@ final class TemplateScan {
                 targets.formUnion(more)
             }
             return targets.count > StateReach.statesMaximum ? nil : Array(targets)
-        case .timestamps(let form, _): return reach.states(behind: state, places: form.places)
+        case .timestamps(let form, _): return reach.states(behind: state, form: form)
         case .packed(let width, let isUpper, let hasHyphens, _) where !hasHyphens:
             return reach.states(
                 behind: state, bytes: isUpper ? .upperHexadecimal : .lowerHexadecimal, shortest: width, longest: width)

@@ -119,10 +119,12 @@ enum LogRecoverer {
         for (stream, block) in recent.reversed() {
             // A damaged block is told by the queries that meet it.
             guard let columns = try? block.columns() else { continue }
+            let metadata = Dictionary(uniqueKeysWithValues: columns.metadata.map { ($0.lineIndex, $0.labels) })
             for index in 0..<columns.count where columns.originIndexes.isEmpty || columns.originIndexes[index] < 0 {
                 columns.bytes[columns.lineStart(index)..<columns.lineEnds[index]].withUnsafeBytes { line in
                     let key = RecentLines.Key(
-                        stream: stream, nanoseconds: columns.timesNanoseconds[index], line: line)
+                        stream: stream, nanoseconds: columns.timesNanoseconds[index], line: line,
+                        metadata: metadata[index])
                     _ = state.recentLines.settle(key, arrival: block.summary.lastArrivalNanoseconds)
                 }
             }
