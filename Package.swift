@@ -104,7 +104,7 @@ let package = Package(
         tests(
             "AlertingTests", "Alerting", "Query", "TSDB", "Wire", "Disk", "Telemetry", exclude: ["Fixtures"]),
         tests("TransportTests", "Transport", "Wire", "Telemetry"),
-        tests("ServerTests", "Server", "Alerting", "Query", "Transport", "Wire", "Disk", "Telemetry"),
+        tests("ServerTests", "Server", "Alerting", "Query", "Transport", "Wire", "Disk", "Telemetry", crypto),
         tests("AgentTests", "Agent", "Transport", "Wire", "Disk", "Telemetry", exclude: ["Fixtures"]),
         tests("TidyTests"),
         // Whole stories against the real binary, and the same stage shown to people (`make demo`).

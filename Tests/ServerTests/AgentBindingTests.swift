@@ -1,3 +1,4 @@
+import Crypto
 import Synchronization
 import Telemetry
 import TestSupport
@@ -58,9 +59,31 @@ import Wire
             zeros + "2": String(repeating: "b", count: 64), zeros + "1": String(repeating: "a", count: 64),
         ]
         #expect(AgentBindings.bytes(hashes) == golden)
-        _ = try AgentBindings(golden) { _ in }
-        #expect(throws: ByteError.self) { try AgentBindings(golden + Array("x y\n".utf8)) { _ in } }
-        #expect(throws: ByteError.self) { try AgentBindings([]) { _ in } }
+        #expect(try AgentBindings(golden) { _ in }.damage.isEmpty)
+    }
+
+    @Test func aDamagedLineCostsNoOtherAgentAndIsNamed() async throws {
+        let whole = try GoldenPage("agent-bindings.md").bytes(of: "two agents")
+        for index in whole.indices {
+            var bytes = whole
+            bytes[index] ^= 0x04
+            let bindings = try AgentBindings(bytes) { _ in }
+            // A line end that is damaged makes one line of two.
+            #expect((1...2).contains(bindings.damage.count), "byte \(index)")
+            let line = whole[..<index].count { $0 == 0x0a }
+            guard line != 1, whole[index] != 0x0a else { continue }
+            await #expect(throws: AgentBindings.Refusal.otherSecret(agent: Self.agent), "byte \(index)") {
+                try await bindings.check(Self.agent, secret: "another")
+            }
+        }
+    }
+
+    @Test func aNewerFileIsRefusedByName() {
+        let line = "vedette-agents 2"
+        let check = Hexadecimal.text(Array(SHA256.hash(data: Array(line.utf8)))).prefix(8)
+        #expect(throws: ByteError(offset: 0, reason: "version 2, this program reads version 1")) {
+            try AgentBindings(Array("\(line) \(check)\n".utf8)) { _ in }
+        }
     }
 
     @Test func commandsReportsAndBatchesAreRefusedToOthers() async throws {

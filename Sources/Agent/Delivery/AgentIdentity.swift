@@ -6,40 +6,40 @@ internal import Telemetry
 enum AgentIdentity {
     /// The identity in `folder`, made at the first start: 32 hexadecimal digits. Throws when it cannot be read or kept.
     static func load(folder: String, in storage: any FileStorage) throws -> String {
-        try storage.makeFolder(folder)
-        let path = "\(folder)/agent-id"
-        if let bytes = try AtomicFile.read(path, in: storage, maximumBytes: 4096) {
-            let text = String(decoding: bytes, as: UTF8.self).prefix { $0 != "\n" }
-            guard text.utf8.count == 32, let raw = Hexadecimal.bytes(String(text)) else {
-                throw StorageError(
-                    .other, operation: "read", path: path,
-                    detail: "not 32 hexadecimal digits; restore it from a backup, or remove it to begin as a new agent")
-            }
-            return Hexadecimal.text(raw)
-        }
-        var generator = SystemRandomNumberGenerator()
-        let id = Hexadecimal.text((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
-        try AtomicFile.write(Array("\(id)\n".utf8), to: path, in: storage)
-        return id
+        try token(
+            "\(folder)/agent-id", folder: folder, digits: 32, in: storage,
+            advice: "restore it from a backup, or remove it to begin as a new agent")
     }
 
     /// The secret by which the server knows this agent again, made at the first start, in a file that only its owner
     /// may read: 64 hexadecimal digits. Throws when it cannot be read or kept.
     static func secret(folder: String, in storage: any FileStorage) throws -> String {
+        try token(
+            "\(folder)/agent-secret", folder: folder, digits: 64, in: storage,
+            advice: "restore it from a backup, or remove it and have the server forget this agent's binding "
+                + "(docs/formats/agent-bindings.md)")
+    }
+
+    /// Random digits that are kept for ever in a file of their own: two equal lines of them, each with its CRC32C, so
+    /// that one damaged byte makes nobody another agent.
+    private static func token(
+        _ path: String, folder: String, digits: Int, in storage: any FileStorage, advice: String
+    ) throws -> String {
         try storage.makeFolder(folder)
-        let path = "\(folder)/agent-secret"
         if let bytes = try AtomicFile.read(path, in: storage, maximumBytes: 4096) {
-            let text = String(decoding: bytes, as: UTF8.self).prefix { $0 != "\n" }
-            guard text.utf8.count == 64, Hexadecimal.bytes(String(text)) != nil else {
-                throw StorageError(
-                    .other, operation: "read", path: path,
-                    detail: "not 64 hexadecimal digits; restore it from a backup, or remove it and have the server "
-                        + "forget this agent's binding (docs/formats/agent-bindings.md)")
+            for line in bytes.split(separator: 0x0a) {
+                let parts = String(decoding: line, as: UTF8.self).split(
+                    separator: " ", omittingEmptySubsequences: false)
+                if parts.count == 2, parts[0].utf8.count == digits, parts[1] == check(parts[0]) {
+                    return String(parts[0])
+                }
             }
-            return String(text)
+            throw StorageError(
+                .other, operation: "read", path: path,
+                detail: "no line of \(digits) hexadecimal digits whose check holds; \(advice)")
         }
         var generator = SystemRandomNumberGenerator()
-        let secret = Hexadecimal.text((0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+        let token = Hexadecimal.text((0..<digits / 2).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
         // Made before it is written, so that there is no moment in which others may read it. On a simulated disk there
         // is nobody else.
         if storage is SystemStorage {
@@ -49,8 +49,14 @@ enum AgentIdentity {
                 close(descriptor)
             }
         }
-        try AtomicFile.write(Array("\(secret)\n".utf8), to: path, in: storage)
-        return secret
+        let line = "\(token) \(check(token[...]))\n"
+        try AtomicFile.write(Array((line + line).utf8), to: path, in: storage)
+        return token
+    }
+
+    private static func check(_ token: Substring) -> String {
+        let checksum = Array(token.utf8).withUnsafeBytes { crc32c($0) }
+        return Hexadecimal.text(withUnsafeBytes(of: checksum.bigEndian) { Array($0) })
     }
 
     /// The host's name, "localhost" where the host does not tell.

@@ -243,6 +243,12 @@ extension AlertingCore {
     /// The nodes of actions whose agent may fetch a command.
     var commandedNodes: Set<String> { Set(commanded.compactMap { state.actions[$0]?.node }) }
 
+    /// The node whose agent is to report on an action; nil when nothing is expected of it.
+    func nodeAwaiting(_ action: String) -> String? {
+        guard let record = state.actions[action], [.commanded, .started].contains(record.state) else { return nil }
+        return record.node
+    }
+
     /// Takes in what an agent did. A report about what another agent was asked, or about nothing, changes nothing but
     /// the audit log.
     mutating func report(

@@ -157,6 +157,11 @@ package final class AlertingService: Sendable {
     package func report(_ reports: [CommandReport], from agent: String) async throws(AppendRefusal) {
         let error: (any Error)? = await withCheckedContinuation { continuation in
             guarded.withLock { guarded in
+                let nodes = reports.compactMap { guarded.core.nodeAwaiting($0.id) }
+                if let node = nodes.first(where: isUnknown) {
+                    continuation.resume(returning: UnknownAgent(node: node))
+                    return
+                }
                 for report in reports { takeIn(report, from: agent, &guarded) }
                 let entries = guarded.core.takeEntries()
                 // A repetition changes nothing, and is answered behind what it repeats all the same.
@@ -170,9 +175,20 @@ package final class AlertingService: Sendable {
         deliverySignal.signal()
         remedySignal.signal()
         guard let error else { return }
+        if error is UnknownAgent { throw AppendRefusal(.unavailable, "\(error)", retryAfterSeconds: 1) }
         throw AppendRefusal(
             .unavailable, "the report is not on disk (\(error)); send it again", retryAfterSeconds: 2)
     }
+
+    /// Nobody has spoken for a node since the server started. A report about it must not be taken for a stranger's: what
+    /// it says would be lost, and the action would stay begun.
+    private struct UnknownAgent: Error, CustomStringConvertible {
+        let node: String
+
+        var description: String { "no agent has spoken for \(node) since the start; send the report again" }
+    }
+
+    private func isUnknown(_ node: String) -> Bool { ports.agentForNode(node) == nil }
 
     /// As `report`, without waiting for the disk, for tests that drive the journal themselves.
     func note(_ report: CommandReport, from agent: String) { mutate { takeIn(report, from: agent, &$0) } }

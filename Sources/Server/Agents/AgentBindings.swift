@@ -36,7 +36,8 @@ package final class AgentBindings: Sendable {
 
     /// The header field that carries the secret.
     static let field = "X-Vedette-Agent-Secret"
-    private static let head = "vedette-agents 1"
+    private static let name = "vedette-agents"
+    private static let version = "1"
     /// Longer secrets are none.
     private static let secretBytesMaximum = 256
     /// Far beyond what one server can serve; a flood of new names must not fill its memory.
@@ -45,13 +46,17 @@ package final class AgentBindings: Sendable {
     private let state: Mutex<State>
     private let persist: @Sendable ([UInt8]) async throws -> Void
 
+    /// What is damaged in the file, a sentence each. The agents of damaged lines are bound anew at their next contact.
+    package let damage: [String]
+
     /// The bindings of a file's bytes (nil: none yet); `persist` writes them down durably. Throws in words when the
-    /// file is not what it should be: nobody is bound anew by accident.
+    /// file is of another version.
     package init(
         _ bytes: [UInt8]?, persist: @escaping @Sendable ([UInt8]) async throws -> Void
     ) throws(ByteError) {
-        state = Mutex(
-            State(hashes: try bytes.map { (bytes) throws(ByteError) in try AgentBindings.read(bytes) } ?? [:]))
+        let found = try AgentBindings.read(bytes ?? AgentBindings.bytes([:]))
+        damage = found.damage
+        state = Mutex(State(hashes: found.hashes))
         self.persist = persist
     }
 
@@ -123,30 +128,38 @@ package final class AgentBindings: Sendable {
         }
     }
 
-    /// A line each, so that people can read it.
+    /// A line each, so that people can read it; each with a check, so that a damaged one costs no other.
     static func bytes(_ hashes: [String: String]) -> [UInt8] {
-        let lines = hashes.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)\n" }
-        return Array("\(head)\n\(lines.joined())".utf8)
+        let lines = hashes.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        return Array((["\(name) \(version)"] + lines).map { "\($0) \(check($0))\n" }.joined().utf8)
     }
 
-    private static func read(_ bytes: [UInt8]) throws(ByteError) -> [String: String] {
+    /// The first eight digits of a line's SHA-256.
+    private static func check(_ line: String) -> String {
+        String(Hexadecimal.text(Array(SHA256.hash(data: Array(line.utf8)))).prefix(8))
+    }
+
+    private static func read(_ bytes: [UInt8]) throws(ByteError) -> (hashes: [String: String], damage: [String]) {
         var hashes: [String: String] = [:]
-        var offset = 0
-        for (number, line) in bytes.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
-            defer { offset += line.count + 1 }
-            let text = String(decoding: line, as: UTF8.self)
-            if number == 0 {
-                guard text == head else { throw ByteError(offset: 0, reason: "the first line is not \"\(head)\"") }
+        var damage: [String] = []
+        for (number, line) in bytes.split(separator: 0x0a).enumerated() {
+            let parts = String(decoding: line, as: UTF8.self).split(separator: " ", omittingEmptySubsequences: false)
+            guard parts.count == 3, parts[2] == check("\(parts[0]) \(parts[1])") else {
+                damage.append(
+                    number == 0
+                        ? "line 1 is damaged"
+                        : "line \(number + 1) is damaged: its agent is bound anew at its next contact")
                 continue
             }
-            if text.isEmpty { continue }
-            let parts = text.split(separator: " ")
-            guard parts.count == 2, parts[0].utf8.count == 32, parts[1].utf8.count == 64,
-                text.utf8.allSatisfy({ $0 == 0x20 || Hexadecimal.value(of: $0) != nil })
-            else { throw ByteError(offset: offset, reason: "line \(number + 1) is not \"AGENT SHA256\"") }
-            hashes[String(parts[0])] = String(parts[1])
+            if parts[0] == name {
+                guard parts[1] == version else {
+                    throw ByteError(offset: 0, reason: "version \(parts[1]), this program reads version \(version)")
+                }
+            } else {
+                hashes[String(parts[0])] = String(parts[1])
+            }
         }
-        return hashes
+        return (hashes, damage)
     }
 
     private static func areEqual(_ left: String, _ right: String) -> Bool {

@@ -54,7 +54,7 @@ enum Composition {
             options: serverOptions(arguments, settings, memoryBytes: memoryBytes))
         dependencies.tokens = { settings.tokens }
         dependencies.targets = scrapes
-        dependencies.bindings = try await bindings(folder)
+        dependencies.bindings = try await bindings(folder, logger)
         dependencies.reload = { try await reload.perform() }
         dependencies.ownMetrics = { settings.metrics }
         dependencies.log = { entry in Composition.log(entry, to: logger) }
@@ -105,15 +105,17 @@ enum Composition {
     }
 
     /// Which agent is which, from the data folder.
-    private static func bindings(_ folder: String) async throws -> AgentBindings {
+    private static func bindings(_ folder: String, _ logger: Logger) async throws -> AgentBindings {
         let path = "\(folder)/agents"
         do {
             let bytes = try await BlockingWork.perform {
                 try AtomicFile.read(path, in: SystemStorage(), maximumBytes: 64 << 20)
             }
-            return try AgentBindings(bytes) { bytes in
+            let bindings = try AgentBindings(bytes) { bytes in
                 try await BlockingWork.perform { try AtomicFile.write(bytes, to: path, in: SystemStorage()) }
             }
+            for damage in bindings.damage { logger.warning("\(path): \(damage)") }
+            return bindings
         } catch {
             throw CommandFailure("\(path) cannot be read: \(error); restore it (docs/formats/agent-bindings.md)")
         }

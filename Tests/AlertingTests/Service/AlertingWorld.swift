@@ -66,6 +66,11 @@ final class AlertingWorld: Sendable {
 
     func silenceAgent(sinceMilliseconds: Int64) { state.withLock { $0.heardAt = sinceMilliseconds } }
 
+    /// As after a restart of the server, before any agent has sent something.
+    func forgetAgents() { state.withLock { $0.agents = [:] } }
+
+    func know(agent: String, on node: String) { state.withLock { $0.agents[node] = agent } }
+
     func ports(
         storage: any FileStorage, wallClock: (any WallClock)? = nil, monotonic: (any MonotonicClock)? = nil
     ) -> AlertingPorts {

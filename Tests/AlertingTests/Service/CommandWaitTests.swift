@@ -49,12 +49,33 @@ import Wire
         func add() { state.withLock { $0 += 1 } }
     }
 
-    private func service(_ journal: HeldJournal, _ world: AlertingWorld) throws -> AlertingService {
+    private func service(
+        _ journal: HeldJournal, _ world: AlertingWorld, state: AlertingState = AlertingState()
+    ) throws -> AlertingService {
         let storage = SimulatedStorage(seed: 1)
         try storage.makeFolder("alerting")
         return AlertingService(
             ports: world.ports(storage: storage), configuration: try AlertingStory.configuration(), journal: journal,
-            state: AlertingState(), auditLog: try AuditLog(path: "alerting/audit.log", in: storage))
+            state: state, auditLog: try AuditLog(path: "alerting/audit.log", in: storage))
+    }
+
+    @Test func aReportIsNotLostWhenItComesBeforeItsAgentIsKnown() async throws {
+        let world = AlertingWorld()
+        let journal = HeldJournal()
+        var state = AlertingState()
+        state.apply(.action(RemedySamples.record(.started)))
+        let service = try service(journal, world, state: state)
+        _ = journal.complete()
+        world.forgetAgents()
+        let report = CommandReport(id: "inst-1", outcome: .done, reason: "", nanoseconds: 1)
+        // The server has just started: the agent's first batch is still on its way.
+        await #expect(throws: AppendRefusal.self) { try await service.report([report], from: "agent-1") }
+        world.know(agent: "agent-1", on: "n1")
+        let answer = Task { try await service.report([report], from: "agent-1") }
+        while !journal.complete() { await Task.yield() }
+        try await answer.value
+        let states = service.guarded.withLock { $0.core.state.actions.values.map(\.state) }
+        #expect(states == [.verifying])
     }
 
     @Test func aReportIsAnsweredWhenItIsOnDiskAndNotBefore() async throws {
