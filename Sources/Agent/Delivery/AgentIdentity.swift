@@ -27,12 +27,12 @@ enum AgentIdentity {
     ) throws -> String {
         try storage.makeFolder(folder)
         if let bytes = try AtomicFile.read(path, in: storage, maximumBytes: 4096) {
-            for line in bytes.split(separator: 0x0a) {
-                let parts = String(decoding: line, as: UTF8.self).split(
-                    separator: " ", omittingEmptySubsequences: false)
-                if parts.count == 2, parts[0].utf8.count == digits, parts[1] == check(parts[0]) {
-                    return String(parts[0])
-                }
+            // By their places and not by their ends: a line end may be what is damaged.
+            let lineBytes = digits + 10
+            for start in [0, lineBytes] where bytes.count >= start + lineBytes - 1 {
+                let token = String(decoding: bytes[start..<start + digits], as: UTF8.self)
+                let checksum = String(decoding: bytes[start + digits + 1..<start + digits + 9], as: UTF8.self)
+                if checksum == check(token) { return token }
             }
             throw StorageError(
                 .other, operation: "read", path: path,
@@ -49,12 +49,12 @@ enum AgentIdentity {
                 close(descriptor)
             }
         }
-        let line = "\(token) \(check(token[...]))\n"
+        let line = "\(token) \(check(token))\n"
         try AtomicFile.write(Array((line + line).utf8), to: path, in: storage)
         return token
     }
 
-    private static func check(_ token: Substring) -> String {
+    private static func check(_ token: String) -> String {
         let checksum = Array(token.utf8).withUnsafeBytes { crc32c($0) }
         return Hexadecimal.text(withUnsafeBytes(of: checksum.bigEndian) { Array($0) })
     }

@@ -180,8 +180,8 @@ package final class AlertingService: Sendable {
             .unavailable, "the report is not on disk (\(error)); send it again", retryAfterSeconds: 2)
     }
 
-    /// Nobody has spoken for a node since the server started. A report about it must not be taken for a stranger's: what
-    /// it says would be lost, and the action would stay begun.
+    /// Nobody has spoken for a node since the server started. A report about it must not be taken for a stranger's:
+    /// what it says would be lost, and the action would stay begun.
     private struct UnknownAgent: Error, CustomStringConvertible {
         let node: String
 

@@ -52,7 +52,8 @@ package struct BlockInspection: Sendable {
         let footer = reader.footer
         summary = [
             "\(reader.path): format version \(BlockFormat.version), \(reader.byteCount) bytes",
-            "flushes \(footer.sequence.first) to \(footer.sequence.last), sealed through \(footer.sealedThrough.ordinal)",
+            "flushes \(footer.sequence.first) to \(footer.sequence.last), "
+                + "sealed through \(footer.sealedThrough.ordinal)",
             "from \(footer.times.startMilliseconds) to \(footer.times.endMilliseconds) ms",
             "series \(footer.seriesCount), samples \(footer.sampleCount)",
         ]

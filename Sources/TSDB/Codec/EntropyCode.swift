@@ -71,8 +71,8 @@ struct EntropyCode {
         }
     }
 
-    /// Reads what `encode` wrote into a table of `tableCount` entries: what each first nine bits mean. A code that is not
-    /// complete is damage.
+    /// Reads what `encode` wrote into a table of `tableCount` entries: what each first nine bits mean. A code that is
+    /// not complete is damage.
     static func readTable(
         hasRuns: Bool, from reader: inout ByteReader, into table: UnsafeMutablePointer<vedette_code>
     ) throws(ByteError) {

@@ -1,6 +1,6 @@
-/// Values of one series in the head, in the order of arrival, compressed as they come: each is XORed with the one before
-/// and only the bytes between the zero bytes are kept; repeats are counted. A tenth of plain doubles where little
-/// changes, a third where much does.
+/// Values of one series in the head, in the order of arrival, compressed as they come: each is XORed with the one
+/// before and only the bytes between the zero bytes are kept; repeats are counted. A tenth of plain doubles where
+/// little changes, a third where much does.
 ///
 /// Shape: a byte of 0x80 or more stands for (byte & 0x7f) + 1 repeats of the value before (0 before the first); any
 /// other for trailing zero bytes * 16 + other bytes, which follow, lowest first.
