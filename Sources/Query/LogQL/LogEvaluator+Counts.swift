@@ -17,12 +17,12 @@ extension LogEvaluator {
             buckets.count <= LogEvaluator.bucketsMaximum
         else { return nil }
         let grouping = outer.flatMap { $0.isWithout ? nil : $0.labels }
+        let isSize = node.function == .bytes || node.function == .bytesRate
         let request = LogRequest(
             matchers: node.pipeline.matchers, range: windows.range,
-            fragment: LogPlanFragment(linePredicates: predicates, grouping: grouping))
+            fragment: LogPlanFragment(linePredicates: predicates, grouping: grouping), countsBytes: isSize)
         let counts = try source.counts(request, bucketNanoseconds: buckets.widthNanoseconds, in: context)
         guard let counts else { return nil }
-        let isSize = node.function == .bytes || node.function == .bytesRate
         let isRate = node.function == .rate || node.function == .bytesRate
         let divisor = isRate ? Double(node.windowNanoseconds) / 1e9 : 1
         var columns: [SeriesColumn] = []
