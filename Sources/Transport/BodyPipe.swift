@@ -10,7 +10,8 @@ final class BodyPipe: Sendable {
         /// Whether the reader ever asked: a body nobody asks for is not read from the socket.
         var isAskedFor = false
         var onDemand: (@Sendable () -> Void)?
-        var waiter: CheckedContinuation<Void, Never>?
+        /// One as a rule; whoever reads at the same time waits as well rather than being forgotten.
+        var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     /// What may lie in the pipe before the socket is left alone.
@@ -54,12 +55,12 @@ final class BodyPipe: Sendable {
     }
 
     private func wake(_ change: (inout State) -> Void) {
-        let waiter = state.withLock { state in
+        let waiters = state.withLock { state in
             change(&state)
-            defer { state.waiter = nil }
-            return state.waiter
+            defer { state.waiters = [] }
+            return state.waiters
         }
-        waiter?.resume()
+        for waiter in waiters { waiter.resume() }
     }
 
     /// Everything received and not yet taken, at least one byte; nil at the end. One reader at a time.
@@ -70,7 +71,7 @@ final class BodyPipe: Sendable {
                 let (isWaiting, demand) = state.withLock { state -> (Bool, (@Sendable () -> Void)?) in
                     if !state.bytes.isEmpty || state.isFinished || state.failure != nil { return (false, nil) }
                     state.isAskedFor = true
-                    state.waiter = continuation
+                    state.waiters.append(continuation)
                     return (true, state.onDemand)
                 }
                 if isWaiting { demand?() } else { continuation.resume() }

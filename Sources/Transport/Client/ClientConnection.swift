@@ -27,7 +27,10 @@ final class ClientConnection: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        loseExchange()
+        self.context = nil
+    }
 
     /// Sends the call of `exchange`. Called on the connection's loop, when it is idle.
     func start(_ exchange: Exchange, userAgent: String) {
@@ -117,7 +120,9 @@ final class ClientConnection: ChannelInboundHandler {
         if !isHeadReceived || exchange.pipe.wantsMore { context.read() }
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    func channelInactive(context: ChannelHandlerContext) { loseExchange() }
+
+    private func loseExchange() {
         guard let exchange else { return }
         self.exchange = nil
         let isStale = exchangesBefore > 0 && !isHeadReceived

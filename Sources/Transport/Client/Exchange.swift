@@ -20,7 +20,7 @@ final class Exchange: Sendable {
         var isComplete = false
         /// Nothing came back and the connection was taken from the pool: the peer may just have closed it.
         var isStaleConnection = false
-        var waiter: CheckedContinuation<Void, Never>?
+        var waiters: [CheckedContinuation<Void, Never>] = []
         var channel: (any Channel)?
         var timer: Scheduled<Void>?
     }
@@ -83,12 +83,12 @@ final class Exchange: Sendable {
     }
 
     private func wake(_ change: (inout State) -> Void) {
-        let waiter = state.withLock { state in
+        let waiters = state.withLock { state in
             change(&state)
-            defer { state.waiter = nil }
-            return state.waiter
+            defer { state.waiters = [] }
+            return state.waiters
         }
-        waiter?.resume()
+        for waiter in waiters { waiter.resume() }
     }
 
     // MARK: - From the caller
@@ -119,7 +119,7 @@ final class Exchange: Sendable {
             await withCheckedContinuation { continuation in
                 let isWaiting = state.withLock { state in
                     if state.head != nil || state.failure != nil { return false }
-                    state.waiter = continuation
+                    state.waiters.append(continuation)
                     return true
                 }
                 if !isWaiting { continuation.resume() }

@@ -23,6 +23,8 @@ final class ListenerConnection: ChannelInboundHandler {
     private var headBytes = 0
     private var receiveTimer: DeadlineTimer?
     private var sendTimer: DeadlineTimer?
+    /// What the socket had not taken when the send timer was set.
+    private var unsentBefore = 0
 
     init(
         options: HTTPListener.Options, handler: @escaping @Sendable (ListenerRequest) async -> ListenerResponse
@@ -36,10 +38,11 @@ final class ListenerConnection: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         receiveTimer = DeadlineTimer(on: context.eventLoop) { [unowned self] in receiveTimedOut() }
-        sendTimer = DeadlineTimer(on: context.eventLoop) { context.close(promise: nil) }
+        sendTimer = DeadlineTimer(on: context.eventLoop) { [unowned self] in sendTimedOut() }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        endExchange()
         receiveTimer?.cancel()
         sendTimer?.cancel()
         // The timers' actions hold the context, which holds this handler.
@@ -58,11 +61,14 @@ final class ListenerConnection: ChannelInboundHandler {
         receiveTimer?.cancel()
         sendTimer?.cancel()
         queue.removeAll()
+        endExchange()
+    }
+
+    /// The client has gone in the middle.
+    private func endExchange() {
         guard let exchange else { return }
         self.exchange = nil
-        exchange.pipe.fail(ListenerBodyFailure.disconnected)
-        exchange.writer?.resume(throwing: ListenerDisconnected())
-        exchange.writer = nil
+        exchange.end()
         exchange.task?.cancel()
         exchange.disconnection.happen()
     }
@@ -84,6 +90,26 @@ final class ListenerConnection: ChannelInboundHandler {
         } else {
             context.close(promise: nil)
         }
+    }
+
+    /// The client took nothing for a while; one that is only slow is waited for.
+    private func sendTimedOut() {
+        guard let context else { return }
+        let left = unsentBytes(context)
+        if left < unsentBefore {
+            expectSending(context)
+        } else {
+            context.close(promise: nil)
+        }
+    }
+
+    private func expectSending(_ context: ChannelHandlerContext) {
+        unsentBefore = unsentBytes(context)
+        sendTimer?.set(milliseconds: options.sendMilliseconds)
+    }
+
+    private func unsentBytes(_ context: ChannelHandlerContext) -> Int {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
     // MARK: - Requests
@@ -119,7 +145,8 @@ final class ListenerConnection: ChannelInboundHandler {
 
     private func take(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
         switch part {
-        case .head(let head): begin(head, context)
+        // Behind what was refused there is no request.
+        case .head(let head): if exchange == nil { begin(head, context) }
         case .body(let buffer):
             receiveTimer?.set(milliseconds: options.bodyMilliseconds)
             exchange?.pipe.push(buffer.readableBytesView)
@@ -140,6 +167,7 @@ final class ListenerConnection: ChannelInboundHandler {
         if !head.isKeepAlive || head.version != .http1_1 || isUpgrade { isLastAnswer = true }
         let loop = context.eventLoop
         let bound = NIOLoopBound(self, eventLoop: loop)
+        let boundExchange = NIOLoopBound(exchange, eventLoop: loop)
         exchange.pipe.setDemand { loop.execute { bound.value.bodyWanted() } }
         let remote = context.remoteAddress
         let fields = head.headers.map { HTTPField($0.name, $0.value) }
@@ -150,16 +178,16 @@ final class ListenerConnection: ChannelInboundHandler {
             method: head.method.rawValue, target: head.uri, fields: fields, remoteAddress: addressText(remote),
             isLoopback: isLoopback(remote), isSecure: options.tls != nil, body: body,
             disconnection: exchange.disconnection)
-        let writer = ListenerWriter(eventLoop: loop, connection: bound)
+        let writer = ListenerWriter(eventLoop: loop, connection: bound, exchange: boundExchange)
         exchange.task = Task { [handler] in
             let response = await handler(request)
-            loop.execute { bound.value.answer(response) }
+            loop.execute { bound.value.answer(response, of: boundExchange.value) }
             guard case .stream(let produce) = response.body, request.method != "HEAD" else { return }
             do {
                 try await produce(writer)
-                loop.execute { bound.value.endStream(isWhole: true) }
+                loop.execute { bound.value.endStream(of: boundExchange.value, isWhole: true) }
             } catch {
-                loop.execute { bound.value.endStream(isWhole: false) }
+                loop.execute { bound.value.endStream(of: boundExchange.value, isWhole: false) }
             }
         }
     }
@@ -210,7 +238,7 @@ final class ListenerConnection: ChannelInboundHandler {
         isLastAnswer = true
         headBytes = 0
         receiveTimer?.clear()
-        answer(.text(status, reason))
+        answer(.text(status, reason), of: exchange)
     }
 }
 
@@ -218,8 +246,8 @@ final class ListenerConnection: ChannelInboundHandler {
 
 extension ListenerConnection {
     /// Writes the head of an answer, and its body where it is there already.
-    fileprivate func answer(_ response: ListenerResponse) {
-        guard let exchange, let context, exchange.answer == .awaited else { return }
+    fileprivate func answer(_ response: ListenerResponse, of exchange: ListenerExchange) {
+        guard self.exchange === exchange, let context, exchange.answer == .awaited else { return }
         if !exchange.isRequestWhole { isLastAnswer = true }
         var headers = HTTPHeaders(response.fields.map { ($0.name, $0.value) })
         let isBodiless = response.status == 204 || response.status == 304
@@ -246,38 +274,39 @@ extension ListenerConnection {
         }
     }
 
-    /// Writes a piece of a streamed answer; `continuation` is resumed when there is room for the next.
-    func writePiece(_ bytes: [UInt8], _ continuation: CheckedContinuation<Void, any Error>) {
-        guard let exchange, let context, exchange.answer == .streaming, context.channel.isActive else {
-            continuation.resume(throwing: ListenerDisconnected())
+    /// Writes a piece of a streamed answer; `pending` ends when there is room for the next.
+    func writePiece(_ bytes: [UInt8], of exchange: ListenerExchange, _ pending: PendingWrite) {
+        guard self.exchange === exchange, let context, exchange.answer == .streaming, context.channel.isActive else {
+            pending.fail()
             return
         }
         context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: bytes)))), promise: nil)
-        // Writing may find the client gone and end the exchange: nobody would resume what is left there then.
+        // Writing may find the client gone and end the exchange: nobody would end what is left there then.
         guard self.exchange === exchange else {
-            continuation.resume(throwing: ListenerDisconnected())
+            pending.fail()
             return
         }
         if context.channel.isWritable || exchange.writer != nil {
-            continuation.resume()
+            pending.succeed()
         } else {
-            exchange.writer = continuation
+            exchange.writer = pending
         }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
-            sendTimer?.clear()
-            exchange?.writer?.resume()
+            // The rest of a whole answer is still to be taken.
+            if exchange?.answer == .ending { expectSending(context) } else { sendTimer?.clear() }
+            exchange?.writer?.succeed()
             exchange?.writer = nil
         } else {
-            sendTimer?.set(milliseconds: options.sendMilliseconds)
+            expectSending(context)
         }
         context.fireChannelWritabilityChanged()
     }
 
-    fileprivate func endStream(isWhole: Bool) {
-        guard let exchange, let context, exchange.answer == .streaming else { return }
+    fileprivate func endStream(of exchange: ListenerExchange, isWhole: Bool) {
+        guard self.exchange === exchange, let context, exchange.answer == .streaming else { return }
         if isWhole { writeEnd(exchange, context) } else { context.close(promise: nil) }
     }
 
@@ -286,6 +315,8 @@ extension ListenerConnection {
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenSuccess { self.answerTaken(exchange) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
+        // Little enough to fit the buffers here leaves the channel writable: it is to be taken nevertheless.
+        if self.exchange === exchange { expectSending(context) }
     }
 
     /// The socket has the whole answer: on to the next request, or to the close.
@@ -293,8 +324,9 @@ extension ListenerConnection {
         guard let context, self.exchange === exchange else { return }
         exchange.disconnection.forget()
         let wasWhole = exchange.isRequestWhole
-        exchange.pipe.fail(ListenerBodyFailure.disconnected)
+        exchange.end()
         self.exchange = nil
+        sendTimer?.clear()
         if isLastAnswer {
             close(context, isRequestWhole: wasWhole)
             return

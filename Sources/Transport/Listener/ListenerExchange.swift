@@ -19,7 +19,7 @@ final class ListenerExchange {
     /// The client waits for a word before it sends the body.
     var mustInviteBody: Bool
     /// The writer of a streamed answer, waiting for the client.
-    var writer: CheckedContinuation<Void, any Error>?
+    var writer: PendingWrite?
 
     init(head: HTTPRequestHead) {
         self.head = head
@@ -27,5 +27,12 @@ final class ListenerExchange {
         disconnection = Disconnection()
         mustInviteBody =
             head.version == .http1_1 && head.headers["expect"].contains { $0.lowercased() == "100-continue" }
+    }
+
+    /// The client has gone, or has all it gets: whoever still reads or writes learns of it.
+    func end() {
+        pipe.fail(ListenerBodyFailure.disconnected)
+        writer?.fail()
+        writer = nil
     }
 }

@@ -9,17 +9,24 @@ package struct ListenerDisconnected: Error, CustomStringConvertible {
 package struct ListenerWriter: Sendable {
     private let eventLoop: any EventLoop
     private let connection: NIOLoopBound<ListenerConnection>
+    /// What is written belongs to this answer: a writer that outlives it must not write into the next one.
+    private let exchange: NIOLoopBound<ListenerExchange>
 
-    init(eventLoop: any EventLoop, connection: NIOLoopBound<ListenerConnection>) {
+    init(
+        eventLoop: any EventLoop, connection: NIOLoopBound<ListenerConnection>,
+        exchange: NIOLoopBound<ListenerExchange>
+    ) {
         self.eventLoop = eventLoop
         self.connection = connection
+        self.exchange = exchange
     }
 
     /// Sends bytes and waits until the client has taken most of what was sent before. Throws `ListenerDisconnected`.
     package func write(_ bytes: [UInt8]) async throws {
         guard !bytes.isEmpty else { return }
         try await withCheckedThrowingContinuation { continuation in
-            eventLoop.execute { connection.value.writePiece(bytes, continuation) }
+            let pending = PendingWrite(continuation)
+            eventLoop.execute { connection.value.writePiece(bytes, of: exchange.value, pending) }
         }
     }
 }
