@@ -50,7 +50,17 @@ internal import Testing
         let lines = bytes.split(separator: UInt8(ascii: "\n")).map { Array($0) + [UInt8(ascii: "\n")] }
         #expect(AuditVerifier.verify(lines[0] + lines[2]).damage?.contains("line 2") == true)
         #expect(AuditVerifier.verify(lines[0] + lines[1]).damage == nil, "without an anchor a shorter chain is a chain")
-        #expect(AuditVerifier.verify(lines[0] + lines[1], anchor: head).damage?.contains("anchored") == true)
+        #expect(
+            AuditVerifier.verify(lines[0] + lines[1], anchor: head).damage
+                == "line 3: the end of the log was cut off: record 3 had been written and would stand here")
+        #expect(
+            AuditVerifier.verify([], anchor: head).damage
+                == "line 1: the end of the log was cut off: records 1 to 3 had been written and would stand here")
+        #expect(
+            AuditVerifier.verify(bytes.dropLast(9), anchor: head).damage
+                == "line 3: the end of the log was cut off within this record")
+        let other = AuditHead(sequence: 2, hash: head.hash)
+        #expect(AuditVerifier.verify(bytes, anchor: other).damage?.hasPrefix("line 2: record 2 is not the one") == true)
         #expect(AuditVerifier.verify(bytes, anchor: head).damage == nil)
     }
 

@@ -32,7 +32,7 @@ internal import Testing
             try (shortened.joined(separator: "\n") + "\n").write(toFile: log, atomically: true, encoding: .utf8)
             try expectVerdict(stage, 1, "line \(lines.count / 2)")
             try (lines.dropLast().joined(separator: "\n") + "\n").write(toFile: log, atomically: true, encoding: .utf8)
-            try expectVerdict(stage, 1, "before record \(lines.count)")
+            try expectVerdict(stage, 1, "line \(lines.count): the end of the log was cut off")
             // Cut in the middle of the last record.
             try String(whole.dropLast(20)).write(toFile: log, atomically: true, encoding: .utf8)
             try expectVerdict(stage, 1, "line \(lines.count)")

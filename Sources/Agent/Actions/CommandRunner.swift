@@ -146,14 +146,14 @@ final class CommandRunner: Sendable {
 
     private func perform(_ action: any Action, _ command: AgentCommand, _ container: Container) async {
         let started = CommandReport(
-            id: command.id, outcome: .started, reason: "allowed", nanoseconds: setting.wallClock.nowNanoseconds)
+            id: command.id, outcome: .started, reason: "", nanoseconds: setting.wallClock.nowNanoseconds)
         // Only news: the outcome is what must arrive. The action does not wait for it.
         let link = setting.link
         let news = Task { try? await link.report([started]) }
         do {
             let facts = try await action.perform(with: setting.engine)
             _ = await news.value
-            finish(command, container, .done, "done", facts)
+            finish(command, container, .done, "", facts)
         } catch let failure as ActionFailure {
             _ = await news.value
             finish(command, container, .failed, failure.description, failure.facts)
@@ -183,7 +183,7 @@ final class CommandRunner: Sendable {
             }
             switch state {
             case .done(let facts):
-                finish(command, container, .done, "done; the agent ended before it could say so", facts)
+                finish(command, container, .done, "the agent ended before it could say so", facts)
             case .failed(let reason): finish(command, container, .failed, reason, .empty)
             case .pending(let reason, let milliseconds):
                 guard waited > milliseconds * 1_000_000 else {
@@ -218,6 +218,7 @@ final class CommandRunner: Sendable {
     ) {
         let link = setting.link
         let subject = container?.identity(node: link.node) ?? Labels(["node": link.node])
+        let why = reason.isEmpty ? "" : ": \(reason)"
         let details =
             facts.pairs + [
                 ("command", command.id), ("action", command.action), ("outcome", outcome.rawValue), ("reason", reason),
@@ -227,7 +228,7 @@ final class CommandRunner: Sendable {
             HostEvent(
                 .action, nanoseconds: setting.wallClock.nowNanoseconds, source: "agent", subject: subject,
                 details: Labels(details),
-                text: "\(command.action) of \(container?.name ?? command.target): \(outcome.rawValue), \(reason)")
+                text: "\(command.action) of \(container?.name ?? command.target): \(outcome.rawValue)\(why)")
         ])
     }
 

@@ -19,7 +19,7 @@ package enum AuditVerifier {
         while !rest.isEmpty {
             number += 1
             guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else {
-                return broken(head, "line \(number): cut short; what is before it holds")
+                return broken(head, "line \(number): the end of the log was cut off within this record")
             }
             do {
                 let record = try AuditRecord(parsing: rest[..<end])
@@ -37,10 +37,21 @@ package enum AuditVerifier {
             rest = rest[(end + 1)...]
         }
         guard isAnchorMet else {
-            let wanted = anchor?.sequence ?? 0
-            return broken(head, "line \(number): the log ends or differs before record \(wanted), which was anchored")
+            return broken(head, missing(anchor ?? .empty, behind: head))
         }
         return Verdict(records: head.sequence, head: head, damage: nil)
+    }
+
+    /// Why a log whose every record holds is not the one that reached `anchor`. Each record is one line.
+    private static func missing(_ anchor: AuditHead, behind head: AuditHead) -> String {
+        guard head.sequence < anchor.sequence else {
+            return
+                "line \(anchor.sequence): record \(anchor.sequence) is not the one that was written: the log was "
+                + "replaced by another one"
+        }
+        let next = head.sequence + 1
+        let lost = anchor.sequence == next ? "record \(next)" : "records \(next) to \(anchor.sequence)"
+        return "line \(next): the end of the log was cut off: \(lost) had been written and would stand here"
     }
 
     private static func broken(_ head: AuditHead, _ damage: String) -> Verdict {

@@ -82,6 +82,18 @@ package struct Remedy: Sendable, Hashable {
     func matches(_ labels: Labels) -> Bool { match.allSatisfy { $0.matches(labels) } }
 }
 
+extension Remedy {
+    /// A remedy that does nothing, for a reader to fill; numbers are as in a file that names none.
+    init(name: String, file: String, match: [LabelMatcher], line: Int) {
+        self.init(
+            name: name, file: file, match: match, mode: .shadow, ladder: [], cooldownMilliseconds: 300_000,
+            backoffFactor: 2, backoffMaximumMilliseconds: 3_600_000, budgets: [], unhealthyShareMaximum: 0.5,
+            populationMinimum: 3, contraindications: [], blackouts: [], evidenceLines: 50,
+            evidenceWindowMilliseconds: 300_000, verifyForMilliseconds: 0, verifyWithinMilliseconds: 300_000,
+            onFailure: .suspend, approvalMilliseconds: 3_600_000, line: line)
+    }
+}
+
 /// A time of the week during which nothing is done.
 struct BlackoutWindow: Sendable, Hashable {
     /// 0 is Sunday; all days where it is empty.

@@ -17,7 +17,7 @@ package enum RemedyFileReader {
                 let remedy = collector.collecting { () throws(ConfigurationError) in
                     try readRemedy(value, collector)
                 }
-                guard let remedy else { continue }
+                guard let remedy = remedy ?? nil else { continue }
                 if !names.insert(remedy.name).inserted {
                     collector.add(value.error("the remedy is twice in this file: rename one of them"))
                 }
@@ -31,32 +31,68 @@ package enum RemedyFileReader {
 
     private static func readRemedy(
         _ value: YAMLValue, _ collector: FindingCollector
-    ) throws(ConfigurationError) -> Remedy {
+    ) throws(ConfigurationError) -> Remedy? {
         var fields = try value.mapping()
         let name = try fields.required("name").text("a name")
         collector.rule = name
         guard !name.isEmpty, !name.contains("/") else {
             throw value.error("a remedy's name is neither empty nor has it a slash")
         }
-        let match = try readMatch(&fields, value)
-        let mode = try choice(&fields, "mode", Remedy.Mode.allCases) ?? .shadow
-        let ladder = try readLadder(&fields, value)
-        let verify = try readVerify(&fields)
-        let evidence = try readEvidence(&fields)
-        let breaker = try readBreaker(&fields)
-        let backoff = try readBackoff(&fields)
-        let remedy = Remedy(
-            name: name, file: collector.file, match: match, mode: mode, ladder: ladder,
-            cooldownMilliseconds: try fields.durationMilliseconds("cooldown") ?? 300_000,
-            backoffFactor: backoff.factor, backoffMaximumMilliseconds: backoff.maximum,
-            budgets: try readBudgets(&fields), unhealthyShareMaximum: breaker.share, populationMinimum: breaker.minimum,
-            contraindications: try readContraindications(&fields), blackouts: try readBlackouts(&fields),
-            evidenceLines: evidence.lines, evidenceWindowMilliseconds: evidence.window,
-            verifyForMilliseconds: verify.stable, verifyWithinMilliseconds: verify.within,
-            onFailure: try choice(&fields, "on_failure", Remedy.FailurePolicy.allCases) ?? .suspend,
-            approvalMilliseconds: try fields.durationMilliseconds("approval_within") ?? 3_600_000, line: value.line)
-        try fields.finish()
-        return remedy
+        let found = collector.findings.count
+        let match = collector.collecting { () throws(ConfigurationError) in try readMatch(&fields, value) }
+        var remedy = Remedy(name: name, file: collector.file, match: match ?? [], line: value.line)
+        readWhen(&fields, &remedy, collector)
+        readWhat(&fields, value, &remedy, collector)
+        for error in fields.unknownKeys() { collector.add(error) }
+        // Every finding is told; a remedy with one is none.
+        return collector.findings.count == found ? remedy : nil
+    }
+
+    /// When a remedy may act.
+    private static func readWhen(_ fields: inout YAMLMapping, _ remedy: inout Remedy, _ collector: FindingCollector) {
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.mode = try choice(&fields, "mode", Remedy.Mode.allCases) ?? .shadow
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.cooldownMilliseconds = try fields.durationMilliseconds("cooldown") ?? 300_000
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            (remedy.backoffFactor, remedy.backoffMaximumMilliseconds) = try readBackoff(&fields)
+        }
+        collector.collecting { () throws(ConfigurationError) in remedy.budgets = try readBudgets(&fields) }
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.populationMinimum = Int(try fields.integer("min_population", in: 1...1_000_000) ?? 3)
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.unhealthyShareMaximum = try readShare(&fields)
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.contraindications = try readContraindications(&fields, collector)
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.blackouts = try readBlackouts(&fields, collector)
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.approvalMilliseconds = try fields.durationMilliseconds("approval_within") ?? 3_600_000
+        }
+    }
+
+    /// What a remedy does, keeps and waits for.
+    private static func readWhat(
+        _ fields: inout YAMLMapping, _ owner: YAMLValue, _ remedy: inout Remedy, _ collector: FindingCollector
+    ) {
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.ladder = try readLadder(&fields, owner, collector)
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            (remedy.verifyForMilliseconds, remedy.verifyWithinMilliseconds) = try readVerify(&fields)
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            (remedy.evidenceLines, remedy.evidenceWindowMilliseconds) = try readEvidence(&fields)
+        }
+        collector.collecting { () throws(ConfigurationError) in
+            remedy.onFailure = try choice(&fields, "on_failure", Remedy.FailurePolicy.allCases) ?? .suspend
+        }
     }
 
     private static func readMatch(
@@ -79,7 +115,7 @@ package enum RemedyFileReader {
     }
 
     private static func readLadder(
-        _ fields: inout YAMLMapping, _ owner: YAMLValue
+        _ fields: inout YAMLMapping, _ owner: YAMLValue, _ collector: FindingCollector
     ) throws(ConfigurationError) -> [Remedy.Rung] {
         var rungs: [Remedy.Rung] = []
         let single = fields.optional("action")
@@ -89,12 +125,16 @@ package enum RemedyFileReader {
             if single != nil {
                 throw ladder.error("action and ladder exclude each other: put the action into the ladder")
             }
-            for element in try ladder.elements() {
-                var rung = try element.mapping()
-                let action = try rung.required("action")
-                rungs.append(try readRung(action, rung.optional("arguments")))
-                try rung.finish()
+            let elements = try ladder.elements()
+            for element in elements {
+                collector.collecting { () throws(ConfigurationError) in
+                    var rung = try element.mapping()
+                    let action = try rung.required("action")
+                    rungs.append(try readRung(action, rung.optional("arguments")))
+                    try rung.finish()
+                }
             }
+            if !elements.isEmpty { return rungs }
         }
         guard !rungs.isEmpty else { throw owner.error("action is missing: it is one of \(actionNames)") }
         return rungs
@@ -146,11 +186,8 @@ package enum RemedyFileReader {
         return (Int(lines), window)
     }
 
-    private static func readBreaker(
-        _ fields: inout YAMLMapping
-    ) throws(ConfigurationError) -> (share: Double?, minimum: Int) {
-        let minimum = try fields.integer("min_population", in: 1...1_000_000) ?? 3
-        guard let value = fields.optional("max_unhealthy") else { return (0.5, Int(minimum)) }
+    private static func readShare(_ fields: inout YAMLMapping) throws(ConfigurationError) -> Double? {
+        guard let value = fields.optional("max_unhealthy") else { return 0.5 }
         let text = try value.text("a share")
         let isPercent = text.hasSuffix("%")
         guard let number = FloatText.parse(isPercent ? String(text.dropLast()) : text) else {
@@ -158,7 +195,7 @@ package enum RemedyFileReader {
         }
         let share = isPercent ? number / 100 : number
         guard share > 0, share <= 1 else { throw value.error("\(text) is no share: write 40% or 0.4") }
-        return (share, Int(minimum))
+        return share
     }
 
     private static func readBackoff(
@@ -199,51 +236,58 @@ package enum RemedyFileReader {
         return result
     }
 
-    private static func readContraindications(_ fields: inout YAMLMapping) throws(ConfigurationError) -> [Template] {
-        var result: [Template] = []
-        for value in try fields.elements("contraindications") {
-            let text = try value.text("an expression")
-            do {
-                let template = try Template(text)
-                if template.isLiteral { _ = try Engine.parse(text) }
-                result.append(template)
-            } catch let error as QueryError {
-                throw value.error("bad expression: \(error.message) at \(error.line):\(error.column) of it")
-            } catch {
-                throw value.error("bad template: \(error)")
-            }
+    private static func readContraindications(
+        _ fields: inout YAMLMapping, _ collector: FindingCollector
+    ) throws(ConfigurationError) -> [Template] {
+        try fields.elements("contraindications").compactMap { value in
+            collector.collecting { () throws(ConfigurationError) in try readContraindication(value) }
         }
-        return result
     }
 
-    private static func readBlackouts(_ fields: inout YAMLMapping) throws(ConfigurationError) -> [BlackoutWindow] {
-        var result: [BlackoutWindow] = []
-        for value in try fields.elements("blackout") {
-            var window = try value.mapping()
-            var weekdays: Set<Int> = []
-            for day in try window.optional("days")?.texts() ?? [] {
-                guard let range = weekdayRange(day) else {
-                    throw value.error("\(day) is no day: write mon, tue, wed, thu, fri, sat, sun or mon-fri")
-                }
-                weekdays.formUnion(range)
-            }
-            let from = try window.required("from").text("a time of day")
-            let to = try window.required("to").text("a time of day")
-            let zone = try window.text("timezone") ?? "UTC"
-            try window.finish()
-            guard let start = minute(from), let end = minute(to) else {
-                throw value.error(
-                    "\"\(from)\" to \"\(to)\" is no time of day: write \"09:00\" and \"15:30\", in quotes")
-            }
-            guard let offset = offsetMinutes(zone) else {
-                throw value.error("\(zone) is no timezone: write UTC, or the distance to it, such as +08:00")
-            }
-            result.append(
-                BlackoutWindow(
-                    weekdays: weekdays, startMinute: start, endMinute: end, offsetMinutes: offset,
-                    text: "\(from) to \(to) \(zone)"))
+    private static func readContraindication(_ value: YAMLValue) throws(ConfigurationError) -> Template {
+        let text = try value.text("an expression")
+        do {
+            let template = try Template(text)
+            if template.isLiteral { _ = try Engine.parse(text) }
+            return template
+        } catch let error as QueryError {
+            throw value.error("bad expression: \(error.message) at \(error.line):\(error.column) of it")
+        } catch {
+            throw value.error("bad template: \(error)")
         }
-        return result
+    }
+
+    private static func readBlackouts(
+        _ fields: inout YAMLMapping, _ collector: FindingCollector
+    ) throws(ConfigurationError) -> [BlackoutWindow] {
+        try fields.elements("blackout").compactMap { value in
+            collector.collecting { () throws(ConfigurationError) in try readBlackout(value) }
+        }
+    }
+
+    private static func readBlackout(_ value: YAMLValue) throws(ConfigurationError) -> BlackoutWindow {
+        var window = try value.mapping()
+        var weekdays: Set<Int> = []
+        for day in try window.optional("days")?.texts() ?? [] {
+            guard let range = weekdayRange(day) else {
+                throw value.error("\(day) is no day: write mon, tue, wed, thu, fri, sat, sun or mon-fri")
+            }
+            weekdays.formUnion(range)
+        }
+        let from = try window.required("from").text("a time of day")
+        let to = try window.required("to").text("a time of day")
+        let zone = try window.text("timezone") ?? "UTC"
+        try window.finish()
+        guard let start = minute(from), let end = minute(to) else {
+            throw value.error(
+                "\"\(from)\" to \"\(to)\" is no time of day: write \"09:00\" and \"15:30\", in quotes")
+        }
+        guard let offset = offsetMinutes(zone) else {
+            throw value.error("\(zone) is no timezone: write UTC, or the distance to it, such as +08:00")
+        }
+        return BlackoutWindow(
+            weekdays: weekdays, startMinute: start, endMinute: end, offsetMinutes: offset,
+            text: "\(from) to \(to) \(zone)")
     }
 
     private static let weekdayNames = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]

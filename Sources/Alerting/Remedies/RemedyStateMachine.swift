@@ -85,15 +85,23 @@ struct RemedyStateMachine {
 
     private func reported(_ record: ActionRecord, _ report: CommandReport) -> ActionRecord? {
         guard [.commanded, .started].contains(record.state) else { return nil }
-        let said = report.reason.isEmpty ? "" : ": \(report.reason)"
+        // Agents of before said these two words, which tell nothing.
+        let isSaid = !["", "allowed", "done"].contains(report.reason)
+        let said = isSaid ? ": \(report.reason)" : ""
         switch report.outcome {
-        case .started: return record.state == .commanded ? moved(record, .started, "begun\(said)") : nil
+        case .started:
+            let text = "the agent on its host allows \(record.action) and has begun\(said)"
+            return record.state == .commanded ? moved(record, .started, text) : nil
         case .done:
             var next = record
             next.doneAt = now
-            return moved(next, .verifying, "done\(said)")
-        case .failed: return moved(record, .failed, "failed\(said)")
-        case .refused: return moved(record, .refused, "the agent refused\(said)")
+            let within = Durations.prometheus(milliseconds: remedy.verifyWithinMilliseconds)
+            return moved(
+                next, .verifying,
+                "\(record.action) was carried out\(said); watching for up to \(within) whether the alert's expression "
+                    + "stops matching")
+        case .failed: return moved(record, .failed, "\(record.action) failed\(said)")
+        case .refused: return moved(record, .refused, "the agent refused \(record.action)\(said)")
         }
     }
 

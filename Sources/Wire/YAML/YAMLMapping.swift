@@ -2,7 +2,9 @@
 package struct YAMLMapping {
     /// The mapping itself, for complaints about the whole of it.
     package let value: YAMLValue
-    private let entries: [(key: String, value: YAMLValue, place: YAMLValue)]
+    private typealias Entry = (key: String, value: YAMLValue, place: YAMLValue)
+
+    private let entries: [Entry]
     private var asked: Set<String> = []
 
     init(_ value: YAMLValue, _ entries: [(key: String, value: YAMLValue, place: YAMLValue)]) {
@@ -60,7 +62,15 @@ package struct YAMLMapping {
 
     /// Throws for the first key that is not among `known`, before anything was asked for.
     package func finish(knowing known: Set<String>) throws(ConfigurationError) {
-        guard let unknown = entries.first(where: { !known.contains($0.key) }) else { return }
+        if let unknown = entries.first(where: { !known.contains($0.key) }) { throw error(unknown, known) }
+    }
+
+    /// An error for each key that was not asked for.
+    package func unknownKeys() -> [ConfigurationError] {
+        entries.filter { !asked.contains($0.key) }.map { error($0, asked) }
+    }
+
+    private func error(_ unknown: Entry, _ known: Set<String>) -> ConfigurationError {
         let near = known.min { YAMLMapping.distance($0, unknown.key) < YAMLMapping.distance($1, unknown.key) }
         var hint = ""
         if let near, YAMLMapping.distance(near, unknown.key) <= 2 {
@@ -68,7 +78,7 @@ package struct YAMLMapping {
         } else {
             hint = "; known here: \(known.sorted().joined(separator: ", "))"
         }
-        throw unknown.place.error("unknown key \(unknown.key)\(hint)")
+        return unknown.place.error("unknown key \(unknown.key)\(hint)")
     }
 
     /// Levenshtein's distance, for suggestions.

@@ -105,7 +105,7 @@ struct Greeting: Service {
         var lines = [
             "vedette \(ProductVersion.text)",
             "  address     \(url)",
-            "  data        \(folder)",
+            "  data        \(AbsolutePath.of(folder))",
         ]
         if let agent {
             let count = agent.runningContainers

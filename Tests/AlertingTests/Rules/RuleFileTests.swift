@@ -50,6 +50,43 @@ import Wire
         #expect(findings.first?.description == file.expected)
     }
 
+    @Test func everythingWrongWithARemedyIsToldAtOnce() {
+        let text = """
+            remedies:
+              - name: first
+                match: {}
+                mode: perhaps
+                action: container.explode
+                cooldown: soon
+                budget: {rule: many}
+                max_unhealthy: 900%
+                contraindications: ["up ==", "rate(", "1"]
+                verify: {for: 5m, within: 1m}
+                evidence: {lines: -1}
+                blackout: [{from: "25:00", to: "01:00"}, {from: "09:00", to: "10:00", days: [someday]}]
+                backof: {factor: 2}
+                colldown: 5m
+              - name: second
+                match: {alertname: A}
+                ladder:
+                  - action: container.explode
+                  - {action: container.restart, arguments: {timeout: 5}}
+            """
+        let (remedies, findings) = RemedyFileReader.read(text, file: "r.yml")
+        #expect(remedies.isEmpty)
+        for words in [
+            "match selects every alert", "mode is perhaps", "container.explode is no action", "many is no budget",
+            "900% is no share", "verify can never succeed", "is no time of day", "someday is no day",
+            "unknown key backof", "unknown key colldown", "has no argument timeout",
+        ] {
+            #expect(findings.contains { $0.message.contains(words) }, "\(words)")
+        }
+        #expect(findings.count { $0.message.contains("bad expression") } == 2)
+        #expect(findings.count { $0.message.contains("container.explode") } == 2)
+        #expect(findings.count == 16)
+        #expect(findings.filter { $0.rule == "second" }.map(\.line) == [18, 19])
+    }
+
     @Test(arguments: Fixtures.bad("alerting"))
     func aBadAlertingSectionIsRefusedWithItsPlace(_ file: Fixtures.Bad) throws {
         var root = try YAMLValue.parse(file.text, file: file.name)?.mapping()
