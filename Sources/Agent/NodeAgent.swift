@@ -113,7 +113,7 @@ package final class NodeAgent: Sendable {
             started.withLock { $0 = thread }
             if thread == nil { continuation.resume(throwing: AgentLimits.noThread) }
         }
-        let incidents = await incidents(spool, disk)
+        let incidents = await incidents(disk)
         let collectionSetting = collectionSetting(session, spool, tail, hub, loopWaker, incidents)
         let collection = AgentThread(name: "agent-collect") { [isStopped = IsStopped(self)] in
             guard let loop = CollectionLoop(collectionSetting) else {
@@ -189,7 +189,7 @@ extension NodeAgent {
     }
 
     /// What earlier runs counted and told, and how this one keeps it.
-    private func incidents(_ spool: Spool, _ disk: DiskWork) async -> IncidentKeeper.Setting {
+    private func incidents(_ disk: DiskWork) async -> IncidentKeeper.Setting {
         let (path, storage, notices) = ("\(options.dataFolder)/incidents", ports.storage, notices)
         let read: Result<IncidentMemory?, any Error> = await disk.perform {
             Result {
@@ -205,7 +205,7 @@ extension NodeAgent {
                 "\(path) cannot be read (\(error)): what happened while no agent ran is not told; counters begin at 0")
         }
         counters.restore(memory)
-        return IncidentKeeper.Setting(memory: memory) { memory, events, samples in
+        return IncidentKeeper.Setting(memory: memory) { memory, whenDone in
             disk.submit {
                 do {
                     try AtomicFile.write(memory.encoded, to: path, in: storage)
@@ -215,8 +215,7 @@ extension NodeAgent {
                         .error, about: path,
                         "\(path) cannot be written (\(error)); after a crash an incident may be told twice")
                 }
-                spool.submit(events)
-                if let samples { spool.submit(samples, isUrgent: true) }
+                whenDone()
             }
         }
     }
@@ -241,23 +240,13 @@ extension NodeAgent {
         }
     }
 
-    /// Tells of containers that came, started again and went, and lets the threads look.
+    /// Tells of containers that came and went, and lets the threads look; starts are counted by the collection thread.
     private func observeRegistry(_ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ waker: Waker) {
-        let (counters, clock, node) = (counters, ports.wallClock, session.node)
+        let (clock, node) = (ports.wallClock, session.node)
         registry.onChange { difference in
             var events: [HostEvent] = []
             for container in difference.appeared {
                 events.append(container.event(.discovered, clock.nowNanoseconds, node, "is known to the agent"))
-            }
-            for (before, after) in difference.changed where Self.isRestart(before, after) {
-                counters.add(.start, to: after)
-                let details = [
-                    "previous_started_at": Timestamps.rfc3339(nanoseconds: before.startedNanoseconds),
-                    "started_at": Timestamps.rfc3339(nanoseconds: after.startedNanoseconds),
-                ]
-                var event = after.event(.restart, clock.nowNanoseconds, node, "was started again")
-                event.details = Labels(details)
-                events.append(event)
             }
             for container in difference.vanished {
                 events.append(container.event(.vanished, clock.nowNanoseconds, node, "was removed"))
@@ -266,10 +255,6 @@ extension NodeAgent {
             waker.wake()
             tail.waker.wake()
         }
-    }
-
-    private static func isRestart(_ before: Container, _ after: Container) -> Bool {
-        before.startedNanoseconds > 0 && after.startedNanoseconds > before.startedNanoseconds
     }
 
     /// Lets a thread ask whether the agent is to stop without keeping more than that.

@@ -55,6 +55,7 @@ extension MetricDatabase: SeriesSource {
     private func selection(_ request: SeriesRequest, in context: QueryContext) throws -> Selection {
         try checkOpen()
         let selection = try Selection(request, head: head, blocks: blocks, in: context)
+        for gap in logGaps where gap.times.overlaps(request.range) { gap.tell(in: context) }
         _ = blocks.trimIndexes(to: options.indexCacheBytes)
         return selection
     }

@@ -28,6 +28,8 @@ package final class MetricDatabase: Sendable {
     package let findings: [String]
     /// What of it concerns the log.
     let logDamage: [Quarantined]
+    /// The times that damage of the log concerns.
+    let logGaps: [LogGap]
 
     /// What the maintenance remembers from round to round.
     struct MaintenanceState {
@@ -77,7 +79,9 @@ package final class MetricDatabase: Sendable {
             after: LogPosition(segments.endPosition.ordinal - 1), firstID: segments.endPosition.ordinal << 24,
             wallClock: wallClock)
         self.head = head
-        findings = try Self.replay(segments, into: head, blocks: blocks, options: options, counters: counters)
+        (findings, logGaps) = try Self.replay(
+            segments, into: head, blocks: blocks, options: options, counters: counters,
+            nowMilliseconds: wallClock.nowMilliseconds)
         logDamage = Self.damage(of: segments, framesLost: counters.framesLost.load(ordering: .relaxed))
         segments.segmentPreamble = { head.preamble() }
         log = try GroupCommitLog(
@@ -87,8 +91,8 @@ package final class MetricDatabase: Sendable {
     /// Reads the log back. When the head's share of memory is used up on the way, what was read goes to a block.
     private static func replay(
         _ segments: SegmentedLog, into head: Head, blocks: BlockStore, options: MetricDatabaseOptions,
-        counters: MetricCounters
-    ) throws -> [String] {
+        counters: MetricCounters, nowMilliseconds: Int64
+    ) throws -> (findings: [String], gaps: [LogGap]) {
         var findings = segments.recovery.isClean ? [] : ["the log of metrics: \(segments.recovery)"]
         findings += blocks.view.quarantined.map { "\($0.path): \($0.reason)" }
         var sealedThrough: [Labels: LogPosition] = [:]
@@ -104,7 +108,8 @@ package final class MetricDatabase: Sendable {
             }
         }
         var replay = HeadReplay(
-            into: head, sealedThrough: sealedThrough, metadataMaximum: options.metadataMaximum)
+            into: head, sealedThrough: sealedThrough, metadataMaximum: options.metadataMaximum,
+            newest: blocks.view.blocks.map(\.times.endMilliseconds).max())
         var nextFlush = options.headBytes
         let result = try segments.read(from: segments.firstPosition) { frame in
             replay.read(frame)
@@ -126,7 +131,8 @@ package final class MetricDatabase: Sendable {
                 "the log of metrics has lost \(lost) records, and \(replay.samplesWithoutSeries) samples whose series "
                     + "were declared in them; everything else was kept, check the disk")
         }
-        return findings
+        replay.gaps.end(atMilliseconds: nowMilliseconds, records: lost)
+        return (findings, replay.gaps.gaps)
     }
 
     private static func damage(of segments: SegmentedLog, framesLost: Int) -> [Quarantined] {

@@ -189,6 +189,38 @@ struct AdministrationTests {
         #expect(harness.database.blocks.view.blocks.count == 2)
     }
 
+    @Test func damageOfTheLogIsToldInAnswersOverItsTimeOnly() throws {
+        var harness = try DatabaseHarness()
+        harness.options.segmentBytes = 64 << 10
+        try harness.restart()
+        try fill(harness, ticks: 0..<30, sealEach: 1_000)
+        let segment = try #require(
+            try harness.storage.list("\(DatabaseHarness.folder)/wal").map(\.name).sorted().last {
+                (harness.storage.bytes(of: "\(DatabaseHarness.folder)/wal/\($0)")?.count ?? 0) > 1_000
+            })
+        let path = "\(DatabaseHarness.folder)/wal/\(segment)"
+        // In the middle of what was written.
+        let bytes = harness.storage.bytes(of: path) ?? []
+        let used = bytes.lastIndex { $0 != 0 } ?? 0
+        harness.storage.flipBit(3, ofByte: used / 2, in: path)
+        // As a process that died would leave it: nothing sealed.
+        let database = try MetricDatabase.open(
+            storage: harness.storage.survivors(of: .kill), folder: DatabaseHarness.folder, options: harness.options,
+            wallClock: harness.clock)
+        let gap = try #require(database.logGaps.first)
+        #expect(database.logGaps.count == 1)
+        let context = harness.context
+        _ = try DatabaseHarness.samples(of: database, [], range: .all, in: context)
+        #expect(context.warnings.count == 1)
+        #expect(context.warnings.first?.contains("of the log of metrics is damaged") == true)
+        #expect(context.gaps.map(\.reason) == context.warnings)
+        let before = harness.context
+        let early = TimeRange(startMilliseconds: start, endMilliseconds: gap.times.startMilliseconds - 1)
+        _ = try DatabaseHarness.samples(of: database, [], range: early, in: before)
+        #expect(before.warnings == [] && early.endMilliseconds > start)
+        #expect(gap.times.endMilliseconds < start + 30_000)
+    }
+
     @Test func aBlockWithoutAFooterIsSetAsideAndTold() throws {
         var harness = try DatabaseHarness()
         harness.options.blocksPerMerge = 100

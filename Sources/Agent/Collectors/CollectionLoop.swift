@@ -41,6 +41,23 @@ final class CollectionLoop {
     /// When counters are read again after the kernel said that memory ran out, monotonic.
     private var rereads: [Int64] = []
     private var metadataSent: Set<String> = []
+    /// Lives that began and are noted once what was seen of those before is told.
+    private var lives: [Life] = []
+    /// Containers that went, forgotten once what was seen of them is told.
+    private var removed: [Container] = []
+
+    /// A life of a container that began, and what is told of it.
+    private struct Life {
+        var container: Container
+        var killsBefore: UInt64
+        /// Starts and ends that are counted with it.
+        var starts: UInt64 = 0
+        var exits: UInt64 = 0
+        var event: HostEvent?
+    }
+
+    /// So far a tick's time is moved onto the multiple of the interval it was meant for.
+    private static let stampMilliseconds: Int64 = 100
 
     /// A kill is counted up to so many milliseconds after the notice.
     private static let rereadMilliseconds: [Int64] = [1, 3, 10, 30, 80, 200]
@@ -60,10 +77,12 @@ final class CollectionLoop {
         notify = setting.host.isMachine ? Inotify() : nil
         hostTarget = HostTarget(context, intervalMilliseconds: setting.intervalMilliseconds)
         ownSamples = OwnSamples(context, intervalMilliseconds: setting.intervalMilliseconds)
+        // Behind whatever a run that died a moment ago has stamped, which may be a little ahead of its time.
+        lastMilliseconds = setting.wallClock.nowMilliseconds + Self.stampMilliseconds
         let bootID = (setting.host.text("/proc/sys/kernel/random/boot_id") ?? "").prefix { $0 != "\n" }
         keeper = IncidentKeeper(
-            setting.incidents, kernelLog: kernelLog, bootID: String(bootID),
-            agentStart: setting.wallClock.nowNanoseconds)
+            setting.incidents, counters: setting.counters, kernelLog: kernelLog, bootID: String(bootID),
+            agentStart: setting.wallClock.nowNanoseconds, wake: { [waker = setting.waker] in waker.wake() })
         setting.notices.say(
             layout.searched == nil ? .warning : .information, about: "cgroups",
             layout.searched == nil
@@ -87,17 +106,20 @@ final class CollectionLoop {
             loop.wait(milliseconds: milliseconds(until: nextTick))
             let now = setting.monotonicClock.nowNanoseconds
             groups.scanIfDue()
-            follow()
-            reread(now)
-            if now >= nextTick {
-                tick()
-                keeper.saveIfChanged(
-                    counters: setting.counters, isQuiet: setting.hub.nextDeadline == nil,
-                    atNanoseconds: setting.wallClock.nowNanoseconds)
-                nextTick = now + nanosecondsToNextTick()
-            }
-            tellDue()
+            turn(now, isTick: now >= nextTick)
+            if now >= nextTick { nextTick = now + nanosecondsToNextTick() }
         }
+    }
+
+    /// One look at everything: follow what changed, read what is to be read, write down what happened, and tell what
+    /// is written down. In this order: nothing is counted or told that a crash could make happen again.
+    func turn(_ now: Int64, isTick: Bool) {
+        follow()
+        reread(now)
+        if isTick { tick() }
+        takeDue()
+        tellWritten()
+        keeper.save(isQuiet: setting.hub.nextDeadline == nil, atNanoseconds: setting.wallClock.nowNanoseconds)
     }
 
     private func milliseconds(until nextTick: Int64) -> Int {
@@ -119,7 +141,7 @@ final class CollectionLoop {
         let interval = setting.intervalMilliseconds
         let now = setting.wallClock.nowMilliseconds
         let nearest = (now + interval / 2) / interval * interval
-        return abs(now - nearest) <= min(100, interval / 4) ? nearest : now
+        return abs(now - nearest) <= min(Self.stampMilliseconds, interval / 4) ? nearest : now
     }
 }
 
@@ -163,6 +185,7 @@ extension CollectionLoop {
         let milliseconds = setting.wallClock.nowMilliseconds
         var ended: [SampleGroup] = []
         for (id, container) in snapshot.containers {
+            let known = targets[id]?.container
             if let target = targets[id] {
                 if let group = target.adopt(container, milliseconds: milliseconds) { ended.append(group) }
             } else {
@@ -170,21 +193,29 @@ extension CollectionLoop {
                 targets[id] = ContainerTarget(
                     container, context: context, intervalMilliseconds: setting.intervalMilliseconds)
             }
-            tellMissed(container)
+            var life = Life(container: container, killsBefore: 0)
+            lookBack(container, &life)
+            if let known, Self.isRestart(known, container) { startedAgain(known, container, &life) }
             targets[id]?.watch(
                 loop: loop, hub: setting.hub, baseline: keeper.killsTold(container),
                 onEnd: { [setting] started in
                     setting.registry.noteEnd(
                         of: id, startedNanoseconds: started, atNanoseconds: setting.monotonicClock.nowNanoseconds)
                 }, prepare: { subscribe($0) })
-            keeper.note(container, killsBefore: targets[id]?.watch?.killsBefore ?? 0)
+            life.killsBefore = targets[id]?.watch?.killsBefore ?? 0
+            if life.event != nil || keeper.isAnew(container) {
+                setting.hub.hasten(id)
+                lives.append(life)
+            } else {
+                keeper.note(container, killsBefore: life.killsBefore)
+            }
         }
         for (id, target) in targets where snapshot.containers[id] == nil {
             ended.append(target.samples.end(milliseconds: milliseconds))
             targets[id] = nil
-            setting.counters.forget(container: id)
-            setting.hub.forget(id)
-            keeper.forget(id)
+            // What was seen of it is still told, and counts for its service.
+            setting.hub.hasten(id)
+            removed.append(target.container)
         }
         if !ended.isEmpty { setting.deliver(SampleBatch(groups: ended), false) }
     }
@@ -249,14 +280,28 @@ extension CollectionLoop {
         for target in targets.values { target.watch?.look() }
     }
 
+    private static func isRestart(_ before: Container, _ after: Container) -> Bool {
+        before.startedNanoseconds > 0 && after.startedNanoseconds > before.startedNanoseconds
+    }
+
+    /// A container that is watched began another life.
+    private func startedAgain(_ before: Container, _ after: Container, _ life: inout Life) {
+        life.starts += 1
+        let details = Labels([
+            "previous_started_at": Timestamps.rfc3339(nanoseconds: before.startedNanoseconds),
+            "started_at": Timestamps.rfc3339(nanoseconds: after.startedNanoseconds),
+        ])
+        life.event = HostEvent(
+            .restart, nanoseconds: setting.wallClock.nowNanoseconds, source: "agent",
+            subject: after.identity(node: setting.node), details: details,
+            text: "container \(after.name) was started again")
+    }
+
     /// Reports what happened to a container while no agent ran; its counters are sent as they were before, so that
     /// their rise is seen.
-    private func tellMissed(_ container: Container) {
+    private func lookBack(_ container: Container, _ life: inout Life) {
         guard let (sightings, starts) = keeper.examine(container), !sightings.isEmpty || starts > 0 else { return }
-        let milliseconds = max(lastMilliseconds + 1, setting.wallClock.nowMilliseconds)
-        lastMilliseconds = milliseconds
-        if let group = targets[container.id]?.collectEvents(Tick(nanoseconds: milliseconds * 1_000_000, number: ticks))
-        {
+        if let group = targets[container.id]?.collectEvents(eventTick()) {
             setting.deliver(SampleBatch(groups: [group]), true)
         }
         let finished = container.finishedNanoseconds > 0 ? container.finishedNanoseconds : nil
@@ -264,40 +309,59 @@ extension CollectionLoop {
             setting.hub.saw(sighting, of: container.id, by: source, atNanoseconds: finished)
         }
         guard starts > 0 else { return }
-        setting.counters.add(.start, to: container, count: starts)
+        life.starts += starts
         // The last end is among the sightings; those between were seen by nobody.
-        if starts > 1 { setting.counters.add(.exit, to: container, count: starts - 1) }
+        life.exits += starts - 1
         let details = Labels(["started_at": Timestamps.rfc3339(nanoseconds: container.startedNanoseconds)])
-        setting.tell([
-            HostEvent(
-                .restart, nanoseconds: container.startedNanoseconds, source: "agent",
-                subject: container.identity(node: setting.node), details: details,
-                text: "container \(container.name) was started again while no agent ran")
-        ])
+        life.event = HostEvent(
+            .restart, nanoseconds: container.startedNanoseconds, source: "agent",
+            subject: container.identity(node: setting.node), details: details,
+            text: "container \(container.name) was started again while no agent ran")
     }
 
-    /// Counts, records and sends what is due.
-    private func tellDue() {
-        let incidents = setting.hub.takeDue(atNanoseconds: setting.monotonicClock.nowNanoseconds)
-        guard !incidents.isEmpty else { return }
-        let tick = Tick(nanoseconds: setting.wallClock.nowNanoseconds, number: ticks)
-        var events: [HostEvent] = []
-        var groups: [String: SampleGroup] = [:]
-        var told: [(IncidentCorrelator.Incident, Container)] = []
-        for incident in incidents {
-            let container = setting.registry.container(incident.container) ?? Container(id: incident.container)
-            told.append((incident, container))
+    /// A time for samples between two ticks.
+    private func eventTick() -> Tick {
+        lastMilliseconds = max(lastMilliseconds + 1, setting.wallClock.nowMilliseconds)
+        return Tick(nanoseconds: lastMilliseconds * 1_000_000, number: ticks)
+    }
+
+    /// Counts what is due, and has it written down.
+    private func takeDue() {
+        var report = IncidentKeeper.Report()
+        for incident in setting.hub.takeDue(atNanoseconds: setting.monotonicClock.nowNanoseconds) {
+            let container =
+                setting.registry.container(incident.container)
+                ?? removed.first { $0.id == incident.container } ?? Container(id: incident.container)
+            keeper.told(incident, of: container)
             setting.counters.add(
                 incident.kind == .oomKill ? .oomKill : .exit, to: container, count: incident.count)
-            events.append(incident.event(of: container, node: setting.node))
+            report.events.append(incident.event(of: container, node: setting.node))
+            report.containers.insert(container.id)
         }
-        for incident in incidents {
-            groups[incident.container] = targets[incident.container]?.collectEvents(tick)
+        for life in lives {
+            keeper.note(life.container, killsBefore: life.killsBefore)
+            if life.starts > 0 { setting.counters.add(.start, to: life.container, count: life.starts) }
+            if life.exits > 0 { setting.counters.add(.exit, to: life.container, count: life.exits) }
+            guard let event = life.event else { continue }
+            report.events.append(event)
+            report.containers.insert(life.container.id)
         }
-        lastMilliseconds = max(lastMilliseconds, tick.milliseconds)
-        keeper.tell(
-            told, events, groups.isEmpty ? nil : SampleBatch(groups: groups.values.map { $0 }),
-            counters: setting.counters, isQuiet: setting.hub.nextDeadline == nil,
-            atNanoseconds: setting.wallClock.nowNanoseconds)
+        lives = []
+        for container in removed where setting.registry.container(container.id) == nil {
+            setting.counters.forget(container: container.id)
+            setting.hub.forget(container.id)
+            keeper.forget(container.id)
+        }
+        removed = []
+        if !report.isEmpty { keeper.report(report, atNanoseconds: setting.wallClock.nowNanoseconds) }
+    }
+
+    /// Tells what is on disk: events, and the counters that rose.
+    private func tellWritten() {
+        guard let report = keeper.takeWritten(), !report.isEmpty else { return }
+        if !report.events.isEmpty { setting.tell(report.events) }
+        let tick = eventTick()
+        let groups = report.containers.sorted().compactMap { targets[$0]?.collectEvents(tick) }
+        if !groups.isEmpty { setting.deliver(SampleBatch(groups: groups), true) }
     }
 }

@@ -35,6 +35,14 @@ final class ContainerCPUCollector: Collector {
         system = samples.slot(Self.system)
     }
 
+    /// All CPU time so far, in the kernel's finest unit: unchanged as long as no process of the container runs.
+    func time() -> UInt64? {
+        switch source {
+        case .legacy(let file, _): context.number(file)
+        case .unified(let stat): context.read(stat, { fields.parse($0) }) == nil ? nil : fields.values[0]
+        }
+    }
+
     func collect(_ tick: Tick, into samples: TargetSamples) {
         switch source {
         case .legacy(let file, let stat):

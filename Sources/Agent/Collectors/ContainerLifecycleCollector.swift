@@ -21,6 +21,9 @@ final class ContainerLifecycleCollector: Collector {
         startedSeconds = container.startedNanoseconds > 0 ? Double(container.startedNanoseconds) / 1e9 : nil
     }
 
+    /// The slots of all it sets.
+    var ownSlots: [TargetSamples.Slot] { slots + events.map(\.0) }
+
     func collect(_ tick: Tick, into samples: TargetSamples) {
         if let startedSeconds { samples.set(slots[0], startedSeconds) }
         if container.isRunning { samples.set(slots[1], (Double(tick.milliseconds) / 1000).rounded(.down)) }

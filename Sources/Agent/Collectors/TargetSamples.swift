@@ -5,7 +5,7 @@ internal import Telemetry
 /// A series is declared once; setting a value afterwards appends to columns that keep their memory.
 final class TargetSamples {
     /// The place of a declared series.
-    struct Slot {
+    struct Slot: Equatable {
         fileprivate let index: UInt32
     }
 
@@ -18,6 +18,7 @@ final class TargetSamples {
     private var slots: [Labels: UInt32] = [:]
     /// For each slot, the tick in which it was set last; 0 for never or ended.
     private var lastSet: [UInt64] = []
+    private var lastValue: [Double] = []
     private var tick: UInt64 = 0
     private var isEvent = false
 
@@ -41,6 +42,7 @@ final class TargetSamples {
         slots[identity] = index
         group.series.append(.labels(identity))
         lastSet.append(0)
+        lastValue.append(0)
         return Slot(index: index)
     }
 
@@ -60,7 +62,16 @@ final class TargetSamples {
     /// Sets the value of a series for this tick.
     func set(_ slot: Slot, _ value: Double) {
         if !isEvent { lastSet[Int(slot.index)] = tick }
+        lastValue[Int(slot.index)] = value
         append(slot.index, value)
+    }
+
+    /// Sets every series of the tick before to the value it had, but those in `slots`.
+    func setAgain(but slots: [Slot]) {
+        for index in lastSet.indices where lastSet[index] != 0 && lastSet[index] == tick - 1 {
+            let slot = Slot(index: UInt32(index))
+            if !slots.contains(slot) { set(slot, lastValue[index]) }
+        }
     }
 
     /// Sets the value of a series for this tick.

@@ -2,6 +2,9 @@ internal import Synchronization
 
 /// Counts what happened to each container since it was discovered. Counters outlive the container's cgroup, so the OOM
 /// kill a container died of can still be seen; a service's counters outlive its containers.
+///
+/// A count is taken first and published once it is on disk (`IncidentKeeper`): a value that was sent and is lower after
+/// a crash would be taken for a reset, and everything counted before would count twice.
 final class EventCounters: Sendable {
     /// What is counted.
     enum Kind: Int, Sendable, CaseIterable {
@@ -28,9 +31,15 @@ final class EventCounters: Sendable {
         }
     }
 
-    private struct State {
+    /// All counts at one moment, by container and by service.
+    struct Counts: Sendable, Equatable {
         var containers: [String: [UInt64]] = [:]
         var services: [String: [UInt64]] = [:]
+    }
+
+    private struct State {
+        var taken = Counts()
+        var published = Counts()
     }
 
     private let state = Mutex(State())
@@ -44,46 +53,54 @@ final class EventCounters: Sendable {
     /// Goes on where an earlier run ended.
     func restore(_ memory: IncidentMemory) {
         state.withLock { state in
-            state.containers = memory.containers.mapValues { Self.whole($0.counts) }
-            state.services = memory.services.mapValues { Self.whole($0) }
+            state.taken.containers = memory.containers.mapValues { Self.whole($0.counts) }
+            state.taken.services = memory.services.mapValues { Self.whole($0) }
+            state.published = state.taken
         }
     }
 
-    /// All counts of a container.
-    func counts(of container: String) -> [UInt64] {
-        state.withLock { $0.containers[container] ?? [] }
-    }
+    /// What is counted, published or not: for writing it down.
+    var taken: Counts { state.withLock { $0.taken } }
+
+    /// `counts` are on disk: from now on they are what is sent.
+    func publish(_ counts: Counts) { state.withLock { $0.published = counts } }
 
     private static func whole(_ counts: [UInt64]) -> [UInt64] {
         Kind.allCases.map { $0.rawValue < counts.count ? counts[$0.rawValue] : 0 }
     }
 
-    /// Counts one event.
+    /// Counts one event; it shows once it is published.
     func add(_ kind: Kind, to container: Container, count: UInt64 = 1) {
         state.withLock { state in
-            Self.add(kind, count, to: &state.containers, container.id)
-            Self.add(kind, count, to: &state.services, container.service)
+            Self.add(kind, count, to: &state.taken.containers, container.id)
+            Self.add(kind, count, to: &state.taken.services, container.service)
         }
     }
 
     /// Makes a service's counters exist.
     func discover(_ container: Container) {
         state.withLock { state in
-            for kind in Kind.allCases { Self.add(kind, 0, to: &state.services, container.service) }
+            for kind in Kind.allCases {
+                Self.add(kind, 0, to: &state.taken.services, container.service)
+                Self.add(kind, 0, to: &state.published.services, container.service)
+            }
         }
     }
 
-    /// How often it happened to a container.
+    /// How often it happened to a container, as published.
     func count(_ kind: Kind, of container: String) -> UInt64 {
-        state.withLock { $0.containers[container]?[kind.rawValue] ?? 0 }
+        state.withLock { $0.published.containers[container]?[kind.rawValue] ?? 0 }
     }
 
-    /// The counts of all services by name.
-    func services() -> [String: [UInt64]] { state.withLock { $0.services } }
+    /// The published counts of all services by name.
+    func services() -> [String: [UInt64]] { state.withLock { $0.published.services } }
 
     /// Forgets a container that was removed; its service keeps its counts.
     func forget(container: String) {
-        state.withLock { _ = $0.containers.removeValue(forKey: container) }
+        state.withLock { state in
+            state.taken.containers[container] = nil
+            state.published.containers[container] = nil
+        }
     }
 
     private static func add(_ kind: Kind, _ count: UInt64, to counts: inout [String: [UInt64]], _ name: String) {

@@ -57,6 +57,12 @@ final class EventHub: Sendable {
         correlator.withLock { $0.takeDue(atNanoseconds: now) }
     }
 
+    /// A container began another life: what was seen of the one before is due.
+    func hasten(_ container: String) {
+        let now = monotonicClock.nowNanoseconds
+        correlator.withLock { $0.hasten(container, atNanoseconds: now) }
+    }
+
     /// A container was removed.
     func forget(_ container: String) { correlator.withLock { $0.forget(container) } }
 }

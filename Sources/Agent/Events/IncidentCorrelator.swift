@@ -139,6 +139,8 @@ struct IncidentCorrelator {
         default: state.hasClaim = true
         }
         if state.proven > state.told {
+            // Another kill than the one that was told has its own time.
+            if state.due == nil, state.told > 0 { state.first = moment }
             let gathered = state.isAgreed ? now : now + Self.killGatherNanoseconds
             state.due = min(state.due ?? .max, gathered)
         } else if state.hasClaim, state.told == 0 {
@@ -190,6 +192,12 @@ struct IncidentCorrelator {
             }
         }
         return incidents
+    }
+
+    /// What waits for another source about a container is told at the next look: it lives another life already.
+    mutating func hasten(_ container: String, atNanoseconds now: Int64) {
+        if let due = kills[container]?.due { kills[container]?.due = min(due, now) }
+        for index in exits[container]?.indices ?? 0..<0 { exits[container]?[index].due = now }
     }
 
     /// Forgets a container that was removed.

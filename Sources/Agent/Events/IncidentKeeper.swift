@@ -1,34 +1,60 @@
 internal import Disk
+internal import Synchronization
 internal import Telemetry
 
-/// The collection thread's side of `IncidentMemory`: what was missed is told at first sight of a container, what is
-/// told is written down first. Belongs to that thread; files are written on another.
+/// The collection thread's side of `IncidentMemory`: what was missed is told at first sight of a container; what
+/// happened is written down first, and only what is on disk is counted and told. Belongs to that thread; files are
+/// written on another, one write at a time.
 final class IncidentKeeper {
     /// What the keeper is made from.
     struct Setting: Sendable {
         /// What the last run left.
         var memory = IncidentMemory()
-        /// Writes the memory down, then tells the events and sends the samples; in this order, on a thread that may
-        /// wait for the disk: a counter that was sent must not be lower after a crash.
-        var write: @Sendable (IncidentMemory, [HostEvent], SampleBatch?) -> Void
+        /// Writes the memory down on a thread that may wait for the disk, and calls back there when it is on disk (or
+        /// cannot be: then telling twice is better than not telling).
+        var write: @Sendable (IncidentMemory, _ whenDone: @escaping @Sendable () -> Void) -> Void
     }
 
-    private let write: @Sendable (IncidentMemory, [HostEvent], SampleBatch?) -> Void
+    /// What is to be told once it is written down.
+    struct Report: Equatable {
+        var events: [HostEvent] = []
+        /// The containers whose counters rose.
+        var containers: Set<String> = []
+
+        /// Whether there is nothing to tell.
+        var isEmpty: Bool { events.isEmpty && containers.isEmpty }
+    }
+
+    private let write: @Sendable (IncidentMemory, @escaping @Sendable () -> Void) -> Void
+    private let wake: @Sendable () -> Void
+    private let counters: EventCounters
     private let before: IncidentMemory
     private var memory: IncidentMemory
     private let agentStart: Int64
     private var examined: Set<String> = []
     private var records: [String: [(sequence: UInt64, kill: KernelRecord.OOMKill)]] = [:]
     private var isChanged = false
+    /// What the write under way makes tellable.
+    private var writing: (report: Report, counts: EventCounters.Counts)?
+    /// Set by the thread that writes.
+    private let isWritten = Signal()
+    /// What waits for the next write.
+    private var waiting = Report()
     /// The number of the kernel's last record that was read.
     var kernelSequence: UInt64
 
-    /// A keeper; `missed` are the kernel's records since the machine's start, read to their end.
-    init(_ setting: Setting, kernelLog: KernelLogReader?, bootID: String, agentStart: Int64) {
+    /// A keeper that calls `wake`, on another thread, when `takeWritten` has something; `kernelLog` is read to its end
+    /// for the records since the machine's start.
+    init(
+        _ setting: Setting, counters: EventCounters, kernelLog: KernelLogReader?, bootID: String, agentStart: Int64,
+        wake: @escaping @Sendable () -> Void
+    ) {
         write = setting.write
         before = setting.memory
         memory = setting.memory
+        self.counters = counters
         self.agentStart = agentStart
+        self.wake = wake
         kernelSequence = 0
         let isSameBoot = memory.bootID == bootID && memory.writtenNanoseconds > 0
         kernelLog?.drain { sequence, record in
@@ -42,8 +68,7 @@ final class IncidentKeeper {
             for id in memory.containers.keys { memory.containers[id]?.kernelSequence = 0 }
         }
         // Told again byte for byte: nobody knows whether they had reached the spool.
-        let events = memory.recent.filter { agentStart - $0.nanoseconds <= IncidentMemory.recentNanoseconds }
-        if !events.isEmpty { write(memory, events, nil) }
+        waiting.events = memory.recent.filter { agentStart - $0.nanoseconds <= IncidentMemory.recentNanoseconds }
     }
 
     /// How many kills of a container's cgroup are no news: those told, or those before any agent; nil for none.
@@ -67,7 +92,14 @@ final class IncidentKeeper {
         return (missed, before.startsMissed(container))
     }
 
-    /// Takes note of a container's life.
+    /// Whether a container is remembered in another life than the one it lives.
+    func isAnew(_ container: Container) -> Bool {
+        guard container.startedNanoseconds > 0, let known = memory.containers[container.id] else { return false }
+        return known.startedNanoseconds > 0 && known.startedNanoseconds != container.startedNanoseconds
+    }
+
+    /// Takes note of a container's life. What happened in the life before must be among what is told by then, because
+    /// the next start looks only behind the life that is noted.
     func note(_ container: Container, killsBefore: UInt64) {
         let known = memory.containers[container.id]
         memory.note(container, killsBefore: killsBefore)
@@ -80,35 +112,53 @@ final class IncidentKeeper {
         if memory.containers.removeValue(forKey: id) != nil { isChanged = true }
     }
 
-    /// Writes down what is told, with the counters as they are then, and tells the events.
-    func tell(
-        _ incidents: [(IncidentCorrelator.Incident, Container)], _ events: [HostEvent], _ samples: SampleBatch?,
-        counters: EventCounters, isQuiet: Bool, atNanoseconds now: Int64
-    ) {
-        for (incident, container) in incidents {
-            memory.told(incident, of: container, kernelSequence: kernelSequence)
-        }
-        memory.keep(events, atNanoseconds: now)
-        save(events, samples, counters, isQuiet: isQuiet, atNanoseconds: now)
+    /// An incident is to be told.
+    func told(_ incident: IncidentCorrelator.Incident, of container: Container) {
+        memory.told(incident, of: container, kernelSequence: kernelSequence)
+        isChanged = true
     }
 
-    /// Writes down what changed without being told.
-    func saveIfChanged(counters: EventCounters, isQuiet: Bool, atNanoseconds now: Int64) {
-        if isChanged { save([], nil, counters, isQuiet: isQuiet, atNanoseconds: now) }
+    /// `report` is to be told, with the counts as they are now, as soon as all of it is written down.
+    func report(_ report: Report, atNanoseconds now: Int64) {
+        memory.keep(report.events, atNanoseconds: now)
+        waiting.events += report.events
+        waiting.containers.formUnion(report.containers)
     }
 
-    private func save(
-        _ events: [HostEvent], _ samples: SampleBatch?, _ counters: EventCounters, isQuiet: Bool,
-        atNanoseconds now: Int64
-    ) {
+    /// Writes down what changed, unless a write is under way: its end will wake the thread again.
+    func save(isQuiet: Bool, atNanoseconds now: Int64) {
+        guard writing == nil, isChanged || !waiting.isEmpty else { return }
         isChanged = false
-        for id in memory.containers.keys { memory.containers[id]?.counts = counters.counts(of: id) }
-        memory.services = counters.services()
+        let counts = counters.taken
+        for id in memory.containers.keys { memory.containers[id]?.counts = counts.containers[id] ?? [] }
+        memory.services = counts.services
         memory.writtenNanoseconds = now
         // A record that is read and not yet told must be read again.
         if isQuiet, records.isEmpty { memory.kernelSequence = kernelSequence }
-        write(memory, events, samples)
+        writing = (waiting, counts)
+        waiting = Report()
+        write(memory) { [isWritten, wake] in
+            isWritten.set()
+            wake()
+        }
     }
+
+    /// What is on disk now and not yet told; its counts are published.
+    func takeWritten() -> Report? {
+        guard isWritten.take(), let written = writing else { return nil }
+        writing = nil
+        counters.publish(written.counts)
+        return written.report
+    }
+}
+
+/// A word from one thread to another.
+private final class Signal: Sendable {
+    private let isSet = Atomic<Bool>(false)
+
+    func set() { isSet.store(true, ordering: .releasing) }
+
+    func take() -> Bool { isSet.exchange(false, ordering: .acquiring) }
 }
 
 /// Where the watch over a cgroup's counter of kills begins.

@@ -86,11 +86,15 @@ enum LogRecoverer {
             if !state.quarantine.contains(entry) { state.quarantine.append(entry) }
         }
         for path in log.recovery.quarantined {
-            state.quarantine.append(Quarantined(path: path, reason: "the first bytes of a log segment are damaged"))
+            state.quarantine.append(Quarantined(path: path, reason: Self.segmentSetAside))
         }
         state.appliedPosition = max(state.appliedPosition, log.endPosition.ordinal - 1)
         return replay.framesLost == 0
     }
+
+    private static let segmentSetAside =
+        "the first bytes of a segment of the write-ahead log are damaged: it was set aside under this name, and its "
+        + "batches are missing from answers"
 
     /// Batches of the log that are gone. Nobody knows whose lines they held: a loss without labels touches every
     /// answer.

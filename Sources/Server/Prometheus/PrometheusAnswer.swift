@@ -152,12 +152,15 @@ enum PrometheusAnswer {
 
     /// `warnings` and `infos`, and a warning for each span the answer does not cover.
     static func remarks(of context: QueryContext, _ writer: inout JSONWriter) {
-        let gaps = context.gaps.map { gap in
+        // Where a store says in a warning of its own what is missing, that is said once.
+        let warnings = context.warnings
+        let gaps = context.gaps.filter { gap in !warnings.contains { $0.contains(gap.reason) } }.map { gap in
             let start = Timestamps.rfc3339(nanoseconds: gap.range.startNanoseconds)
             let end = Timestamps.rfc3339(nanoseconds: gap.range.endNanoseconds)
-            return "the answer is incomplete from \(start) to \(end) for \(gap.labels): \(gap.reason)"
+            let labels = gap.labels.isEmpty ? "all series" : "\(gap.labels)"
+            return "the answer is incomplete from \(start) to \(end) for \(labels): \(gap.reason)"
         }
-        for (name, texts) in [("warnings", context.warnings + gaps), ("infos", context.infos)] where !texts.isEmpty {
+        for (name, texts) in [("warnings", warnings + gaps), ("infos", context.infos)] where !texts.isEmpty {
             writer.key(name)
             writer.beginArray()
             for text in texts { writer.string(text) }

@@ -22,8 +22,12 @@ struct HeadReplay {
     /// Samples put into the head.
     private(set) var samplesApplied = 0
 
-    /// A replay into an empty head.
-    init(into head: Head, sealedThrough: [Labels: LogPosition], metadataMaximum: Int) {
+    /// Where in time the lost ones are.
+    var gaps: LogGapFinder
+
+    /// A replay into an empty head; samples up to `newest` are in blocks.
+    init(into head: Head, sealedThrough: [Labels: LogPosition], metadataMaximum: Int, newest: Int64? = nil) {
+        gaps = LogGapFinder(newest: newest)
         self.head = head
         self.sealedThrough = sealedThrough
         self.metadataMaximum = metadataMaximum
@@ -32,6 +36,9 @@ struct HeadReplay {
     /// Takes in the next frame.
     mutating func read(_ frame: LogFrame) {
         framesLost += frame.lostBefore
+        gaps.lost(frame.lostBefore)
+        let unreadableBefore = recordsUnreadable
+        defer { gaps.lost(UInt64(recordsUnreadable - unreadableBefore)) }
         do {
             switch HeadRecordKind(rawValue: frame.kind) {
             case .batch: try apply(try HeadRecordReader.batch(frame.payload), position: frame.position)
@@ -48,6 +55,8 @@ struct HeadReplay {
     }
 
     private mutating func apply(_ record: HeadRecord, position: LogPosition) throws(ByteError) {
+        let times = record.groups.lazy.flatMap(\.times)
+        if let first = times.min(), let last = times.max() { gaps.found(first: first, last: last) }
         var isWhole = true
         var writes: [GroupWrite] = []
         for group in record.groups {

@@ -27,7 +27,7 @@ struct Stores: Sendable {
             let logs = try LogDatabase.open(
                 storage: storage, folder: "\(folder)/logs", wallClock: SystemWallClock())
             for quarantined in logs.quarantine {
-                logger.warning("logs: \(quarantined.path) was set aside: \(quarantined.reason)")
+                logger.warning("logs: \(quarantined.path): \(quarantined.reason)")
             }
             return Stores(metrics: metrics, logs: logs, lock: lock)
         } catch {

@@ -36,18 +36,22 @@ struct SpoolStage {
 
     /// Reads a batch of lines back as a server reads it that knows no declaration.
     func lines(of entry: Outbox.Entry) throws -> LogBatch? {
-        guard let frames = try worker.frames(of: entry, in: .lines) else { return nil }
+        guard case .lines(let batch) = try signal(of: entry, in: .lines) else { return nil }
+        return batch
+    }
+
+    /// Reads any batch back in the same way.
+    func signal(of entry: Outbox.Entry, in queue: DeliveryQueue) throws -> AgentBatch.Signal? {
+        guard let frames = try worker.frames(of: entry, in: queue) else { return nil }
         let agent = String(repeating: "a", count: 32)
         let sender = DeliveryIdentity.Sender(agent: agent, epoch: entry.epoch, lane: entry.lane)
         let body = AgentBatchEncoder.body(
             information: AgentInformation(agent: agent, node: "n", version: "1", sentNanoseconds: 0),
             delivery: DeliveryIdentity(sender: sender, sequence: entry.sequence),
-            frames: try worker.declarations(for: entry, in: .lines) + [frames.data])
-        let signal = try body.withUnsafeBytes { raw in
+            frames: try worker.declarations(for: entry, in: queue) + [frames.data])
+        return try body.withUnsafeBytes { raw in
             try AgentBatchDecoder(raw).batch(resolving: SeriesDictionary()).batch.signal
         }
-        guard case .lines(let batch) = signal else { return nil }
-        return batch
     }
 
     /// The text of a batch of one line.
