@@ -9,8 +9,10 @@ struct LogGap: Equatable, Sendable {
     /// Says in the answer what may be missing from it.
     func tell(in context: QueryContext) {
         let (start, end) = (times.startMilliseconds, times.endMilliseconds)
+        let damaged =
+            records == 1 ? "1 record of the log of metrics is" : "\(records) records of the log of metrics are"
         let reason =
-            "\(records) \(records == 1 ? "record" : "records") of the log of metrics \(records == 1 ? "is" : "are") damaged; "
+            "\(damaged) damaged; "
             + "samples of any series from \(Timestamps.rfc3339(milliseconds: start)) to "
             + "\(Timestamps.rfc3339(milliseconds: end)) may be missing from this answer, check the disk"
         context.warn(reason)

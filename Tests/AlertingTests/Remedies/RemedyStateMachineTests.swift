@@ -35,8 +35,9 @@ import Wire
         #expect(record?.state == .verified)
         #expect(record?.history.map(\.state) == [.blocked, .freezing, .commanded, .started, .verifying, .verified])
         #expect(
-            record?.history[3].text == "the agent on its host allows container.restart and has begun")
-        #expect(record?.history[4].text.hasPrefix("container.restart was carried out; watching for up to ") == true)
+            record?.history[3].text == "the agent on its host allows container.restart and has begun: why")
+        #expect(
+            record?.history[4].text.hasPrefix("container.restart was carried out: why; watching for up to ") == true)
     }
 
     @Test func missingDataVerifiesNothing() throws {
