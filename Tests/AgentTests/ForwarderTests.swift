@@ -67,6 +67,20 @@ import Wire
         }
     }
 
+    @Test func aBatchWhoseDeclarationsAreLostDoesNotHoldUpTheOthers() async throws {
+        let server = FakeServer()
+        let unknown = AgentReply(
+            verdict: .redeclare, marks: DeliveryMarks(synced: 0, archived: 0), reason: "id 7 was never declared")
+        // Asked once, everything there is was declared again, and the server still does not know it.
+        server.state.withLock { $0.verdicts = [unknown, unknown] }
+        try await withDelivery(server) { spool in
+            _ = spool.submit(SpoolStage.batch("1"))
+            _ = spool.submit(SpoolStage.batch("2"))
+            #expect(await server.waits(seconds: 10) { server.lines == ["2"] })
+            #expect(spool.statistics.refusedBatches == 1)
+        }
+    }
+
     @Test func whatIsRefusedForGoodIsSetAsideAndTheRestGoesOn() async throws {
         let server = FakeServer()
         let storage = SimulatedStorage(seed: 2)

@@ -83,7 +83,12 @@ struct Forwarder: Sendable {
                 }
                 spool.stored(entry, in: queue, reply.marks)
                 return .done
-            case .redeclare: return .wait(reason: "it knows none of what was declared", seconds: 1)
+            case .redeclare:
+                // Everything that the spool has was declared just now: what is missing was lost with a damaged frame,
+                // and waiting would keep all that is behind it for ever.
+                spool.setAside(
+                    entry, in: queue, reason: "what it declares was lost with a damaged part of the spool")
+                return .done
             case .later: return .wait(reason: reply.reason, seconds: max(1, reply.retryAfterSeconds))
             case .refused:
                 spool.setAside(entry, in: queue, reason: reply.reason)
