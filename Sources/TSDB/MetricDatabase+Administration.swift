@@ -172,11 +172,13 @@ extension Head {
             try index.withLock { index in
                 try index.select(matchers).forEach { number in
                     let series = index.series[Int(number)]
-                    if range.contains(series.lastMilliseconds.load(ordering: .relaxed)) {
-                        series.lastMilliseconds.store(.min, ordering: .relaxed)
-                    }
-                    if range.contains(series.lastHistogramMilliseconds.load(ordering: .relaxed)) {
-                        series.lastHistogramMilliseconds.store(.min, ordering: .relaxed)
+                    series.group.state.withLock { state in
+                        if range.contains(state.columns[series.column].lastMilliseconds) {
+                            state.columns[series.column].lastMilliseconds = .min
+                        }
+                        if let last = state.lastHistogramMilliseconds[series.column], range.contains(last) {
+                            state.lastHistogramMilliseconds[series.column] = nil
+                        }
                     }
                 }
             }

@@ -130,9 +130,8 @@ private final class PendingAppend: Sendable {
     private func send(_ writes: [GroupWrite], isLast: Bool) {
         let (metadata, delivery) = isLast ? (metadata, delivery) : ([], nil)
         let head = database.head
-        let epoch = head.epoch.load(ordering: .relaxed)
         let bytes =
-            writes.reduce(256) { $0 + $1.bytesEstimate(epoch: epoch) }
+            writes.reduce(256) { $0 + $1.bytesEstimate }
             + metadata.reduce(0) {
                 $0 + $1.help.utf8.count + $1.metricName.utf8.count + 32
             }

@@ -131,7 +131,7 @@ package final class MetricDatabase: Sendable {
                 "the log of metrics has lost \(lost) records, and \(replay.samplesWithoutSeries) samples whose series "
                     + "were declared in them; everything else was kept, check the disk")
         }
-        replay.gaps.end(atMilliseconds: nowMilliseconds, records: lost)
+        replay.end(atMilliseconds: nowMilliseconds, records: lost)
         return (findings, replay.gaps.gaps)
     }
 

@@ -80,11 +80,11 @@ struct CodecTests {
     @Test(arguments: 0..<20) func streamsOfTheHeadComeBackBitwise(seed: Int) {
         var generator = SeededGenerator(seed: UInt64(seed))
         let bits = ColumnGenerator.floats(using: &generator)
-        var stream = ValueStream()
-        for value in bits { _ = stream.append(value) }
-        #expect(stream.values(first: bits.count) == bits)
+        var column = HeadColumn()
+        for (row, value) in bits.enumerated() { _ = column.append(row: UInt32(row), bits: value, start: 0) }
+        #expect(column.bits(first: bits.count) == bits)
         let some = generator.int(in: 0..<bits.count + 1)
-        #expect(stream.values(first: some) == Array(bits.prefix(some)))
+        #expect(column.bits(first: some) == Array(bits.prefix(some)))
     }
 
     @Test func regularTimestampsTakeADozenBytes() {

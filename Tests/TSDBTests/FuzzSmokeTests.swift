@@ -30,10 +30,14 @@ struct FuzzSmokeTests {
         }
         var got: [Labels: [Int64: UInt64]] = [:]
         for group in record.groups {
-            for reference in group.series {
+            #expect(group.isFull && group.isChained)
+            for (index, reference) in try #require(group.series).enumerated() {
                 let labels = try #require(reference.labels)
-                for cell in reference.cells {
-                    got[labels, default: [:]][group.times[Int(group.rows[cell])]] = group.bits[cell]
+                let isOneRow = group.cellStarts.isEmpty
+                var bits: UInt64 = 0
+                for cell in isOneRow ? index..<index + 1 : group.cellStarts[index]..<group.cellStarts[index + 1] {
+                    bits ^= group.values[cell]
+                    got[labels, default: [:]][group.times[isOneRow ? 0 : Int(group.rows[cell])]] = bits
                 }
             }
         }

@@ -11,11 +11,12 @@ struct MetricFormatTests {
     private let salt: UInt64 = 0x1122_3344_5566_7788
 
     /// What the page's golden records hold.
-    private var scrape: SampleBatch {
+    private func scrape(load: Double, at milliseconds: Int64, sequence: UInt64) -> SampleBatch {
         var group = SampleGroup(target: Labels(["job": "node"]))
-        group.append(.init(["__name__": "up", "job": "node"]), milliseconds: start, value: 1)
-        group.append(.init(["__name__": "load", "job": "node"]), milliseconds: start, value: 0.25)
-        return SampleBatch(groups: [group], delivery: DeliveryIdentity(sender: RecordExamples.sender, sequence: 3))
+        group.append(.init(["__name__": "up", "job": "node"]), milliseconds: milliseconds, value: 1)
+        group.append(.init(["__name__": "load", "job": "node"]), milliseconds: milliseconds, value: load)
+        return SampleBatch(
+            groups: [group], delivery: DeliveryIdentity(sender: RecordExamples.sender, sequence: sequence))
     }
 
     private func hexadecimal(_ bytes: [UInt8]) -> String {
@@ -29,11 +30,22 @@ struct MetricFormatTests {
 
     @Test func recordsOfTheLogAreAsThePageSays() throws {
         let page = try GoldenPage("metric-log")
-        let bytes = RecordExamples.encode(scrape)
-        try expect(bytes, page, "batch up=1 load=0.25 of job=node at 1700000000000, delivery 00ff/2/backlog/3")
+        var examples = RecordExamples.Writer()
+        let first = "batch up=1 load=0.25 of job=node at 1700000000000, delivery 00ff/2/backlog/3"
+        let bytes = examples.encode(scrape(load: 0.25, at: start, sequence: 3))
+        try expect(bytes, page, first)
+        let second = "the same of up=1 load=0.5 at 1700000015000, behind it"
+        let behind = examples.encode(scrape(load: 0.5, at: start + 15_000, sequence: 4))
+        try expect(behind, page, second)
+        let ones = [Double(1).bitPattern, Double(0.25).bitPattern]
         let record = try bytes.withUnsafeBytes { try HeadRecordReader.batch($0) }
-        #expect(record.groups.first?.bits == [Double(1).bitPattern, Double(0.25).bitPattern])
-        #expect(record.delivery?.sequence == 3)
+        #expect(record.groups.first?.values == ones && record.delivery?.sequence == 3)
+        let next = try #require(try behind.withUnsafeBytes { try HeadRecordReader.batch($0) }.groups.first)
+        #expect(next.times == [15_000] && next.series == nil && !next.isFull)
+        #expect(next.values == [0, Double(0.25).bitPattern ^ Double(0.5).bitPattern])
+        let old = try page("version 1 of the first").withUnsafeBytes { try HeadRecordReader.batch($0) }
+        #expect(old.groups.first?.values == ones && old.groups.first?.series == record.groups.first?.series)
+        #expect(old.delivery == record.delivery && old.groups.first?.target == record.groups.first?.target)
         let marks = HeadRecordWriter.marks([RecordExamples.sender: 7])
         try expect(marks, page, "marks 00ff/2/backlog at 7")
         #expect(try marks.withUnsafeBytes { try HeadRecordReader.marks($0) } == [RecordExamples.sender: 7])

@@ -22,7 +22,8 @@ struct MetricRecordFuzzer: Fuzzer {
             }
             try bytes.withUnsafeBytes { raw in
                 if let record = try? HeadRecordReader.batch(raw) {
-                    for group in record.groups where group.bits.count != group.rows.count {
+                    for group in record.groups
+                    where group.values.count != (group.cellStarts.isEmpty ? group.seriesCount : group.rows.count) {
                         throw FuzzFinding(seed: seed, event: event, "cells and values differ in number")
                     }
                 }

@@ -12,8 +12,10 @@ struct RecordExamples {
     /// A few random records.
     init(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
+        var segment = Writer()
         for _ in 0..<20 {
             payloads.append(Self.encode(Self.random(using: &generator)))
+            payloads.append(segment.encode(Self.random(using: &generator)))
             payloads.append(ColumnBytes.encode(ColumnGenerator.floats(using: &generator)))
         }
         payloads.append(HeadRecordWriter.marks([Self.sender: 7]))
@@ -21,15 +23,25 @@ struct RecordExamples {
 
     static let sender = DeliveryIdentity.Sender(agent: "00ff", epoch: 2, lane: .backlog)
 
+    /// Writes the records of one segment, each building on those before.
+    struct Writer {
+        private let head = Head(after: .init(0), firstID: 16, wallClock: ManualClock())
+
+        /// The record of a batch.
+        mutating func encode(_ batch: SampleBatch) -> [UInt8] {
+            var options = MetricDatabaseOptions()
+            options.behindMilliseconds = .max
+            options.aheadMilliseconds = 0
+            guard let prepared = try? head.prepare(batch, options: options, nowMilliseconds: .max) else { return [] }
+            var writer = HeadRecordWriter(epoch: 1)
+            return writer.batch(prepared.writes, metadata: batch.metadata, delivery: batch.delivery)
+        }
+    }
+
     /// The record of a batch, as the database writes it in a fresh segment.
     static func encode(_ batch: SampleBatch) -> [UInt8] {
-        var options = MetricDatabaseOptions()
-        options.behindMilliseconds = .max
-        options.aheadMilliseconds = 0
-        let head = Head(after: .init(0), firstID: 16, wallClock: ManualClock())
-        guard let prepared = try? head.prepare(batch, options: options, nowMilliseconds: .max) else { return [] }
-        var writer = HeadRecordWriter(epoch: 1)
-        return writer.batch(prepared.writes, metadata: batch.metadata, delivery: batch.delivery)
+        var writer = Writer()
+        return writer.encode(batch)
     }
 
     /// A scrape, or scattered samples with start times and histograms.

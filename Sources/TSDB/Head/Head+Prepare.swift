@@ -46,9 +46,10 @@ extension Head {
 
 /// Resolves and checks the samples of one batch, group by group.
 private struct Preparation {
+    /// What a series of the batch is in the head. Nothing here is counted by reference: there is one per sample.
     private enum Resolution {
         case unknown
-        case series(HeadSeries, builder: Int)
+        case series(number: Int, column: Int, builder: Int)
         case refused(SampleRejection.Reason)
     }
 
@@ -57,9 +58,9 @@ private struct Preparation {
     var isBacklog = false
     private var builders: [GroupWriteBuilder] = []
     private var builderOf: [UInt64: Int] = [:]
-    private var lastBuilder: (group: UInt64, place: Int)?
-    /// The series resolved last, which foretells the next.
-    private var previous: HeadSeries?
+    /// Whether the sender does not have the ids of all series yet.
+    private var hasNewIDs = false
+    private var lastBuilder: (group: HeadGroup, place: Int)?
     private var outcome = Head.Outcome()
     private var prepared = PreparedAppend()
 
@@ -69,36 +70,42 @@ private struct Preparation {
     }
 
     mutating func add(_ group: SampleGroup, to index: inout HeadIndex) {
+        hasNewIDs = false
         var resolutions = [Resolution](repeating: .unknown, count: group.series.count)
         for sample in group.values.indices {
             let number = Int(group.seriesIndexes[sample])
             let time = group.timesMilliseconds[sample]
-            guard let (series, builder) = resolve(number, of: group, at: time, &resolutions, &index) else { continue }
+            guard let (column, builder) = resolve(number, of: group, at: time, &resolutions, &index),
+                isRecent(time, column, builder, ofHistograms: false, group.series[number])
+            else { continue }
             let start = group.startTimesMilliseconds.isEmpty ? 0 : group.startTimesMilliseconds[sample]
-            let last = series.lastMilliseconds.load(ordering: .relaxed)
-            guard isRecent(time, after: last, series) else { continue }
-            builders[builder].add(series, milliseconds: time, bits: group.values[sample].bitPattern, start: start)
+            builders[builder].add(
+                column: column, milliseconds: time, bits: group.values[sample].bitPattern, start: start)
         }
         for sample in group.histograms {
             let number = Int(sample.seriesIndex)
-            guard let (series, builder) = resolve(number, of: group, at: sample.milliseconds, &resolutions, &index)
+            let time = sample.milliseconds
+            guard let (column, builder) = resolve(number, of: group, at: time, &resolutions, &index),
+                isRecent(time, column, builder, ofHistograms: true, group.series[number])
             else { continue }
-            let last = series.lastHistogramMilliseconds.load(ordering: .relaxed)
-            guard isRecent(sample.milliseconds, after: last, series) else { continue }
             builders[builder].add(
-                series, milliseconds: sample.milliseconds, start: sample.startMilliseconds, histogram: sample.histogram)
+                column: column, milliseconds: time, start: sample.startMilliseconds, histogram: sample.histogram)
         }
         prepared.exemplarCount += group.exemplars.count
-        prepared.seriesIDs.append(
-            resolutions.map { resolution in
-                guard case .series(let series, _) = resolution else { return SeriesID(rawValue: 0) }
-                return SeriesID(rawValue: series.id)
-            })
+        prepared.seriesIDs.append(hasNewIDs ? resolutions.map { Self.id(of: $0, in: index) } : [])
+    }
+
+    private static func id(of resolution: Resolution, in index: HeadIndex) -> SeriesID {
+        guard case .series(let number, _, _) = resolution else { return SeriesID(rawValue: 0) }
+        return index.id(of: number)
     }
 
     mutating func finish() -> PreparedAppend {
         for builder in builders {
-            prepared.writes.append(builder.build { outcome.add($0.labels, $1, .duplicate) })
+            prepared.writes.append(
+                builder.build { column, time in
+                    outcome.add(builder.group.state.withLock { $0.labels[column] }, time, .duplicate)
+                })
         }
         prepared.rejections = outcome.rejections
         return prepared
@@ -107,16 +114,16 @@ private struct Preparation {
     private mutating func resolve(
         _ number: Int, of group: SampleGroup, at time: Int64, _ resolutions: inout [Resolution],
         _ index: inout HeadIndex
-    ) -> (HeadSeries, Int)? {
+    ) -> (column: Int, builder: Int)? {
         guard time <= latest else {
             outcome.add(group.series[number].labels, time, .tooFarAhead)
             return nil
         }
         if case .unknown = resolutions[number] {
-            resolutions[number] = resolution(of: group.series[number], target: group.target, in: &index)
+            resolutions[number] = resolution(of: number, in: group, &index)
         }
         switch resolutions[number] {
-        case .series(let series, let builder): return (series, builder)
+        case .series(_, let column, let builder): return (column, builder)
         case .refused(let reason): outcome.add(group.series[number].labels, time, reason)
         case .unknown: break
         }
@@ -124,54 +131,59 @@ private struct Preparation {
     }
 
     private mutating func resolution(
-        of reference: SeriesReference, target: Labels, in index: inout HeadIndex
+        of place: Int, in group: SampleGroup, _ index: inout HeadIndex
     ) -> Resolution {
-        if let known = index.find(reference, after: previous) {
-            previous = known
-            return .series(known, builder: builder(for: known.group, in: &index))
-        }
-        let labels = reference.labels
+        if let known = index.number(of: group.series[place]) { return resolution(known, in: index, group) }
+        hasNewIDs = true
+        let labels = group.series[place].labels
+        if let known = index.find(labels) { return resolution(known, in: index, group) }
         guard !labels.isEmpty, labels.encoded.count <= options.labelBytesMaximum,
             Labels(validating: labels.encoded) != nil
         else { return .refused(.invalidLabels) }
-        let target = target.isEmpty ? HeadGroup.target(for: labels) : target
+        let target = group.target.isEmpty ? HeadGroup.target(for: labels) : group.target
         guard hasRoom(for: labels, of: target, in: index) else { return .refused(.seriesLimit) }
-        let new = index.add(labels, target: target)
-        previous = new
-        return .series(new, builder: builder(for: new.group, in: &index))
+        return resolution(index.add(labels, target: target), in: index, group)
+    }
+
+    private mutating func resolution(_ number: Int, in index: HeadIndex, _ group: SampleGroup) -> Resolution {
+        let home = index.series[number].group
+        if lastBuilder?.group !== home {
+            lastBuilder = (home, builder(for: home, capacity: group.values.count))
+        }
+        return .series(
+            number: number, column: index.series[number].column, builder: lastBuilder?.place ?? 0)
     }
 
     /// Whether one more series is within the limits of the whole head, of its target, and of its metric.
     private func hasRoom(for labels: Labels, of target: Labels, in index: HeadIndex) -> Bool {
         if options.seriesMaximum > 0, index.series.count >= options.seriesMaximum { return false }
         if options.seriesPerTargetMaximum > 0, let group = index.groups[target] {
-            let count = group.state.withLock { $0.series.count - $0.freeColumns.count }
-            if count >= options.seriesPerTargetMaximum { return false }
+            if group.state.withLock(\.seriesCount) >= options.seriesPerTargetMaximum { return false }
         }
         guard options.seriesPerMetricMaximum > 0, let name = labels.metricName else { return true }
         return index.count(name: Labels.metricNameLabel, value: name) < options.seriesPerMetricMaximum
     }
 
-    private mutating func builder(for group: HeadGroup, in index: inout HeadIndex) -> Int {
-        if let last = lastBuilder, last.group == group.id { return last.place }
-        lastBuilder = (group.id, place(of: group, in: &index))
-        return lastBuilder?.place ?? 0
-    }
-
-    private mutating func place(of group: HeadGroup, in index: inout HeadIndex) -> Int {
+    private mutating func builder(for group: HeadGroup, capacity: Int) -> Int {
         if let known = builderOf[group.id] { return known }
         builderOf[group.id] = builders.count
-        builders.append(GroupWriteBuilder(group: group, number: index.takeBuilderNumber()))
+        builders.append(GroupWriteBuilder(group: group, capacity: builders.isEmpty ? capacity : 0))
         group.pendingAppends.add(1, ordering: .relaxed)
         return builders.count - 1
     }
 
-    private mutating func isRecent(_ time: Int64, after last: Int64, _ series: HeadSeries) -> Bool {
-        if time >= last || isBacklog || last == .min { return true }
+    /// Whether a sample is not too far behind its series.
+    private mutating func isRecent(
+        _ time: Int64, _ column: Int, _ builder: Int, ofHistograms: Bool, _ reference: SeriesReference
+    ) -> Bool {
+        // What is not behind its group is not behind its series.
+        if isBacklog || time >= builders[builder].newestMilliseconds { return true }
+        let last = builders[builder].group.lastMilliseconds(column: column, ofHistograms: ofHistograms)
+        if time >= last { return true }
         // Far apart times may not even have a difference of 64 bits.
         let (behind, overflow) = last.subtractingReportingOverflow(time)
         if !overflow, behind <= options.behindMilliseconds { return true }
-        outcome.add(series.labels, time, options.behindMilliseconds == 0 ? .outOfOrder : .tooOld)
+        outcome.add(reference.labels, time, options.behindMilliseconds == 0 ? .outOfOrder : .tooOld)
         return false
     }
 }

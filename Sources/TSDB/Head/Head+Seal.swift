@@ -45,14 +45,14 @@ extension Head {
             index.withLock { index in
                 let idle = index.groups.values.reduce(0) { $0 + $1.idleSeriesCount(in: round) }
                 guard idle > 0, idle * 8 >= index.series.count else { return }
-                var gone: Set<UInt64> = []
+                var gone: [ObjectIdentifier: Set<Int>] = [:]
                 var emptyGroups: [Labels] = []
                 for (target, group) in index.groups where group.pendingAppends.load(ordering: .relaxed) == 0 {
                     let idle = group.forgetIdleSeries(in: round)
-                    gone.formUnion(idle.gone)
+                    if !idle.columns.isEmpty { gone[ObjectIdentifier(group)] = idle.columns }
                     if idle.isEmpty { emptyGroups.append(target) }
                 }
-                if !gone.isEmpty || !emptyGroups.isEmpty { index.remove(series: gone, emptyGroups: emptyGroups) }
+                if !gone.isEmpty || !emptyGroups.isEmpty { index.remove(gone, emptyGroups: emptyGroups) }
             }
         }
     }
@@ -76,27 +76,25 @@ extension HeadGroup {
     }
 
     /// How many series could be forgotten.
-    fileprivate func idleSeriesCount(in round: UInt64) -> Int {
+    fileprivate func idleSeriesCount(in round: UInt32) -> Int {
         guard pendingAppends.load(ordering: .relaxed) == 0 else { return 0 }
         return state.withLock { state in
             guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return 0 }
-            return state.series.reduce(0) { $0 + ($1?.isIdle(in: round) == true ? 1 : 0) }
+            return state.columns.indices.reduce(0) { $0 + (state.isIdle(column: $1, in: round) ? 1 : 0) }
         }
     }
 
-    /// Lets go of series that no flush saw for two rounds, when the group has no rows; their numbers, and whether the
+    /// Lets go of series that no flush saw for two rounds, when the group has no rows; their columns, and whether the
     /// group has no series left.
-    fileprivate func forgetIdleSeries(in round: UInt64) -> (gone: [UInt64], isEmpty: Bool) {
+    fileprivate func forgetIdleSeries(in round: UInt32) -> (columns: Set<Int>, isEmpty: Bool) {
         state.withLock { state in
             guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return ([], false) }
-            var gone: [UInt64] = []
-            for (column, series) in state.series.enumerated() {
-                guard let series, series.isIdle(in: round) else { continue }
-                gone.append(series.id)
-                state.series[column] = nil
-                state.freeColumns.append(column)
+            var gone: Set<Int> = []
+            for column in state.columns.indices where state.isIdle(column: column, in: round) {
+                gone.insert(column)
+                state.forget(column: column)
             }
-            return (gone, state.freeColumns.count == state.series.count)
+            return (gone, state.seriesCount == 0)
         }
     }
 }
@@ -118,10 +116,10 @@ extension FrozenGroup {
         let rows = tables.map { table in table.rows.withLock { $0 } }
         let times = Self.distinctTimes(rows)
         guard !times.isEmpty else { return }
-        let series = group.state.withLock(\.series)
-        let unordered = series.enumerated().compactMap { number, one -> Column? in
-            guard let one else { return nil }
-            let column = Self.column(number, labels: one.labels, of: rows, times: times)
+        let allRows = Array(times.indices)
+        let unordered = group.state.withLock(\.labels).enumerated().compactMap { number, labels -> Column? in
+            if labels.isEmpty { return nil }
+            let column = Self.column(number, labels: labels, of: rows, times: times, allRows: allRows)
             return column.rows.isEmpty && column.histogramRows.isEmpty ? nil : column
         }
         let layout = SeriesLayout(unordered.map(\.labels), target: group.target)
@@ -147,14 +145,20 @@ extension FrozenGroup {
     }
 
     private static func column(
-        _ number: Int, labels: Labels, of tables: [HeadTable.Rows], times: [Int64]
+        _ number: Int, labels: Labels, of tables: [HeadTable.Rows], times: [Int64], allRows: [Int]
     ) -> Column {
         var column = Column(labels: labels)
+        if let bits = wholeColumn(number, of: tables, times: times) {
+            (column.rows, column.bits) = (allRows, bits)
+            return column
+        }
         var floats = SampleRun()
         var histograms = SampleRun()
         for rows in tables {
             if number < rows.columns.count { collect(rows.columns[number], of: rows, into: &floats) }
-            if let found = rows.histogramColumns[number] { collect(found, of: rows, into: &histograms) }
+            if let found = rows.histogramColumns[number] {
+                rows.samples(of: found, belowRow: .max, in: .all, into: &histograms)
+            }
         }
         floats.sortKeepingFirst()
         histograms.sortKeepingFirst()
@@ -162,6 +166,16 @@ extension FrozenGroup {
         column.histogramRows = histograms.rows(in: times)
         (column.histograms, column.histogramStarts) = (histograms.histograms, histograms.starts)
         return column
+    }
+
+    /// The values of a series that is in every row of the group's one table, as most are; nil for others.
+    private static func wholeColumn(_ number: Int, of tables: [HeadTable.Rows], times: [Int64]) -> [UInt64]? {
+        guard tables.count == 1, let rows = tables.first, rows.isSorted, rows.times.count == times.count,
+            number < rows.columns.count, rows.histogramColumns[number] == nil
+        else { return nil }
+        let column = rows.columns[number]
+        guard column.count == times.count, column.hasEveryRow, column.starts.isEmpty else { return nil }
+        return column.bits(first: column.count)
     }
 
     private static func collect(_ column: HeadColumn, of rows: HeadTable.Rows, into run: inout SampleRun) {
@@ -176,6 +190,13 @@ extension FrozenGroup {
 
     private static func cut(_ column: Column, to range: Range<Int>, ordinal: UInt32) -> [StripColumn] {
         var pieces: [StripColumn] = []
+        // A piece that is the whole shares its memory.
+        if column.rows.count == range.count, column.rows.last == range.upperBound - 1, range.lowerBound == 0 {
+            var piece = StripColumn(ordinal: ordinal)
+            (piece.rows, piece.bits, piece.starts) = (column.rows, column.bits, column.starts)
+            pieces.append(piece)
+            return pieces + cutHistograms(column, to: range, ordinal: ordinal)
+        }
         let floats = column.rows.partitionedIndexes(in: range)
         if !floats.isEmpty {
             var piece = StripColumn(ordinal: ordinal)
@@ -184,15 +205,19 @@ extension FrozenGroup {
             if !column.starts.isEmpty { piece.starts = Array(column.starts[floats]) }
             pieces.append(piece)
         }
+        return pieces + cutHistograms(column, to: range, ordinal: ordinal)
+    }
+
+    private static func cutHistograms(_ column: Column, to range: Range<Int>, ordinal: UInt32) -> [StripColumn] {
         let histograms = column.histogramRows.partitionedIndexes(in: range)
-        if !histograms.isEmpty {
-            var piece = StripColumn(ordinal: ordinal)
-            piece.rows = column.histogramRows[histograms].map { $0 - range.lowerBound }
-            piece.histograms = Array(column.histograms[histograms])
-            if !column.histogramStarts.isEmpty { piece.starts = Array(column.histogramStarts[histograms]) }
-            pieces.append(piece)
-        }
-        return pieces
+        guard !histograms.isEmpty else { return [] }
+        var piece = StripColumn(ordinal: ordinal)
+        piece.rows = column.histogramRows[histograms].map { $0 - range.lowerBound }
+        piece.histograms = Array(column.histograms[histograms])
+        // Nothing is said about start times where none is known.
+        let starts = column.histogramStarts[histograms]
+        if starts.contains(where: { $0 != 0 }) { piece.starts = Array(starts) }
+        return [piece]
     }
 }
 

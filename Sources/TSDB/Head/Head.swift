@@ -14,13 +14,13 @@ final class Head: Sendable {
     let marks = Mutex<[DeliveryIdentity.Sender: UInt64]>([:])
     let metadata = Mutex<[String: MetricMetadata]>([:])
     /// What series and groups must have been declared in to need no declaration; only the writer thread changes it.
-    let epoch = Atomic<UInt64>(1)
+    let epoch = Atomic<UInt32>(1)
     /// The bytes of rows in memory, frozen ones included.
     let rowBytes = Atomic<Int>(0)
     /// The rows of the fullest group, for the maintenance to look at.
     let rowsOfFullest = Atomic<Int>(0)
     /// Rises with every flush; series that no flush saw for two rounds are forgotten.
-    let round = Atomic<UInt64>(1)
+    let round = Atomic<UInt32>(1)
 
     /// What became of the records of one append.
     struct Outcome {
@@ -48,97 +48,127 @@ final class Head: Sendable {
     }
 
     private func apply(_ write: GroupWrite, position: LogPosition, to outcome: inout Outcome) {
-        let (table, frozen) = write.group.state.withLock { ($0.current, $0.frozen) }
-        let round = round.load(ordering: .relaxed)
         let now = wallClock.nowMilliseconds
-        table.rows.withLock { rows in
-            let bytesBefore = rows.memoryBytes
-            let samplesBefore = rows.sampleCount
-            let firstRow = rows.appendTimes(write.times, position: position, nowMilliseconds: now)
-            for number in write.series.indices {
-                let series = write.series[number]
-                series.lastRound.store(round, ordering: .relaxed)
-                for cell in write.cellStarts[number]..<write.cellStarts[number + 1] {
-                    let place = CellPlace(
-                        time: write.times[Int(write.rows[cell])], row: firstRow + Int(write.rows[cell]),
-                        start: write.starts.isEmpty ? 0 : write.starts[cell])
-                    apply(write.bits[cell], at: place, of: series, frozen: frozen, to: &rows, &outcome)
+        write.group.state.withLock { state in
+            let (table, frozen) = (state.current, state.frozen)
+            table.rows.withLock { rows in
+                let bytesBefore = rows.memoryBytes
+                let samplesBefore = rows.sampleCount
+                let firstRow = rows.appendTimes(write.times, position: position, nowMilliseconds: now)
+                if write.isOneRow, let time = write.times.first, time > write.group.newest {
+                    applyNewest(write, at: time, row: firstRow, &state, &rows)
+                    outcome.accepted += write.columns.count
+                } else {
+                    applyCells(of: write, firstRow: firstRow, frozen: frozen, &state, &rows, &outcome)
+                }
+                if rows.sampleCount == samplesBefore { rows.removeEmptyRows(from: firstRow) }
+                rowBytes.add(rows.memoryBytes - bytesBefore, ordering: .relaxed)
+                if rows.risingRowCount > rowsOfFullest.load(ordering: .relaxed) {
+                    rowsOfFullest.store(rows.risingRowCount, ordering: .relaxed)
                 }
             }
-            for cell in write.histograms {
-                apply(cell, of: write, firstRow: firstRow, frozen: frozen, to: &rows, &outcome)
-            }
-            if rows.sampleCount == samplesBefore { rows.removeEmptyRows(from: firstRow) }
-            rowBytes.add(rows.memoryBytes - bytesBefore, ordering: .relaxed)
-            if rows.risingRowCount > rowsOfFullest.load(ordering: .relaxed) {
-                rowsOfFullest.store(rows.risingRowCount, ordering: .relaxed)
+            if let last = write.times.last, last > write.group.newest {
+                write.group.newestMilliseconds.store(last, ordering: .relaxed)
             }
         }
     }
 
-    /// Where a float goes.
-    private struct CellPlace {
-        var time: Int64
-        var row: Int
-        var start: Int64
-    }
-
-    /// Adds a float unless the series has a sample at that time: the same again changes nothing, another is refused.
-    @inline(__always)
-    private func apply(
-        _ bits: UInt64, at place: CellPlace, of series: HeadSeries, frozen: [HeadTable],
-        to rows: inout HeadTable.Rows, _ outcome: inout Outcome
+    /// A row later than everything its group has: nothing of it can be there already.
+    private func applyNewest(
+        _ write: GroupWrite, at time: Int64, row: Int, _ state: inout HeadGroup.State, _ rows: inout HeadTable.Rows
     ) {
-        let last = series.lastMilliseconds.load(ordering: .relaxed)
-        if place.time > last {
-            series.lastMilliseconds.store(place.time, ordering: .relaxed)
-            series.lastBits.store(bits, ordering: .relaxed)
-        } else if let known = Self.known(at: place.time, last: last, of: series, in: &rows, frozen) {
-            if known == bits { outcome.accepted += 1 } else { outcome.add(series.labels, place.time, .duplicate) }
-            return
+        let round = round.load(ordering: .relaxed)
+        state.columns.withUnsafeMutableBufferPointer { columns in
+            for index in write.columns.indices {
+                let column = Int(write.columns[index])
+                columns[column].lastMilliseconds = time
+                columns[column].lastBits = write.bits[index]
+                columns[column].lastRound = round
+            }
         }
-        rows.append(column: series.column, row: place.row, bits: bits, start: place.start)
-        outcome.accepted += 1
+        rows.append(row: row, columns: write.columns, bits: write.bits, starts: write.starts)
     }
 
-    /// What a series has at a time that is not later than all its others.
+    /// Adds each sample unless its series has one at that time: the same again changes nothing, another is refused.
+    private func applyCells(
+        of write: GroupWrite, firstRow: Int, frozen: [HeadTable], _ state: inout HeadGroup.State,
+        _ rows: inout HeadTable.Rows, _ outcome: inout Outcome
+    ) {
+        let round = round.load(ordering: .relaxed)
+        for index in write.columns.indices {
+            let column = Int(write.columns[index])
+            state.columns[column].lastRound = round
+            for cell in write.cells(of: index) {
+                let (row, bits) = (write.row(of: cell), write.bits[cell])
+                let time = write.times[row]
+                if let known = Self.known(at: time, column: column, state, rows, frozen) {
+                    if known == bits {
+                        outcome.accepted += 1
+                    } else {
+                        outcome.add(state.labels[column], time, .duplicate)
+                    }
+                    continue
+                }
+                if time > state.columns[column].lastMilliseconds {
+                    state.columns[column].lastMilliseconds = time
+                    state.columns[column].lastBits = bits
+                }
+                rows.append(
+                    column: column, row: firstRow + row, bits: bits,
+                    start: write.starts.isEmpty ? 0 : write.starts[cell])
+                outcome.accepted += 1
+            }
+        }
+        for cell in write.histograms {
+            apply(cell, of: write, firstRow: firstRow, frozen: frozen, &state, &rows, &outcome)
+        }
+    }
+
+    /// What a series has at a time.
     private static func known(
-        at time: Int64, last: Int64, of series: HeadSeries, in rows: inout HeadTable.Rows, _ frozen: [HeadTable]
+        at time: Int64, column: Int, _ state: HeadGroup.State, _ rows: HeadTable.Rows, _ frozen: [HeadTable]
     ) -> UInt64? {
-        if time == last { return series.lastBits.load(ordering: .relaxed) }
-        if let found = rows.bits(column: series.column, at: time) { return found }
+        let last = state.columns[column].lastMilliseconds
+        if time > last { return nil }
+        // The smallest time stands for none, too.
+        if time == last, last != .min { return state.columns[column].lastBits }
+        if let found = rows.bits(column: column, at: time) { return found }
         for table in frozen {
-            if let found = table.rows.withLock({ $0.bits(column: series.column, at: time) }) { return found }
+            if let found = table.rows.withLock({ $0.bits(column: column, at: time) }) { return found }
         }
         return nil
     }
 
     private func apply(
         _ cell: GroupWrite.HistogramCell, of write: GroupWrite, firstRow: Int, frozen: [HeadTable],
-        to rows: inout HeadTable.Rows, _ outcome: inout Outcome
+        _ state: inout HeadGroup.State, _ rows: inout HeadTable.Rows, _ outcome: inout Outcome
     ) {
-        let series = write.series[cell.series]
+        let column = Int(write.columns[cell.series])
         let time = write.times[cell.row]
-        if time <= series.lastHistogramMilliseconds.load(ordering: .relaxed) {
-            var found = rows.histogram(column: series.column, at: time)
+        if time <= state.lastHistogramMilliseconds[column] ?? .min {
+            var found = rows.histogram(column: column, at: time)
             for table in frozen where found == nil {
-                found = table.rows.withLock { $0.histogram(column: series.column, at: time) }
+                found = table.rows.withLock { $0.histogram(column: column, at: time) }
             }
             if let found {
                 if found.isIdentical(to: cell.histogram) {
                     outcome.accepted += 1
                 } else {
-                    outcome.add(series.labels, time, .duplicate)
+                    outcome.add(state.labels[column], time, .duplicate)
                 }
                 return
             }
         } else {
-            series.lastHistogramMilliseconds.store(time, ordering: .relaxed)
+            state.lastHistogramMilliseconds[column] = time
         }
-        rows.append(
-            column: series.column, row: firstRow + cell.row, histogram: cell.histogram, start: cell.start)
+        rows.append(column: column, row: firstRow + cell.row, histogram: cell.histogram, start: cell.start)
         outcome.accepted += 1
     }
+}
+
+extension HeadGroup {
+    /// No sample of the group is later.
+    fileprivate var newest: Int64 { newestMilliseconds.load(ordering: .relaxed) }
 }
 
 extension Head.Outcome {

@@ -1,50 +1,83 @@
 internal import Telemetry
 
 /// The samples of one series in one head table, in the order of arrival. Only ever appended to.
+///
+/// The newest values stand as they are, in one cache line beside the column's head, so that an append touches nothing
+/// else; when the line is full they are compressed together.
 struct HeadColumn {
+    /// The values that wait to be compressed.
+    private typealias Line = (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
+    private static let lineCount = 8
+
+    private var line: Line = (0, 0, 0, 0, 0, 0, 0, 0)
     /// The row of the first sample, for a series that missed none since.
     private var firstRow: UInt32 = 0
+    private var sampleCount: UInt32 = 0
     /// The row of each sample, rising; empty while they are consecutive.
     private var rows: [UInt32] = []
-    /// Of floats; empty for a histogram column.
+    /// All values but those in the line.
     private var values = ValueStream()
-    private(set) var histograms: [NativeHistogram] = []
     /// As long as the samples, 0 where not known; empty when none is known.
     private(set) var starts: [Int64] = []
-    private(set) var count = 0
+
+    /// The number of samples.
+    var count: Int { Int(sampleCount) }
 
     /// Adds a sample of a row above all others; returns how many bytes more are held, about.
+    @inline(__always)
     mutating func append(row: UInt32, bits value: UInt64, start: Int64) -> Int {
-        place(row, start: start)
-        return values.append(value) + (rows.isEmpty ? 0 : 4) + (starts.isEmpty ? 0 : 8)
+        let place = Int(sampleCount) % Self.lineCount
+        withUnsafeMutableBytes(of: &line) { $0.storeBytes(of: value, toByteOffset: place * 8, as: UInt64.self) }
+        var bytes = self.place(row, start: start)
+        if place == Self.lineCount - 1 { bytes += compressLine() }
+        return bytes
     }
 
-    /// The bit patterns of the first `limit` samples; empty for a histogram column.
-    func bits(first limit: Int) -> [UInt64] { histograms.isEmpty ? values.values(first: limit) : [] }
-
-    /// Adds a histogram of a row above all others.
-    mutating func append(row: UInt32, histogram: NativeHistogram, start: Int64) {
-        place(row, start: start)
-        histograms.append(histogram)
+    private mutating func compressLine() -> Int {
+        let full = line
+        return withUnsafeBytes(of: full) { values.append($0.bindMemory(to: UInt64.self)) }
     }
 
-    private mutating func place(_ row: UInt32, start: Int64) {
-        if count == 0 {
+    /// The bit patterns of the first `limit` samples.
+    func bits(first limit: Int) -> [UInt64] {
+        [UInt64](unsafeUninitializedCapacity: limit) { bits, initialized in
+            let compressed = min(limit, count - count % Self.lineCount)
+            bits.initialize(repeating: 0)
+            values.read(into: UnsafeMutableBufferPointer(rebasing: bits[..<compressed]))
+            withUnsafeBytes(of: line) { line in
+                for index in compressed..<limit {
+                    bits[index] = line.load(fromByteOffset: (index - compressed) * 8, as: UInt64.self)
+                }
+            }
+            initialized = limit
+        }
+    }
+
+    @inline(__always)
+    private mutating func place(_ row: UInt32, start: Int64) -> Int {
+        var bytes = 0
+        if sampleCount == 0 {
             firstRow = row
-        } else if !rows.isEmpty {
+        } else if !rows.isEmpty || row != firstRow + sampleCount {
+            if rows.isEmpty { rows = (0..<sampleCount).map { firstRow + $0 } }
             rows.append(row)
-        } else if row != firstRow + UInt32(count) {
-            rows = (0..<UInt32(count)).map { firstRow + $0 }
-            rows.append(row)
+            bytes += 4
         }
         if start != 0, starts.isEmpty { starts = [Int64](repeating: 0, count: count) }
-        if start != 0 || !starts.isEmpty { starts.append(start) }
-        count += 1
+        if start != 0 || !starts.isEmpty {
+            starts.append(start)
+            bytes += 8
+        }
+        sampleCount += 1
+        return bytes
     }
 
     /// The row of sample `index`.
     @inline(__always)
     func row(_ index: Int) -> Int { rows.isEmpty ? Int(firstRow) + index : Int(rows[index]) }
+
+    /// Whether it has a sample in every row from the first on.
+    var hasEveryRow: Bool { rows.isEmpty && firstRow == 0 }
 
     /// How many samples lie in rows below `limit`.
     func count(belowRow limit: Int) -> Int {
@@ -64,4 +97,28 @@ struct HeadColumn {
             * (histogram.positiveCounts.count + histogram.negativeCounts.count + histogram.customBounds.count
                 + histogram.positiveSpans.count + histogram.negativeSpans.count)
     }
+}
+
+/// The histograms of one series in one head table, in the order of arrival. Only ever appended to.
+struct HeadHistogramColumn {
+    private(set) var rows: [UInt32] = []
+    private(set) var histograms: [NativeHistogram] = []
+    /// 0 where not known.
+    private(set) var starts: [Int64] = []
+
+    /// The number of samples.
+    var count: Int { rows.count }
+
+    /// Adds a histogram of a row above all others.
+    mutating func append(row: UInt32, histogram: NativeHistogram, start: Int64) {
+        rows.append(row)
+        histograms.append(histogram)
+        starts.append(start)
+    }
+
+    /// The row of sample `index`.
+    func row(_ index: Int) -> Int { Int(rows[index]) }
+
+    /// How many samples lie in rows below `limit`.
+    func count(belowRow limit: Int) -> Int { rows.firstIndex { Int($0) >= limit } ?? rows.count }
 }

@@ -2,50 +2,60 @@ internal import Disk
 internal import Synchronization
 internal import Telemetry
 
-/// A series that has samples in the head, or had some lately.
-final class HeadSeries: Sendable {
-    /// Never given to another series while the log lives.
-    let id: UInt64
+/// A series that has samples in the head, or had some lately: where it is, and nothing that changes.
+struct HeadSeries: Sendable {
     let labels: Labels
-    unowned let group: HeadGroup
+    let group: HeadGroup
     /// Its column in the group's tables.
     let column: Int
-    /// The newest sample, so that the common case (later than it, or the same again) needs no search.
-    let lastMilliseconds = Atomic<Int64>(.min)
-    let lastBits = Atomic<UInt64>(0)
-    let lastHistogramMilliseconds = Atomic<Int64>(.min)
-    /// The epoch of the log in which its labels were declared last; only the writer thread asks.
-    let declaredEpoch = Atomic<UInt64>(0)
-    /// The flush round of its last sample.
-    let lastRound = Atomic<UInt64>(0)
-    /// Its number in the head's index, which changes when series are forgotten. Guarded by the index' lock.
-    let number = Atomic<Int>(0)
-    /// Which builder saw it last, and its place there. Guarded by the index' lock.
-    let mark = Atomic<UInt64>(0)
-
-    /// A series without samples.
-    init(id: UInt64, labels: Labels, group: HeadGroup, column: Int) {
-        self.id = id
-        self.labels = labels
-        self.group = group
-        self.column = column
-    }
-
-    /// Whether two flushes have passed since its last sample.
-    func isIdle(in round: UInt64) -> Bool { lastRound.load(ordering: .relaxed) + 2 <= round }
 }
 
 /// The series of one target, which share their timestamps.
+///
+/// What changes with every sample lies in one array per group, in the order of columns, which is the order in which
+/// senders name series: an append walks it front to back.
 final class HeadGroup: Sendable {
+    /// What is known of one series beside its samples.
+    struct Column {
+        /// Never given to another series while the log lives; 0 where the series was forgotten.
+        var id: UInt64
+        /// The newest float, so that the common case (later than it, or the same again) needs no search.
+        var lastMilliseconds = Int64.min
+        var lastBits: UInt64 = 0
+        /// What the log said last, if that was in the chain of rows it writes now.
+        var loggedBits: UInt64 = 0
+        var loggedChain: UInt32 = 0
+        /// The epoch of the log in which its labels were declared last.
+        var declaredEpoch: UInt32 = 0
+        /// The flush round of its last sample.
+        var lastRound: UInt32 = 0
+    }
+
     /// What the lock guards.
     struct State {
         /// Takes the appends.
         var current = HeadTable()
         /// Being written to a block, oldest first; still read.
         var frozen: [HeadTable] = []
-        /// By column number; nil where a series was forgotten.
-        var series: [HeadSeries?] = []
+        var columns: [Column] = []
+        /// By column; empty where the series was forgotten.
+        var labels: [Labels] = []
         var freeColumns: [Int] = []
+        /// The newest histogram by column.
+        var lastHistogramMilliseconds: [Int: Int64] = [:]
+        var log = LogState()
+    }
+
+    /// Where the group's rows in the log are; only the thread of the log changes it.
+    struct LogState {
+        /// The epoch in which the group was declared.
+        var declaredEpoch: UInt32 = 0
+        /// Rises with every full row; values of another chain are not built upon.
+        var chain: UInt32 = 0
+        var rowsInChain = 0
+        var lastTime: Int64 = 0
+        /// The columns of the last row.
+        var columns: [UInt32] = []
     }
 
     let id: UInt64
@@ -53,13 +63,43 @@ final class HeadGroup: Sendable {
     let state = Mutex(State())
     /// Appends that know the group and were not applied yet: it must not be forgotten meanwhile.
     let pendingAppends = Atomic<Int>(0)
-    /// As of its series.
-    let declaredEpoch = Atomic<UInt64>(0)
+    /// No sample of the group is later.
+    let newestMilliseconds = Atomic<Int64>(.min)
+    /// The bytes of all labels it ever had, and of the longest: a record's declarations are no larger.
+    let labelBytes = Atomic<Int>(0)
+    let labelBytesMaximum = Atomic<Int>(0)
 
     /// A group without series.
     init(id: UInt64, target: Labels) {
         self.id = id
         self.target = target
+    }
+
+    /// Gives a series the next free column, under the lock of the index.
+    func addColumn(id: UInt64, labels: Labels) -> Int {
+        let bytes = labels.encoded.count
+        labelBytes.add(bytes, ordering: .relaxed)
+        if bytes > labelBytesMaximum.load(ordering: .relaxed) { labelBytesMaximum.store(bytes, ordering: .relaxed) }
+        return state.withLock { state in
+            if let column = state.freeColumns.popLast() {
+                state.columns[column] = Column(id: id)
+                state.labels[column] = labels
+                // The list of the last row may name the column for the series it had before.
+                state.log.columns = []
+                return column
+            }
+            state.columns.append(Column(id: id))
+            state.labels.append(labels)
+            return state.columns.count - 1
+        }
+    }
+
+    /// The newest sample of a series, float or histogram; `Int64.min` when there is none.
+    func lastMilliseconds(column: Int, ofHistograms: Bool) -> Int64 {
+        state.withLock { state in
+            ofHistograms
+                ? state.lastHistogramMilliseconds[column] ?? .min : state.columns[column].lastMilliseconds
+        }
     }
 
     /// All tables as they are now, oldest first.
@@ -76,4 +116,23 @@ final class HeadGroup: Sendable {
 
     /// The group of a series when its sender names none: the labels `job` and `instance`.
     static func target(for labels: Labels) -> Labels { labels.keeping(["job", "instance"]) }
+}
+
+extension HeadGroup.State {
+    /// The number of series.
+    var seriesCount: Int { columns.count - freeColumns.count }
+
+    /// Whether a column's series had no sample in the last two flushes.
+    func isIdle(column: Int, in round: UInt32) -> Bool {
+        columns[column].id != 0 && columns[column].lastRound + 2 <= round
+    }
+
+    /// Lets go of a series.
+    mutating func forget(column: Int) {
+        columns[column] = HeadGroup.Column(id: 0)
+        labels[column] = .empty
+        lastHistogramMilliseconds[column] = nil
+        freeColumns.append(column)
+        log.columns = []
+    }
 }

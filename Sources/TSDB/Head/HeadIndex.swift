@@ -6,20 +6,31 @@ struct HeadIndex: LabelIndex {
     /// By their number in the postings.
     private(set) var series: [HeadSeries] = []
     private(set) var groups: [Labels: HeadGroup] = [:]
-    private var byLabels: [Labels: HeadSeries] = [:]
-    private var byID: [UInt64: HeadSeries] = [:]
-    private var values: [String: [String: Postings]] = [:]
-    /// By number: which series came behind this one the last time. Senders keep their order, so that a look at the
-    /// labels replaces a look into the dictionary.
-    private var successors: [Int] = []
-    /// The number of the last builder that marks series.
-    private var builderCount: UInt64 = 0
+    private var numbers: [Labels: UInt32] = [:]
+    /// By name and value: where in `lists` the series with that pair are.
+    private var places: [String: [String: Int]] = [:]
+    private var lists: [Postings] = []
+    /// The pairs of the series added last. Series come target by target and differ in few labels, so most pairs of a
+    /// new one are found here and need no text.
+    private var recentPairs: [RecentPair] = []
     /// The next id of a series or a group.
     private var nextID: UInt64
+    /// Ids given out for appends hold as long as the numbers do.
+    private var generation: UInt64 = 1
     /// An estimate of the memory held.
     private(set) var memoryBytes = 0
     /// Changes with every change of the index.
     private(set) var version: UInt64 = 0
+
+    /// A pair and the place of its postings.
+    private struct RecentPair {
+        var name: [UInt8]
+        var value: [UInt8]
+        var list: Int
+    }
+
+    /// What a series takes beside its labels: its place here and in its group, a dictionary entry, postings.
+    private static let seriesBytes = 240
 
     /// An empty index that gives out ids from `firstID` on.
     init(firstID: UInt64) {
@@ -28,48 +39,38 @@ struct HeadIndex: LabelIndex {
 
     var allSeries: Postings { Postings(0..<UInt32(series.count)) }
 
-    func postings(name: String, value: String) -> Postings { values[name]?[value] ?? .empty }
+    func postings(name: String, value: String) -> Postings {
+        places[name]?[value].map { lists[$0] } ?? .empty
+    }
 
     func postings(name: String, where isWanted: (String) -> Bool) -> Postings {
-        guard let all = values[name] else { return .empty }
+        guard let all = places[name] else { return .empty }
         var runs: [Range<UInt32>] = []
-        for (value, postings) in all where isWanted(value) { runs.append(contentsOf: postings.runs) }
+        for (value, list) in all where isWanted(value) { runs.append(contentsOf: lists[list].runs) }
         return Postings(joining: runs)
     }
 
     /// Every label name with its values.
-    var labelValues: [String: [String: Postings]] { values }
-
-    /// The series a sender means; nil when the head does not have it.
-    func find(_ reference: SeriesReference) -> HeadSeries? {
-        if case .known(let id, let labels) = reference, let known = byID[id.rawValue], known.labels == labels {
-            return known
-        }
-        return byLabels[reference.labels]
-    }
-
-    /// As `find`, trying first what came behind `previous` the last time.
-    mutating func find(_ reference: SeriesReference, after previous: HeadSeries?) -> HeadSeries? {
-        guard let previous else { return find(reference) }
-        let place = previous.number.load(ordering: .relaxed)
-        let guess = successors[place]
-        if guess < series.count, series[guess].labels == reference.labels { return series[guess] }
-        let found = find(reference)
-        if let found { successors[place] = found.number.load(ordering: .relaxed) }
-        return found
-    }
-
-    /// A number for a builder to mark series with.
-    mutating func takeBuilderNumber() -> UInt64 {
-        builderCount += 1
-        return builderCount
-    }
+    var labelValues: [String: [String: Postings]] { places.mapValues { $0.mapValues { lists[$0] } } }
 
     /// How many series have this value of a name.
-    func count(name: String, value: String) -> Int { values[name]?[value]?.count ?? 0 }
+    func count(name: String, value: String) -> Int { places[name]?[value].map { lists[$0].count } ?? 0 }
 
-    /// Adds a series to the group of `target`.
-    mutating func add(_ labels: Labels, target: Labels) -> HeadSeries {
+    /// The number of the series a sender means by its id; nil when it names none that holds.
+    func number(of reference: SeriesReference) -> Int? {
+        guard case .known(let id, let labels) = reference, id.rawValue >> 32 == generation else { return nil }
+        let number = Int(id.rawValue & 0xffff_ffff)
+        return number < series.count && series[number].labels == labels ? number : nil
+    }
+
+    /// The number of the series a sender means by its labels; nil when the head does not have it.
+    func find(_ labels: Labels) -> Int? { numbers[labels].map { Int($0) } }
+
+    /// What names a series in later appends.
+    func id(of number: Int) -> SeriesID { SeriesID(rawValue: generation << 32 | UInt64(number)) }
+
+    /// Adds a series to the group of `target`; its number.
+    mutating func add(_ labels: Labels, target: Labels) -> Int {
         let group: HeadGroup
         if let known = groups[target] {
             group = known
@@ -77,26 +78,17 @@ struct HeadIndex: LabelIndex {
             group = HeadGroup(id: takeID(), target: target)
             groups[target] = group
         }
-        let id = takeID()
-        let added = group.state.withLock { state in
-            let column = state.freeColumns.popLast() ?? state.series.count
-            let added = HeadSeries(id: id, labels: labels, group: group, column: column)
-            if column < state.series.count { state.series[column] = added } else { state.series.append(added) }
-            return added
-        }
-        insert(added)
-        return added
+        let column = group.addColumn(id: takeID(), labels: labels)
+        insert(HeadSeries(labels: labels, group: group, column: column))
+        return series.count - 1
     }
 
-    /// Keeps only the series and groups that `isKept` wants; numbers change.
-    mutating func remove(series gone: Set<UInt64>, emptyGroups: [Labels]) {
-        let kept = series.filter { !gone.contains($0.id) }
+    /// Takes out the series in these columns, and groups; numbers change.
+    mutating func remove(_ gone: [ObjectIdentifier: Set<Int>], emptyGroups: [Labels]) {
+        let kept = series.filter { gone[ObjectIdentifier($0.group)]?.contains($0.column) != true }
         version += 1
-        series = []
-        successors = []
-        byLabels = [:]
-        byID = [:]
-        values = [:]
+        generation += 1
+        (series, numbers, places, lists, recentPairs) = ([], [:], [:], [], [])
         memoryBytes = 0
         for one in kept { insert(one) }
         for target in emptyGroups { groups[target] = nil }
@@ -111,14 +103,42 @@ struct HeadIndex: LabelIndex {
         let number = UInt32(series.count)
         version += 1
         series.append(added)
-        successors.append(series.count)
-        added.number.store(series.count - 1, ordering: .relaxed)
-        byLabels[added.labels] = added
-        byID[added.id] = added
-        for pair in added.labels.pairs {
-            values[pair.name, default: [:]][pair.value, default: .empty].append(number)
+        numbers[added.labels] = number
+        var pairs: [RecentPair] = []
+        pairs.reserveCapacity(recentPairs.count)
+        var next = 0
+        added.labels.forEachPair { name, value in
+            let pair = recentPair(name, value, from: &next) ?? newPair(name, value)
+            lists[pair.list].append(number)
+            pairs.append(pair)
         }
-        // Labels, object, two dictionary entries, postings.
-        memoryBytes += added.labels.encoded.count + 400
+        recentPairs = pairs
+        memoryBytes += added.labels.encoded.count + Self.seriesBytes
+    }
+
+    /// A pair of the series before; names rise, so the search goes on where the last one ended.
+    private func recentPair(
+        _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, from next: inout Int
+    ) -> RecentPair? {
+        for index in next..<recentPairs.count {
+            let recent = recentPairs[index]
+            guard recent.name.withUnsafeBytes({ $0.isSame(as: name) }) else { continue }
+            next = index + 1
+            return recent.value.withUnsafeBytes { $0.isSame(as: value) } ? recent : nil
+        }
+        return nil
+    }
+
+    private mutating func newPair(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> RecentPair {
+        let (nameText, valueText) = (String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
+        let list: Int
+        if let known = places[nameText]?[valueText] {
+            list = known
+        } else {
+            list = lists.count
+            lists.append(.empty)
+            places[nameText, default: [:]][valueText] = list
+        }
+        return RecentPair(name: Array(name), value: Array(value), list: list)
     }
 }

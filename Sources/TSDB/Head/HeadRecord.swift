@@ -12,21 +12,28 @@ enum HeadRecordKind: UInt8 {
 }
 
 /// Writes the records of the log. Only the writer thread uses it, in the order of the log.
+///
+/// A row of a group is written as what differs from the values its series had in the log before. Every 64 rows, and
+/// where a segment begins, stands a full row that builds on none.
 struct HeadRecordWriter {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
     static let startsFlag: UInt8 = 0b1
     static let rowsFlag: UInt8 = 0b10
     static let histogramsFlag: UInt8 = 0b100
     static let targetFlag: UInt8 = 0b1000
+    static let sameSeriesFlag: UInt8 = 0b1_0000
+    static let fullFlag: UInt8 = 0b10_0000
+    /// So many records of a group build on one another; what a lost frame costs ends with them.
+    static let rowsPerChain = 64
 
     /// Series and groups declared in this epoch are not declared again; the epoch changes with every segment and after
     /// every append that failed.
-    let epoch: UInt64
-    private var writer = ByteWriter(capacity: 16 << 10)
+    let epoch: UInt32
+    private var writer = ByteWriter(capacity: 4 << 10)
     private var previousLabels: [UInt8] = []
 
     /// A writer for one record.
-    init(epoch: UInt64) {
+    init(epoch: UInt32) {
         self.epoch = epoch
     }
 
@@ -36,44 +43,64 @@ struct HeadRecordWriter {
         writer.put(delivery == nil ? 0 : 1)
         if let delivery { Self.put(delivery.sender, sequence: delivery.sequence, into: &writer) }
         writer.putVarint(UInt64(writes.count))
-        for write in writes { put(write) }
+        for write in writes { write.group.state.withLock { put(write, &$0) } }
         Self.put(metadata, into: &writer)
         return writer.bytes
     }
 
-    private mutating func put(_ write: GroupWrite) {
-        let declares = write.group.declaredEpoch.exchange(epoch, ordering: .relaxed) != epoch
-        let isOneRow = write.times.count == 1 && write.bits.count == write.series.count
+    private mutating func put(_ write: GroupWrite, _ state: inout HeadGroup.State) {
+        let declares = state.log.declaredEpoch != epoch
+        let isFull = declares || state.log.rowsInChain >= Self.rowsPerChain
+        if isFull {
+            state.log.chain &+= 1
+            (state.log.rowsInChain, state.log.lastTime) = (0, 0)
+        }
+        state.log.declaredEpoch = epoch
+        state.log.rowsInChain += 1
+        let isSame = !isFull && state.log.columns == write.columns
         var flags: UInt8 = 0
         if declares { flags |= Self.targetFlag }
         if !write.starts.isEmpty { flags |= Self.startsFlag }
-        if !isOneRow { flags |= Self.rowsFlag }
+        if !write.isOneRow { flags |= Self.rowsFlag }
         if !write.histograms.isEmpty { flags |= Self.histogramsFlag }
+        if isSame { flags |= Self.sameSeriesFlag }
+        if isFull { flags |= Self.fullFlag }
         writer.putVarint(write.group.id)
         writer.put(flags)
         if declares { writer.putPrefixed(write.group.target.encoded) }
         writer.putVarint(UInt64(write.times.count))
-        var previousTime: Int64 = 0
         for time in write.times {
-            writer.putSigned(time &- previousTime)
-            previousTime = time
+            writer.putSigned(time &- state.log.lastTime)
+            state.log.lastTime = time
         }
-        writer.putVarint(UInt64(write.series.count))
-        var nextID = write.group.id &+ 1
-        for (index, series) in write.series.enumerated() {
-            putReference(series, nextID: nextID)
-            nextID = series.id &+ 1
-            putCells(write.cellStarts[index]..<write.cellStarts[index + 1], of: write, listsRows: !isOneRow)
+        writer.putVarint(UInt64(write.columns.count))
+        if !isSame {
+            putSeries(write, &state)
+            state.log.columns = write.columns
         }
+        if !write.isOneRow { putRows(write) }
+        putValues(write, &state)
+        if !write.starts.isEmpty { putStarts(write) }
         if !write.histograms.isEmpty { put(write.histograms) }
     }
 
-    private mutating func putReference(_ series: HeadSeries, nextID: UInt64) {
-        let declares = series.declaredEpoch.exchange(epoch, ordering: .relaxed) != epoch
-        let step = Int64(bitPattern: series.id &- nextID)
-        writer.putVarint(UInt64(bitPattern: ((step << 1) ^ (step >> 63))) << 1 | (declares ? 1 : 0))
-        guard declares else { return }
-        let labels = series.labels.encoded
+    private mutating func putSeries(_ write: GroupWrite, _ state: inout HeadGroup.State) {
+        var nextID = write.group.id &+ 1
+        for column in write.columns {
+            let column = Int(column)
+            let id = state.columns[column].id
+            let declares = state.columns[column].declaredEpoch != epoch
+            let step = Int64(bitPattern: id &- nextID)
+            nextID = id &+ 1
+            writer.putVarint(UInt64(bitPattern: ((step << 1) ^ (step >> 63))) << 1 | (declares ? 1 : 0))
+            guard declares else { continue }
+            state.columns[column].declaredEpoch = epoch
+            putDeclaration(state.labels[column])
+        }
+    }
+
+    private mutating func putDeclaration(_ labels: Labels) {
+        let labels = labels.encoded
         let limit = min(labels.count, previousLabels.count)
         let prefix = zip(labels, previousLabels).prefix { $0 == $1 }.count
         let suffix = zip(labels.reversed(), previousLabels.reversed()).prefix(limit - prefix).prefix { $0 == $1 }.count
@@ -83,8 +110,9 @@ struct HeadRecordWriter {
         previousLabels = labels
     }
 
-    private mutating func putCells(_ cells: Range<Int>, of write: GroupWrite, listsRows: Bool) {
-        if listsRows {
+    private mutating func putRows(_ write: GroupWrite) {
+        for index in write.columns.indices {
+            let cells = write.cells(of: index)
             writer.putVarint(UInt64(cells.count))
             var next: UInt32 = 0
             for cell in cells {
@@ -92,12 +120,38 @@ struct HeadRecordWriter {
                 next = write.rows[cell] + 1
             }
         }
-        var previous: UInt64 = 0
-        for cell in cells {
-            HeadRecordWriter.put(write.bits[cell] ^ previous, into: &writer)
-            previous = write.bits[cell]
-            guard !write.starts.isEmpty else { continue }
-            Self.put(start: write.starts[cell], time: write.times[Int(write.rows[cell])], into: &writer)
+    }
+
+    /// What differs from the value before of the same series, or from 0 where its chain begins.
+    private mutating func putValues(_ write: GroupWrite, _ state: inout HeadGroup.State) {
+        let chain = state.log.chain
+        withUnsafeTemporaryAllocation(
+            byteCount: DifferenceWriter.bytesMaximum(count: write.bits.count), alignment: 8
+        ) { space in
+            var values = DifferenceWriter(space)
+            state.columns.withUnsafeMutableBufferPointer { columns in
+                for index in write.columns.indices {
+                    let column = Int(write.columns[index])
+                    let cells = write.cells(of: index)
+                    guard !cells.isEmpty else { continue }
+                    var previous = columns[column].loggedChain == chain ? columns[column].loggedBits : 0
+                    for cell in cells {
+                        values.put(write.bits[cell] ^ previous)
+                        previous = write.bits[cell]
+                    }
+                    columns[column].loggedBits = previous
+                    columns[column].loggedChain = chain
+                }
+            }
+            writer.put(UnsafeRawBufferPointer(rebasing: space[..<values.count]))
+        }
+    }
+
+    private mutating func putStarts(_ write: GroupWrite) {
+        for cell in write.starts.indices {
+            let start = write.starts[cell]
+            writer.put(start == 0 ? 0 : 1)
+            if start != 0 { writer.putSigned(write.times[write.row(of: cell)] &- start) }
         }
     }
 
@@ -110,24 +164,6 @@ struct HeadRecordWriter {
             writer.putSigned(cell.start)
             HistogramColumn.encode(cell.histogram, after: nil, into: &writer)
         }
-    }
-
-    /// How many zero bytes end the value, how many others there are, then those.
-    private static func put(_ difference: UInt64, into writer: inout ByteWriter) {
-        guard difference != 0 else { return writer.put(0) }
-        let trailing = difference.trailingZeroBitCount / 8
-        let count = 8 - trailing - difference.leadingZeroBitCount / 8
-        let rest = difference >> UInt64(trailing * 8)
-        // Head and up to seven bytes go in one piece.
-        let word = (rest << 8 | UInt64(trailing << 4 | count)).littleEndian
-        withUnsafeBytes(of: word) { writer.put(UnsafeRawBufferPointer(rebasing: $0[..<min(8, count + 1)])) }
-        if count == 8 { writer.put(UInt8(truncatingIfNeeded: rest >> 56)) }
-    }
-
-    private static func put(start: Int64, time: Int64, into writer: inout ByteWriter) {
-        guard start != 0 else { return writer.put(0) }
-        writer.put(1)
-        writer.putSigned(time &- start)
     }
 }
 

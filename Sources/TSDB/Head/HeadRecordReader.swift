@@ -1,14 +1,12 @@
 internal import Telemetry
 
-/// A record of the log as it was read, still in the ids of the process that wrote it.
+/// A record of the log as it was read, still in the ids of the process that wrote it, its values still differences.
 struct HeadRecord: Equatable {
-    /// A series that occurs in a group's rows.
+    /// A series of a group's rows.
     struct Reference: Equatable {
         var id: UInt64
         /// Set where the record declares it.
         var labels: Labels?
-        /// Its cells among the group's.
-        var cells: Range<Int>
     }
 
     /// A histogram of a series in a row.
@@ -24,12 +22,27 @@ struct HeadRecord: Equatable {
         var id: UInt64
         /// Set where the record declares it.
         var target: Labels?
+        /// Whether it builds on nothing before it; else times and values do.
+        var isFull = true
+        /// Whether values are XORed with those before them, as from version 2 on.
+        var isChained = true
+        /// From the last time of the group's rows before, or from 0.
         var times: [Int64] = []
-        var series: [Reference] = []
+        /// How many series have samples.
+        var seriesCount = 0
+        /// They; nil for those of the group's rows before.
+        var series: [Reference]?
+        /// Where the cells of each series begin, and the end of the last; empty for one row in which each has one.
+        var cellStarts: [Int] = []
+        /// The row of each cell; empty for one row.
         var rows: [UInt32] = []
-        var bits: [UInt64] = []
-        var starts: [Int64] = []
+        var values: [UInt64] = []
+        /// How far each start time lies before its sample, nil where not known; or empty.
+        var startDistances: [Int64?] = []
         var histograms: [Histogram] = []
+
+        /// The number of samples.
+        var sampleCount: Int { values.count + histograms.count }
     }
 
     var delivery: DeliveryIdentity?
@@ -37,16 +50,22 @@ struct HeadRecord: Equatable {
     var metadata: [MetricMetadata] = []
 }
 
-/// Reads the payloads that `HeadRecordWriter` made. Everything is bounded: the bytes come from a disk.
+/// Reads the payloads that `HeadRecordWriter` made, this version's and the one before. Everything is bounded: the bytes
+/// come from a disk.
 struct HeadRecordReader {
-    private var reader: ByteReader
+    /// More values than the longest record of this program holds: runs make it easy to claim many.
+    private static let valuesMaximum = 1 << 21
+
+    var reader: ByteReader
+    private let version: UInt8
+    private var valuesLeft = HeadRecordReader.valuesMaximum
     private var previousLabels: [UInt8] = []
 
     private init(_ payload: UnsafeRawBufferPointer) throws(ByteError) {
         reader = ByteReader(payload)
-        let version = try reader.byte()
-        guard version == HeadRecordWriter.version else {
-            throw ByteError(offset: 0, reason: "record of version \(version), this program reads 1")
+        version = try reader.byte()
+        guard version == HeadRecordWriter.version || version == 1 else {
+            throw ByteError(offset: 0, reason: "record of version \(version), this program reads 1 and 2")
         }
     }
 
@@ -59,7 +78,7 @@ struct HeadRecordReader {
             record.delivery = DeliveryIdentity(sender: sender, sequence: sequence)
         }
         for _ in 0..<(try parser.reader.count(upTo: parser.reader.remaining, "groups")) {
-            record.groups.append(try parser.group())
+            record.groups.append(parser.version == 1 ? try parser.groupOfVersion1() : try parser.group())
         }
         record.metadata = try parser.metadata()
         try parser.finish()
@@ -113,61 +132,99 @@ struct HeadRecordReader {
     private mutating func group() throws(ByteError) -> HeadRecord.Group {
         var group = HeadRecord.Group(id: try reader.varint())
         let flags = try reader.byte()
+        group.isFull = flags & HeadRecordWriter.fullFlag != 0
         if flags & HeadRecordWriter.targetFlag != 0 { group.target = try reader.labels() }
-        var time: Int64 = 0
-        for _ in 0..<(try reader.count(upTo: reader.remaining, "rows")) {
-            time = time &+ (try reader.signed())
-            if let last = group.times.last, last >= time {
-                throw ByteError(offset: reader.offset, reason: "times of rows do not rise")
-            }
-            group.times.append(time)
+        group.times = try times()
+        let isSame = flags & HeadRecordWriter.sameSeriesFlag != 0
+        // Each takes at least a byte here, or was listed before.
+        group.seriesCount = try reader.count(upTo: isSame ? valuesLeft : reader.remaining, "series")
+        guard !(isSame && group.isFull) else {
+            throw ByteError(offset: reader.offset, reason: "a full row without its series")
         }
-        var nextID = group.id &+ 1
-        for _ in 0..<(try reader.count(upTo: reader.remaining, "series")) {
-            let reference = try series(nextID: nextID, flags: flags, in: &group)
-            nextID = reference.id &+ 1
-            group.series.append(reference)
+        if !isSame { group.series = try references(group.seriesCount, of: group.id) }
+        if flags & HeadRecordWriter.rowsFlag != 0 {
+            try rows(in: &group)
+        } else if group.times.count != 1, group.seriesCount > 0 {
+            throw ByteError(offset: reader.offset, reason: "\(group.times.count) rows and no list of them")
+        }
+        try values(in: &group)
+        if flags & HeadRecordWriter.startsFlag != 0 {
+            for _ in group.values { group.startDistances.append(try reader.byte() == 0 ? nil : try reader.signed()) }
         }
         if flags & HeadRecordWriter.histogramsFlag != 0 { try histograms(in: &group) }
         return group
     }
 
-    private mutating func series(
-        nextID: UInt64, flags: UInt8, in group: inout HeadRecord.Group
-    ) throws(ByteError) -> HeadRecord.Reference {
+    mutating func times() throws(ByteError) -> [Int64] {
+        var times: [Int64] = []
+        var time: Int64 = 0
+        for _ in 0..<(try reader.count(upTo: reader.remaining, "rows")) {
+            time = time &+ (try reader.signed())
+            if let last = times.last, last >= time {
+                throw ByteError(offset: reader.offset, reason: "times of rows do not rise")
+            }
+            times.append(time)
+        }
+        return times
+    }
+
+    private mutating func references(_ count: Int, of group: UInt64) throws(ByteError) -> [HeadRecord.Reference] {
+        var references: [HeadRecord.Reference] = []
+        references.reserveCapacity(count)
+        var nextID = group &+ 1
+        for _ in 0..<count {
+            let reference = try reference(nextID: nextID)
+            nextID = reference.id &+ 1
+            references.append(reference)
+        }
+        return references
+    }
+
+    mutating func reference(nextID: UInt64) throws(ByteError) -> HeadRecord.Reference {
         let head = try reader.varint()
         let zigzag = head >> 1
         let step = Int64(bitPattern: zigzag >> 1) ^ -Int64(bitPattern: zigzag & 1)
-        var reference = HeadRecord.Reference(id: nextID &+ UInt64(bitPattern: step), labels: nil, cells: 0..<0)
-        if head & 1 != 0 { reference.labels = try declaration() }
-        let first = group.rows.count
-        if flags & HeadRecordWriter.rowsFlag != 0 {
-            var next = 0
-            for _ in 0..<(try reader.count(upTo: group.times.count, "cells")) {
-                next += try reader.count(upTo: group.times.count, "row")
-                try checkRow(next, in: group)
-                group.rows.append(UInt32(next))
-                next += 1
-            }
-        } else {
-            try checkRow(0, in: group)
-            group.rows.append(0)
-        }
-        reference.cells = first..<group.rows.count
-        var previous: UInt64 = 0
-        for cell in reference.cells {
-            previous ^= try difference()
-            group.bits.append(previous)
-            guard flags & HeadRecordWriter.startsFlag != 0 else { continue }
-            group.starts.append(try start(of: group.times[Int(group.rows[cell])]))
-        }
-        return reference
+        let labels = head & 1 != 0 ? try declaration() : nil
+        return HeadRecord.Reference(id: nextID &+ UInt64(bitPattern: step), labels: labels)
     }
 
-    private func checkRow(_ row: Int, in group: HeadRecord.Group) throws(ByteError) {
-        guard row < group.times.count else {
-            throw ByteError(offset: reader.offset, reason: "row \(row) is over the last, \(group.times.count - 1)")
+    private mutating func rows(in group: inout HeadRecord.Group) throws(ByteError) {
+        group.cellStarts = [0]
+        for _ in 0..<group.seriesCount {
+            try rowsOfSeries(in: &group)
+            group.cellStarts.append(group.rows.count)
         }
+    }
+
+    mutating func rowsOfSeries(in group: inout HeadRecord.Group) throws(ByteError) {
+        var next = 0
+        for _ in 0..<(try reader.count(upTo: group.times.count, "cells")) {
+            next += try reader.count(upTo: group.times.count, "row")
+            guard next < group.times.count else {
+                throw ByteError(offset: reader.offset, reason: "row \(next) is over the last, \(group.times.count - 1)")
+            }
+            group.rows.append(UInt32(next))
+            next += 1
+        }
+    }
+
+    private mutating func values(in group: inout HeadRecord.Group) throws(ByteError) {
+        let count = group.cellStarts.isEmpty ? group.seriesCount : group.rows.count
+        let place = reader.offset
+        guard count <= valuesLeft else { throw ByteError(offset: place, reason: "\(count) values are too many") }
+        valuesLeft -= count
+        let rest = UnsafeRawBufferPointer(rebasing: reader.bytes[place...])
+        var differences = DifferenceReader(rest)
+        var isWhole = false
+        group.values = [UInt64](unsafeUninitializedCapacity: count) { values, initialized in
+            values.initialize(repeating: 0)
+            isWhole = differences.read(into: UnsafeMutableBufferPointer(rebasing: values[..<count]))
+            initialized = count
+        }
+        guard isWhole, !differences.endsWithinRun else {
+            throw ByteError(offset: place, reason: "values of \(count) cells are not whole")
+        }
+        reader = ByteReader(reader.bytes, at: place + differences.place)
     }
 
     private mutating func declaration() throws(ByteError) -> Labels {
@@ -183,28 +240,13 @@ struct HeadRecordReader {
         return labels
     }
 
-    private mutating func difference() throws(ByteError) -> UInt64 {
-        let head = Int(try reader.byte())
-        let (trailing, count) = (head >> 4, head & 0xf)
-        guard trailing + count <= 8 else {
-            throw ByteError(offset: reader.offset - 1, reason: "value of \(trailing)+\(count) bytes")
-        }
-        var value: UInt64 = 0
-        for index in 0..<count { value |= UInt64(try reader.byte()) << UInt64((trailing + index) * 8) }
-        return value
-    }
-
-    private mutating func start(of time: Int64) throws(ByteError) -> Int64 {
-        try reader.byte() == 0 ? 0 : time &- (try reader.signed())
-    }
-
-    private mutating func histograms(in group: inout HeadRecord.Group) throws(ByteError) {
+    mutating func histograms(in group: inout HeadRecord.Group) throws(ByteError) {
         let count = try reader.count(upTo: reader.remaining, "histograms")
-        guard count == 0 || (!group.series.isEmpty && !group.times.isEmpty) else {
+        guard count == 0 || (group.seriesCount > 0 && !group.times.isEmpty) else {
             throw ByteError(offset: reader.offset, reason: "histograms without series or rows")
         }
         for _ in 0..<count {
-            let series = try reader.count(upTo: group.series.count - 1, "series of a histogram")
+            let series = try reader.count(upTo: group.seriesCount - 1, "series of a histogram")
             let row = try reader.count(upTo: group.times.count - 1, "row of a histogram")
             guard try reader.byte() == 1 else {
                 throw ByteError(offset: reader.offset, reason: "histogram cell of an unknown kind")

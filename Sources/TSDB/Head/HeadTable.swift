@@ -13,7 +13,7 @@ final class HeadTable: Sendable {
         var times: [Int64] = []
         /// By the group's column numbers; shorter than the group when its last series have no sample here.
         var columns: [HeadColumn] = []
-        var histogramColumns: [Int: HeadColumn] = [:]
+        var histogramColumns: [Int: HeadHistogramColumn] = [:]
         var minimumMilliseconds = Int64.max
         var maximumMilliseconds = Int64.min
         /// Whether times never fall from row to row.
@@ -67,19 +67,39 @@ extension HeadTable.Rows {
         return first
     }
 
+    /// Adds one row of floats: `bits[i]` to `columns[i]`, none of which may occur twice.
+    mutating func append(row: Int, columns wanted: [UInt32], bits: [UInt64], starts: [Int64]) {
+        if let last = wanted.max() { grow(to: Int(last) + 1) }
+        let row = UInt32(row)
+        var bytes = 0
+        columns.withUnsafeMutableBufferPointer { columns in
+            for index in wanted.indices {
+                bytes += columns[Int(wanted[index])].append(
+                    row: row, bits: bits[index], start: starts.isEmpty ? 0 : starts[index])
+            }
+        }
+        memoryBytes += bytes
+        sampleCount += wanted.count
+    }
+
     /// Adds a float to a column.
     mutating func append(column: Int, row: Int, bits: UInt64, start: Int64) {
-        while columns.count <= column {
-            columns.append(HeadColumn())
-            memoryBytes += MemoryLayout<HeadColumn>.stride + 48
-        }
+        grow(to: column + 1)
         memoryBytes += columns[column].append(row: UInt32(row), bits: bits, start: start)
         sampleCount += 1
     }
 
+    private mutating func grow(to count: Int) {
+        let missing = count - columns.count
+        guard missing > 0 else { return }
+        columns.append(contentsOf: repeatElement(HeadColumn(), count: missing))
+        memoryBytes += missing * MemoryLayout<HeadColumn>.stride
+    }
+
     /// Adds a histogram to a column.
     mutating func append(column: Int, row: Int, histogram: NativeHistogram, start: Int64) {
-        histogramColumns[column, default: HeadColumn()].append(row: UInt32(row), histogram: histogram, start: start)
+        histogramColumns[column, default: HeadHistogramColumn()]
+            .append(row: UInt32(row), histogram: histogram, start: start)
         sampleCount += 1
         memoryBytes += HeadColumn.memoryBytes(of: histogram)
     }
@@ -87,24 +107,25 @@ extension HeadTable.Rows {
     /// The value a series has at a time already.
     func bits(column: Int, at time: Int64) -> UInt64? {
         guard column < columns.count, minimumMilliseconds <= time, time <= maximumMilliseconds else { return nil }
-        return index(of: time, in: columns[column]).flatMap { columns[column].bits(first: $0 + 1).last }
+        let found = columns[column]
+        return index(of: time, count: found.count) { found.row($0) }.flatMap { found.bits(first: $0 + 1).last }
     }
 
     /// The histogram a series has at a time already.
     func histogram(column: Int, at time: Int64) -> NativeHistogram? {
         guard let found = histogramColumns[column] else { return nil }
-        return index(of: time, in: found).map { found.histograms[$0] }
+        return index(of: time, count: found.count) { found.row($0) }.map { found.histograms[$0] }
     }
 
-    private func index(of time: Int64, in column: HeadColumn) -> Int? {
-        guard isSorted else { return (0..<column.count).first { times[column.row($0)] == time } }
+    private func index(of time: Int64, count: Int, row: (Int) -> Int) -> Int? {
+        guard isSorted else { return (0..<count).first { times[row($0)] == time } }
         var low = 0
-        var high = column.count
+        var high = count
         while low < high {
             let middle = (low + high) / 2
-            if times[column.row(middle)] < time { low = middle + 1 } else { high = middle }
+            if times[row(middle)] < time { low = middle + 1 } else { high = middle }
         }
-        return low < column.count && times[column.row(low)] == time ? low : nil
+        return low < count && times[row(low)] == time ? low : nil
     }
 
     /// The samples of a column in rows below `rowLimit` and within `range`, in time order.
@@ -112,22 +133,39 @@ extension HeadTable.Rows {
         of column: HeadColumn, belowRow rowLimit: Int, in range: TimeRange, into run: inout SampleRun
     ) {
         let count = column.count(belowRow: rowLimit)
-        var order: [Int]?
-        if !isSorted {
-            order = (0..<count).sorted { (times[column.row($0)], $0) < (times[column.row($1)], $1) }
-        }
         let bits = column.bits(first: count)
-        for place in 0..<count {
-            let index = order?[place] ?? place
-            let time = times[column.row(index)]
-            guard range.contains(time) else { continue }
+        forEachSample(count, in: range, row: { column.row($0) }) { index, time in
             run.timesMilliseconds.append(time)
-            if column.histograms.isEmpty {
-                run.bits.append(bits[index])
-            } else {
-                run.histograms.append(column.histograms[index])
-            }
+            run.bits.append(bits[index])
             if !column.starts.isEmpty { run.starts.append(column.starts[index]) }
+        }
+    }
+
+    /// As of floats.
+    func samples(
+        of column: HeadHistogramColumn, belowRow rowLimit: Int, in range: TimeRange, into run: inout SampleRun
+    ) {
+        let count = column.count(belowRow: rowLimit)
+        forEachSample(count, in: range, row: { column.row($0) }) { index, time in
+            run.timesMilliseconds.append(time)
+            run.histograms.append(column.histograms[index])
+            run.starts.append(column.starts[index])
+        }
+    }
+
+    private func forEachSample(
+        _ count: Int, in range: TimeRange, row: (Int) -> Int, _ body: (Int, Int64) -> Void
+    ) {
+        if isSorted {
+            for index in 0..<count {
+                let time = times[row(index)]
+                if range.contains(time) { body(index, time) }
+            }
+            return
+        }
+        for index in (0..<count).sorted(by: { (times[row($0)], $0) < (times[row($1)], $1) }) {
+            let time = times[row(index)]
+            if range.contains(time) { body(index, time) }
         }
     }
 }

@@ -44,6 +44,13 @@ struct LogGapFinder {
         newest = max(newest, last)
     }
 
+    /// Rows up to `time` are gone as well, because they built on what was lost.
+    mutating func extend(to time: Int64) {
+        guard let last = gaps.last, time > last.times.endMilliseconds else { return }
+        gaps[gaps.count - 1].times = TimeRange(
+            startMilliseconds: last.times.startMilliseconds, endMilliseconds: time)
+    }
+
     /// The log ends at `now`, `records` of it are lost in all.
     mutating func end(atMilliseconds now: Int64, records: UInt64) {
         let placed = gaps.reduce(0) { $0 + $1.records }

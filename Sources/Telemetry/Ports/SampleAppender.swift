@@ -149,7 +149,8 @@ public struct AppendReceipt: Sendable {
     public var isDuplicate: Bool
     /// Nil when the batch had no delivery identity.
     public var marks: DeliveryMarks?
-    /// The ids of each group's series in the order of the batch, for the next append; empty where there are none.
+    /// The ids of each group's series in the order of the batch, for the next append; empty where there are none, and
+    /// for a group that named all its series by ids that hold.
     public var seriesIDs: [[SeriesID]]
 
     /// A receipt.

@@ -15,11 +15,12 @@ package struct RemoteWriteRequest: Sendable {
 package struct RemoteWriteReader {
     private var group = SampleGroup()
     private var metadata: [MetricMetadata] = []
-    /// Canonical labels of all series, one behind the other.
+    /// Canonical labels of the series that is being read.
     private var labels: LabelRun
-    private var ends: [Int] = []
     private var builder = LabelsBuilder()
     private var rejections: [SampleRejection] = []
+    /// The number of the series that is being read.
+    private var seriesIndex: UInt32 = 0
 
     private init(labels: LabelRun) {
         self.labels = labels
@@ -32,10 +33,13 @@ package struct RemoteWriteReader {
         // Labels take fewer bytes as canonical text than in the request, so the run never grows.
         var outcome = Result<RemoteWriteRequest, RemoteWriteError>.failure(RemoteWriteError(description: ""))
         withUnsafeTemporaryAllocation(byteCount: body.count, alignment: 1) { space in
-            var reader = RemoteWriteReader(labels: LabelRun(space))
             do throws(ByteError) {
-                try reader.readRequest(body)
-                outcome = .success(reader.finish(memory))
+                outcome = .success(
+                    try memory.resolving { series throws(ByteError) in
+                        var reader = RemoteWriteReader(labels: LabelRun(space))
+                        try reader.readRequest(body, &series)
+                        return reader.finish(series)
+                    })
             } catch {
                 outcome = .failure(RemoteWriteError(description: "no remote-write request: \(error)"))
             }
@@ -53,53 +57,79 @@ package struct RemoteWriteReader {
         return try result.get()
     }
 
-    private mutating func readRequest(_ body: UnsafeRawBufferPointer) throws(ByteError) {
+    /// What a series with one sample takes in a request, about; only a guess at how many there are.
+    private static let seriesBytes = 128
+
+    private mutating func readRequest(
+        _ body: UnsafeRawBufferPointer, _ series: inout SeriesMemory.Resolution
+    ) throws(ByteError) {
+        let guess = body.count / Self.seriesBytes
+        series.reserve(guess)
+        group.seriesIndexes.reserveCapacity(guess)
+        group.timesMilliseconds.reserveCapacity(guess)
+        group.values.reserveCapacity(guess)
         var message = ProtobufReader(body)
         while let (number, type) = try message.next() {
             switch number {
-            case 1: try readSeries(try message.bytes(type))
+            case 1: try readSeries(try message.bytes(type), &series)
             case 3: try readMetadata(try message.bytes(type))
             default: try message.skip(type)
             }
         }
     }
 
-    private mutating func finish(_ memory: SeriesMemory) -> RemoteWriteRequest {
-        let (references, places, invalid) = memory.resolve(labels.bytes, ends: ends)
-        group.series = references
-        if !invalid.isEmpty { drop(invalid) }
+    private mutating func finish(_ series: SeriesMemory.Resolution) -> RemoteWriteRequest {
+        group.series = series.references
         let isEmpty = group.values.isEmpty && group.histograms.isEmpty && group.exemplars.isEmpty
         return RemoteWriteRequest(
             batch: SampleBatch(groups: isEmpty ? [] : [group], metadata: metadata), rejections: rejections,
-            places: places)
-    }
-
-    /// Leaves out the samples of series whose labels are no text. The series stay, so that places still fit.
-    private mutating func drop(_ invalid: Set<Int>) {
-        var kept = group
-        kept.seriesIndexes = []
-        kept.timesMilliseconds = []
-        kept.values = []
-        for (index, series) in group.seriesIndexes.enumerated() {
-            let time = group.timesMilliseconds[index]
-            if invalid.contains(Int(series)) {
-                rejections.append(SampleRejection(labels: .empty, milliseconds: time, reason: .invalidLabels))
-            } else {
-                kept.seriesIndexes.append(series)
-                kept.timesMilliseconds.append(time)
-                kept.values.append(group.values[index])
-            }
-        }
-        kept.histograms.removeAll { invalid.contains(Int($0.seriesIndex)) }
-        kept.exemplars.removeAll { invalid.contains(Int($0.seriesIndex)) }
-        group = kept
+            places: series.places)
     }
 
     // MARK: Series
 
-    private mutating func readSeries(_ bytes: UnsafeRawBufferPointer) throws(ByteError) {
+    private mutating func readSeries(
+        _ bytes: UnsafeRawBufferPointer, _ series: inout SeriesMemory.Resolution
+    ) throws(ByteError) {
+        seriesIndex = UInt32(series.references.count)
+        let known = series.foresee(bytes)
+        guard known > 0 else { return try readUnforeseen(bytes, &series) }
+        let values = UnsafeRawBufferPointer(rebasing: bytes[known...])
+        if !readOnlySample(values) {
+            guard try !RemoteWriteReader.hasLabel(values) else { return try readUnforeseen(bytes, &series) }
+            try readValues(values)
+        }
+        series.takeForeseen()
+    }
+
+    /// Whether a label stands behind the first samples, which is allowed and done by nobody.
+    private static func hasLabel(_ bytes: UnsafeRawBufferPointer) throws(ByteError) -> Bool {
+        var message = ProtobufReader(bytes)
+        while let (number, type) = try message.next() {
+            if number == 1 { return true }
+            try message.skip(type)
+        }
+        return false
+    }
+
+    /// Everything of a series but its labels.
+    private mutating func readValues(_ bytes: UnsafeRawBufferPointer) throws(ByteError) {
+        var message = ProtobufReader(bytes)
+        while let (number, type) = try message.next() {
+            switch number {
+            case 2: try readSample(try message.bytes(type))
+            case 3: try readExemplar(try message.bytes(type))
+            case 4: try readHistogram(try message.bytes(type))
+            default: try message.skip(type)
+            }
+        }
+    }
+
+    private mutating func readUnforeseen(
+        _ bytes: UnsafeRawBufferPointer, _ series: inout SeriesMemory.Resolution
+    ) throws(ByteError) {
         let before = extent
-        let labelsBefore = labels.count
+        labels.truncate(to: 0)
         var previousName = UnsafeRawBufferPointer(start: nil, count: 0)
         var isOrdered = true
         var message = ProtobufReader(bytes)
@@ -116,18 +146,16 @@ package struct RemoteWriteReader {
             default: try message.skip(type)
             }
         }
-        if !isOrdered, let refusedLabels = try reorder(bytes, from: labelsBefore) {
+        if !isOrdered, let refusedLabels = try reorder(bytes) {
             refuse(refusedLabels, since: before)
-        } else if labels.count == labelsBefore {
+        } else if labels.count == 0 || !series.take(labels.bytes) {
             refuse(.empty, since: before)
-        } else {
-            ends.append(labels.count)
         }
     }
 
     /// Writes the labels of a series again, in the order of names that senders should have kept. Returns the labels,
     /// and takes them back, when a name is there twice.
-    private mutating func reorder(_ series: UnsafeRawBufferPointer, from start: Int) throws(ByteError) -> Labels? {
+    private mutating func reorder(_ series: UnsafeRawBufferPointer) throws(ByteError) -> Labels? {
         var names: Set<[UInt8]> = []
         var isRepeated = false
         var message = ProtobufReader(series)
@@ -140,7 +168,7 @@ package struct RemoteWriteReader {
             if !names.insert(Array(name)).inserted { isRepeated = true }
             builder.add(name, value)
         }
-        labels.truncate(to: start)
+        labels.truncate(to: 0)
         let ordered = builder.build()
         if isRepeated { return ordered }
         labels.append(ordered)
@@ -194,8 +222,32 @@ package struct RemoteWriteReader {
 
     // MARK: Values
 
-    /// The number of the series that is being read.
-    private var seriesIndex: UInt32 { UInt32(ends.count) }
+    /// Reads what nearly every series has behind its labels, one sample as every sender writes it; false, with nothing
+    /// read, when it is anything else.
+    @inline(__always)
+    private mutating func readOnlySample(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        // Tag and length of the sample, tag and eight bytes of the value, tag of the time.
+        let head = 12
+        guard bytes.count > head, bytes.count <= head + 10, bytes[0] == 0x12, Int(bytes[1]) == bytes.count - 2,
+            bytes[2] == 0x09, bytes[11] == 0x10
+        else { return false }
+        var time: UInt64 = 0
+        var place = head
+        var shift: UInt64 = 0
+        while place < bytes.count, shift < 63 {
+            let byte = bytes[place]
+            time |= UInt64(byte & 0x7f) << shift
+            place += 1
+            shift += 7
+            if byte < 0x80 { break }
+        }
+        guard place == bytes.count, bytes[place - 1] < 0x80 else { return false }
+        let value = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 3, as: UInt64.self))
+        group.seriesIndexes.append(seriesIndex)
+        group.timesMilliseconds.append(Int64(bitPattern: time))
+        group.values.append(Double(bitPattern: value))
+        return true
+    }
 
     private mutating func readSample(_ bytes: UnsafeRawBufferPointer) throws(ByteError) {
         var value = 0.0

@@ -2,30 +2,12 @@ internal import Synchronization
 package import Telemetry
 
 /// Remembers the series that foreign senders write, so that a known series costs one comparison instead of a hash: a
-/// sender repeats its series in the same order, so each series knows which one followed it the last time.
+/// sender repeats its series in the same order, so each series knows which one followed it the last time. The
+/// comparison reads the request as it came; its labels are not even copied.
 ///
 /// Shared by all requests. Bounded: when more series than `seriesMaximum` are known, those not seen since the last time
 /// it was full are forgotten.
 package final class SeriesMemory: Sendable {
-    /// A series and what is known of it.
-    private struct Entry {
-        var labels: Labels
-        /// The database's id; nil until the first append told it.
-        var id: SeriesID?
-        /// The entry that followed this one last time.
-        var successor: Int32
-        var isRecent: Bool
-    }
-
-    private struct State {
-        var entries: [Entry] = []
-        var places: [Labels: Int32] = [:]
-        /// Rises when entries move, so that places noted before mean nothing any more.
-        var generation: UInt64 = 0
-        var hits: UInt64 = 0
-        var misses: UInt64 = 0
-    }
-
     /// Where the series of one request are kept, to be completed with the ids its append returned.
     package struct Places: Sendable {
         fileprivate var generation: UInt64 = 0
@@ -40,45 +22,30 @@ package final class SeriesMemory: Sendable {
         self.seriesMaximum = max(1, seriesMaximum)
     }
 
-    /// Resolves canonical labels (`Labels.encoded`) that lie one behind the other in `encoded`, series i ending at
-    /// `ends[i]`. Returns a reference for each, where they are kept, and those that are no text or have empty names.
-    func resolve(
-        _ encoded: UnsafeRawBufferPointer, ends: [Int]
-    ) -> (references: [SeriesReference], places: Places, invalid: Set<Int>) {
-        state.withLock { state in
-            if state.entries.count + ends.count > seriesMaximum { SeriesMemory.forget(&state) }
-            var references: [SeriesReference] = []
-            references.reserveCapacity(ends.count)
-            var places = Places(generation: state.generation)
-            places.places.reserveCapacity(ends.count)
-            var previous: Int32 = -1
-            var start = 0
-            var invalid: Set<Int> = []
-            for (number, end) in ends.enumerated() {
-                let bytes = UnsafeRawBufferPointer(rebasing: encoded[start..<end])
-                start = end
-                guard let place = SeriesMemory.place(of: bytes, after: previous, in: &state) else {
-                    invalid.insert(number)
-                    references.append(.labels(.empty))
-                    places.places.append(-1)
-                    continue
-                }
-                let index = Int(place)
-                state.entries[index].isRecent = true
-                let entry = state.entries[index]
-                references.append(entry.id.map { .known($0, entry.labels) } ?? .labels(entry.labels))
-                places.places.append(place)
-                previous = place
-            }
-            return (references, places, invalid)
+    /// Resolves the series of one request while nobody else does.
+    func resolving<Value: Sendable>(
+        _ body: (inout Resolution) throws(ByteError) -> Value
+    ) throws(ByteError) -> Value {
+        let result = state.withLock { state -> Result<Value, ByteError> in
+            var lent = State()
+            swap(&lent, &state)
+            var resolution = Resolution(lent, seriesMaximum: seriesMaximum)
+            lent = State()
+            defer { state = resolution.takeState() }
+            return Result { () throws(ByteError) in try body(&resolution) }
         }
+        return try result.get()
     }
 
-    /// Takes over the ids that an append returned for the series of one request, in their order.
+    /// Takes over the ids that an append returned for the series of one request, in their order; none where it knew
+    /// them all.
     package func learn(_ ids: [SeriesID], at places: Places) {
+        if ids.isEmpty { return }
         state.withLock { state in
             guard places.generation == state.generation, ids.count == places.places.count else { return }
-            for (place, id) in zip(places.places, ids) where place >= 0 { state.entries[Int(place)].id = id }
+            for (place, id) in zip(places.places, ids) where place >= 0 {
+                state.entries[Int(place)].reference = .known(id, state.entries[Int(place)].reference.labels)
+            }
         }
     }
 
@@ -98,45 +65,113 @@ package final class SeriesMemory: Sendable {
     package var statistics: (series: Int, hits: UInt64, misses: UInt64) {
         state.withLock { ($0.entries.count, $0.hits, $0.misses) }
     }
+}
 
-    private static func place(
-        of bytes: UnsafeRawBufferPointer, after previous: Int32, in state: inout State
-    ) -> Int32? {
-        if previous >= 0 {
-            let guess = state.entries[Int(previous)].successor
-            if guess >= 0, isEqual(state.entries[Int(guess)].labels, bytes) {
-                state.hits += 1
-                return guess
+extension SeriesMemory {
+    /// A series and what is known of it.
+    fileprivate struct Entry {
+        /// With the database's id once the first append told it.
+        var reference: SeriesReference
+        /// The entry that followed this one last time.
+        var successor: Int32 = -1
+        var isRecent = true
+    }
+
+    fileprivate struct State {
+        var entries: [Entry] = []
+        var places: [Labels: Int32] = [:]
+        /// Rises when entries move, so that places noted before mean nothing any more.
+        var generation: UInt64 = 0
+        var hits: UInt64 = 0
+        var misses: UInt64 = 0
+    }
+
+    /// The series of one request, one after the other.
+    struct Resolution {
+        private var state: State
+        private let seriesMaximum: Int
+        private(set) var references: [SeriesReference] = []
+        private(set) var places = Places()
+        private var previous: Int32 = -1
+        private var guess: Int32 = -1
+        private var foreseen = SeriesReference.labels(.empty)
+
+        fileprivate init(_ state: State, seriesMaximum: Int) {
+            self.state = state
+            self.seriesMaximum = seriesMaximum
+            places.generation = state.generation
+        }
+
+        /// What was lent, back to where it belongs.
+        fileprivate mutating func takeState() -> State {
+            var state = State()
+            swap(&state, &self.state)
+            return state
+        }
+
+        /// Makes room for so many series.
+        mutating func reserve(_ count: Int) {
+            references.reserveCapacity(count)
+            places.places.reserveCapacity(count)
+        }
+
+        /// The length of the labels that `message`, a `TimeSeries`, begins with, when they are those of the series that
+        /// came behind the one before the last time; 0 when they are not.
+        @inline(__always)
+        mutating func foresee(_ message: UnsafeRawBufferPointer) -> Int {
+            guard previous >= 0 else { return 0 }
+            guess = state.entries[Int(previous)].successor
+            guard guess >= 0 else { return 0 }
+            foreseen = state.entries[Int(guess)].reference
+            return EncodedLabels.length(of: foreseen.labels, in: message)
+        }
+
+        /// Takes the series that was foreseen.
+        @inline(__always)
+        mutating func takeForeseen() {
+            if !state.entries[Int(guess)].isRecent { state.entries[Int(guess)].isRecent = true }
+            references.append(foreseen)
+            places.places.append(guess)
+            previous = guess
+            state.hits += 1
+        }
+
+        /// Takes a series by its canonical labels; false when those are no text or have an empty name.
+        mutating func take(_ encoded: UnsafeRawBufferPointer) -> Bool {
+            state.misses += 1
+            guard let labels = Labels(validating: encoded) else { return false }
+            let place: Int32
+            if let known = state.places[labels] {
+                place = known
+            } else {
+                if state.entries.count >= seriesMaximum { forget() }
+                place = Int32(state.entries.count)
+                state.entries.append(Entry(reference: .labels(labels)))
+                state.places[labels] = place
             }
+            state.entries[Int(place)].isRecent = true
+            if previous >= 0 { state.entries[Int(previous)].successor = place }
+            references.append(state.entries[Int(place)].reference)
+            places.places.append(place)
+            previous = place
+            return true
         }
-        state.misses += 1
-        guard let labels = Labels(validating: bytes) else { return nil }
-        let place: Int32
-        if let known = state.places[labels] {
-            place = known
-        } else {
-            place = Int32(state.entries.count)
-            state.entries.append(Entry(labels: labels, id: nil, successor: -1, isRecent: true))
-            state.places[labels] = place
-        }
-        if previous >= 0 { state.entries[Int(previous)].successor = place }
-        return place
-    }
 
-    private static func isEqual(_ labels: Labels, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        labels.encoded.withUnsafeBytes { $0.isSame(as: bytes) }
-    }
-
-    /// Keeps what was seen since the last time, or nothing when that is too much as well.
-    private static func forget(_ state: inout State) {
-        var kept = state.entries.filter(\.isRecent)
-        if kept.count > state.entries.count / 2 { kept = [] }
-        for index in kept.indices {
-            kept[index].isRecent = false
-            kept[index].successor = -1
+        /// Keeps what was seen since the last time, or nothing when that is too much as well.
+        private mutating func forget() {
+            var kept = state.entries.filter(\.isRecent)
+            if kept.count > state.entries.count / 2 { kept = [] }
+            for index in kept.indices {
+                kept[index].isRecent = false
+                kept[index].successor = -1
+            }
+            state.entries = kept
+            state.places = Dictionary(
+                uniqueKeysWithValues: kept.enumerated().map { ($1.reference.labels, Int32($0)) })
+            state.generation += 1
+            // What this request has noted so far is nowhere any more.
+            places = Places(generation: state.generation, places: places.places.map { _ in -1 })
+            previous = -1
         }
-        state.entries = kept
-        state.places = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($1.labels, Int32($0)) })
-        state.generation += 1
     }
 }
