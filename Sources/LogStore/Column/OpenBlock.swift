@@ -106,12 +106,13 @@ final class OpenBlock: Sendable {
             return .hexadecimal(width: width, isUpper: isUpper, try stored.column(source))
         case .packed(let width, let isUpper, let hasHyphens, let array):
             return .packed(width: width, isUpper: isUpper, hasHyphens: hasHyphens, try source.bytes(array))
-        case .timestamps(let form, let stored): return 
-            .timestamps(
-                form,
-                TimestampColumn(
-                    offsets: try stored.column(source), times: try times(), rows: rows(),
-                    unitNanoseconds: form.unitNanoseconds))
+        case .timestamps(let form, let stored):
+            return
+                .timestamps(
+                    form,
+                    TimestampColumn(
+                        offsets: try stored.column(source), times: try times(), rows: rows(),
+                        unitNanoseconds: form.unitNanoseconds))
         case .dictionary(let stored, let indexes):
             let texts = try texts(of: column, stored)
             let values = try indexes.column(source)

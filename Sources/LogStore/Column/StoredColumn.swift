@@ -23,9 +23,12 @@ final class StoredColumn: Sendable {
     let form: Form
     /// What its values can look like; nil where they can be anything, or are known one by one.
     let extent: ValueExtent?
+    /// The text of all values of a short constant, which is at hand without restoring anything.
+    let constant: [UInt8]?
 
     /// A column of a block.
-    init(number: Int, count: Int, form: Form) {
+    init(number: Int, count: Int, form: Form, constant: [UInt8]?) {
+        self.constant = constant
         self.number = number
         self.count = count
         self.form = form
@@ -68,6 +71,7 @@ final class StoredTemplates: Sendable {
 
 /// Reads the descriptions of a block's columns.
 struct ColumnParser {
+    private let descriptions: UnsafeRawBufferPointer
     private var reader: ColumnReader
     private let table: TemplateTable
     /// The block's templates, as nodes of the table.
@@ -79,6 +83,7 @@ struct ColumnParser {
     private static let depthMaximum = 2
 
     init(_ descriptions: UnsafeRawBufferPointer, chunkBytes: Int, table: TemplateTable, leaves: [Int]) {
+        self.descriptions = descriptions
         reader = ColumnReader(descriptions, chunkBytes: chunkBytes)
         self.table = table
         self.leaves = leaves
@@ -124,7 +129,12 @@ struct ColumnParser {
         let number = columns
         columns += 1
         let count = try reader.bytes.count(upTo: rows, "number of values")
-        return StoredColumn(number: number, count: count, form: try form(kind, count, depth))
+        let form = try form(kind, count, depth)
+        var constant: [UInt8]?
+        if case .constant(let array) = form, case .inline(let range) = array.place {
+            constant = Array(descriptions[range])
+        }
+        return StoredColumn(number: number, count: count, form: form, constant: constant)
     }
 
     private mutating func form(_ kind: ColumnKind, _ count: Int, _ depth: Int) throws -> StoredColumn.Form {

@@ -73,7 +73,9 @@ extension ColumnValues {
             values.forEachChunk(0..<values.count) { chunk, first in
                 for index in chunk.indices {
                     var length: Int32 = 3
-                    for shift in [24, 16, 8, 0] as [Int64] { length += ColumnValues.digits(chunk[index] >> shift & 255) }
+                    for shift in [24, 16, 8, 0] as [Int64] {
+                        length += ColumnValues.digits(chunk[index] >> shift & 255)
+                    }
                     body(first + index, length)
                 }
             }

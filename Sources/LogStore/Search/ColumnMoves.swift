@@ -105,13 +105,18 @@ struct ColumnMoves {
         result { target in
             mantissas.forEachChunk(places) { chunk, first in
                 let start = first - places.lowerBound
-                move(start..<start + chunk.count, target) { index, before in
-                    let mantissa = chunk[index - start]
-                    let scale = min(max(Int(scales[places.lowerBound + index]), 0), 18)
-                    let state = mantissa < 0 ? automaton.step(before, UInt8(ascii: "-")) : before
-                    let value = Int64(clamping: mantissa.magnitude)
-                    let whole = digits.integer(state, value / TimestampForm.powers[scale])
-                    return digits.fixed(automaton.step(whole, UInt8(ascii: ".")), value, width: scale)
+                // As many at a time: one chunk goes with one.
+                scales.forEachChunk(first..<first + chunk.count) { scales, _ in
+                    move(start..<start + chunk.count, target) { index, before in
+                        let mantissa = chunk[index - start]
+                        let scale = min(max(Int(scales[index - start]), 0), 18)
+                        let state = mantissa < 0 ? automaton.step(before, UInt8(ascii: "-")) : before
+                        let value = Int64(clamping: mantissa.magnitude)
+                        let power = TimestampForm.powers[scale]
+                        let whole = value / power
+                        let point = automaton.step(digits.integer(state, whole), UInt8(ascii: "."))
+                        return digits.fixed(point, value &- whole &* power, width: scale)
+                    }
                 }
             }
         }

@@ -13,6 +13,7 @@ final class TemplateScan {
     private let outcomes = StateMap()
     private let exits = StateMap()
     private var exitSets: [[Int32]?] = []
+    private var singles: [[Int32]] = []
     /// For columns that are texts, each or once for equal ones, the states behind each text.
     private let entries = StateMap(capacity: 32)
     private var entryTargets: [[Int32]] = []
@@ -104,13 +105,28 @@ final class TemplateScan {
 
     /// The states behind a column's values, whatever they are; nil when there are too many.
     func states(behind state: Int32, _ column: StoredColumn, _ block: OpenBlock) throws -> [Int32]? {
-        if automaton.isAccepting(state) { return [state] }
+        if automaton.isAccepting(state) { return single(state) }
         if let extent = column.extent { return reach.states(behind: state, extent) }
+        if let constant = column.constant {
+            return single(exits[column.number, state] ?? read(state, constant, column.number))
+        }
         if let known = exits[column.number, state] { return exitSets[Int(known)] }
         let result = try follow(state, column, block)
         exits.set(column.number, state, Int32(exitSets.count))
         exitSets.append(result)
         return result
+    }
+
+    private func read(_ state: Int32, _ constant: [UInt8], _ column: Int) -> Int32 {
+        let target = constant.withUnsafeBytes { automaton.run(state, $0) }
+        exits.set(column, state, target)
+        return target
+    }
+
+    /// A list of one state, made once.
+    private func single(_ state: Int32) -> [Int32] {
+        while singles.count <= Int(state) { singles.append([Int32(singles.count)]) }
+        return singles[Int(state)]
     }
 
     private func follow(_ state: Int32, _ column: StoredColumn, _ block: OpenBlock) throws -> [Int32]? {
