@@ -3,15 +3,15 @@ internal import Telemetry
 /// The restored values of one column.
 enum ColumnValues: Sendable {
     case constant([UInt8])
-    case integers([Int64])
-    case fixed(width: Int, [Int64])
-    case decimals(scales: [Int64], mantissas: [Int64])
-    case addresses([Int64])
-    case hexadecimal(width: Int, isUpper: Bool, [Int64])
+    case integers(IntegerColumn)
+    case fixed(width: Int, IntegerColumn)
+    case decimals(scales: IntegerColumn, mantissas: IntegerColumn)
+    case addresses(IntegerColumn)
+    case hexadecimal(width: Int, isUpper: Bool, IntegerColumn)
     case packed(width: Int, isUpper: Bool, hasHyphens: Bool, [UInt8])
     /// Units since 1970, not relative any more.
-    case timestamps(TimestampForm, [Int64])
-    case dictionary(Texts, [Int64])
+    case timestamps(TimestampForm, TimestampColumn)
+    case dictionary(Texts, IntegerColumn)
     case templated(TemplateValues)
     case raw(Texts)
 
@@ -34,9 +34,10 @@ enum ColumnValues: Sendable {
             }
         case .hexadecimal(let width, let isUpper, let values):
             let digits = isUpper ? ColumnValues.upperDigits : ColumnValues.lowerDigits
+            let value = UInt64(bitPattern: values[index])
             var shift = width * 4 - 4
             while shift >= 0 {
-                text.append(digits[Int(UInt64(bitPattern: values[index]) >> UInt64(shift) & 15)])
+                text.append(digits[Int(value >> UInt64(shift) & 15)])
                 shift -= 4
             }
         case .packed(let width, let isUpper, let hasHyphens, let bytes):

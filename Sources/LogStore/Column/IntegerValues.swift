@@ -75,40 +75,29 @@ struct StoredIntegers: Sendable {
 
     /// Restores the values.
     func values(_ source: BlockSource) throws -> [Int64] {
-        switch form {
-        case .constant(let value): return [Int64](repeating: value, count: count)
-        case .few(let values): return values
-        case .offsets(let low, _, let planes): return try sum(planes, above: low, source)
-        case .deltas(let first, let low, let planes):
-            var values = try sum(planes, above: low, source)
-            values.withUnsafeMutableBufferPointer { values in
-                values[0] = first
-                for index in 1..<values.count { values[index] = values[index] &+ values[index - 1] }
-            }
-            return values
-        case .dictionary(let distinct, let indexes):
-            let bytes = try source.bytes(indexes)
-            return try bytes.map { index in
-                guard Int(index) < distinct.count else { throw FormatError("an integer is not in its dictionary") }
-                return distinct[Int(index)]
-            }
+        guard case .deltas(let first, let low, let planes) = form else { return try column(source).values }
+        var values = IntegerColumn(.planes(low: low, try planes.map { try source.bytes($0) }), count: count).values
+        values.withUnsafeMutableBufferPointer { values in
+            values[0] = first
+            for index in 1..<values.count { values[index] = values[index] &+ values[index - 1] }
         }
+        return values
     }
 
-    private func sum(_ planes: [StoredArray], above low: Int64, _ source: BlockSource) throws -> [Int64] {
-        let bytes = try planes.map { try source.bytes($0) }
-        return [Int64](unsafeUninitializedCapacity: count) { target, written in
-            bytes[0].withUnsafeBufferPointer { plane in
-                for index in 0..<count { target[index] = Int64(plane[index]) }
+    /// Restores the values, as narrow as they are stored.
+    func column(_ source: BlockSource) throws -> IntegerColumn {
+        switch form {
+        case .constant(let value): return IntegerColumn(.constant(value), count: count)
+        case .few(let values): return IntegerColumn(.wide(values), count: count)
+        case .offsets(let low, _, let planes):
+            return IntegerColumn(.planes(low: low, try planes.map { try source.bytes($0) }), count: count)
+        case .deltas: return IntegerColumn(narrowing: try values(source))
+        case .dictionary(let distinct, let indexes):
+            let bytes = try source.bytes(indexes)
+            guard Int(bytes.max() ?? 0) < distinct.count else {
+                throw FormatError("an integer is not in its dictionary")
             }
-            for number in bytes.indices.dropFirst() {
-                let shift = UInt64(number * 8)
-                bytes[number].withUnsafeBufferPointer { plane in
-                    for index in 0..<count { target[index] |= Int64(bitPattern: UInt64(plane[index]) << shift) }
-                }
-            }
-            if low != 0 { for index in 0..<count { target[index] &+= low } }
-            written = count
+            return IntegerColumn(.dictionary(distinct, bytes), count: count)
         }
     }
 }

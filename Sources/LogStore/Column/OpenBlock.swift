@@ -67,8 +67,8 @@ final class OpenBlock: Sendable {
         return values
     }
 
-    /// The values of one of the lines' columns, all of it restored. `rows` are the lines that have it.
-    func values(_ column: StoredColumn, rows: [Int32]?) throws -> ColumnValues {
+    /// The values of one of the lines' columns, all of it restored. `rows` are the lines that have it; nil for all.
+    func values(_ column: StoredColumn, rows: @autoclosure () -> ArraySlice<Int32>?) throws -> ColumnValues {
         if let known = state.withLock({ $0.columns[column.number] }) { return known }
         let values = try restore(column, rows: rows)
         keep(values.memoryBytes) { $0.columns[column.number] = values }
@@ -79,7 +79,7 @@ final class OpenBlock: Sendable {
     func complete() throws -> TemplateValues {
         var values = try templates()
         for index in values.columns.indices {
-            values.columns[index] = try self.values(lines.columns[index], rows: values.rows[index])
+            values.columns[index] = try self.values(lines.columns[index], rows: values.rows(ofColumn: index))
         }
         return values
     }
@@ -94,31 +94,39 @@ final class OpenBlock: Sendable {
         }
     }
 
-    private func restore(_ column: StoredColumn, rows: [Int32]?) throws -> ColumnValues {
+    private func restore(_ column: StoredColumn, rows: () -> ArraySlice<Int32>?) throws -> ColumnValues {
         switch column.form {
         case .constant(let array): return .constant(try source.bytes(array))
-        case .integers(let stored): return .integers(try stored.values(source))
-        case .fixed(let width, let stored): return .fixed(width: width, try stored.values(source))
+        case .integers(let stored): return .integers(try stored.column(source))
+        case .fixed(let width, let stored): return .fixed(width: width, try stored.column(source))
         case .decimals(let scales, let mantissas):
-            return .decimals(scales: try scales.values(source), mantissas: try mantissas.values(source))
-        case .addresses(let stored): return .addresses(try stored.values(source))
+            return .decimals(scales: try scales.column(source), mantissas: try mantissas.column(source))
+        case .addresses(let stored): return .addresses(try stored.column(source))
         case .hexadecimal(let width, let isUpper, let stored):
-            return .hexadecimal(width: width, isUpper: isUpper, try stored.values(source))
+            return .hexadecimal(width: width, isUpper: isUpper, try stored.column(source))
         case .packed(let width, let isUpper, let hasHyphens, let array):
             return .packed(width: width, isUpper: isUpper, hasHyphens: hasHyphens, try source.bytes(array))
-        case .timestamps(let form, let stored): return .timestamps(form, try absolute(stored, form, rows))
+        case .timestamps(let form, let stored):
+            return
+                .timestamps(
+                    form,
+                    TimestampColumn(
+                        offsets: try stored.column(source), times: try times(), rows: rows(),
+                        unitNanoseconds: form.unitNanoseconds))
         case .dictionary(let stored, let indexes):
             let texts = try texts(of: column, stored)
-            let values = try indexes.values(source)
-            for value in values where value < 0 || value >= Int64(texts.count) {
-                throw FormatError("a value is not in its dictionary")
+            let values = try indexes.column(source)
+            var isInside = true
+            values.forEachChunk(0..<values.count) { chunk, _ in
+                for value in chunk where value < 0 || value >= Int64(texts.count) { isInside = false }
             }
+            guard isInside else { throw FormatError("a value is not in its dictionary") }
             return .dictionary(texts, values)
         case .templated:
             var values = try templates(of: column)
             for index in values.columns.indices {
                 values.columns[index] = try self.values(
-                    values.stored.columns[index], rows: OpenBlock.rows(values.rows[index], of: rows))
+                    values.stored.columns[index], rows: OpenBlock.rows(values.rows(ofColumn: index), of: rows()))
             }
             return .templated(values)
         case .raw(let stored): return .raw(try Texts(stored, source))
@@ -126,10 +134,10 @@ final class OpenBlock: Sendable {
     }
 
     /// The lines that have a column within a column: the places `inner` of the lines `outer`.
-    static func rows(_ inner: [Int32]?, of outer: [Int32]?) -> [Int32]? {
+    static func rows(_ inner: ArraySlice<Int32>?, of outer: ArraySlice<Int32>?) -> ArraySlice<Int32>? {
         guard let inner else { return outer }
         guard let outer else { return inner }
-        return inner.map { outer[Int($0)] }
+        return inner.map { outer[outer.startIndex + Int($0)] }[...]
     }
 
     /// The texts of a column that is a dictionary.
@@ -153,25 +161,12 @@ final class OpenBlock: Sendable {
         keep(TemplateValues.memoryBytes(values)) { $0.inner[column.number] = values }
         return values
     }
-
-    /// Adds the records' own times to the distances that are stored.
-    private func absolute(_ stored: StoredIntegers, _ form: TimestampForm, _ rows: [Int32]?) throws -> [Int64] {
-        var values = try stored.values(source)
-        let times = try times()
-        let unit = form.unitNanoseconds
-        if let rows {
-            for index in values.indices { values[index] &+= ValueParsing.floor(times[Int(rows[index])], unit) }
-        } else {
-            for index in values.indices { values[index] &+= ValueParsing.floor(times[index], unit) }
-        }
-        return values
-    }
 }
 
 extension TemplateValues {
     /// About how much memory templates take without their columns.
     static func memoryBytes(_ values: TemplateValues) -> Int {
-        values.leafIndexes.count * 4 + values.rows.reduce(0) { $0 + ($1?.count ?? 0) * 4 }
+        values.leafIndexes.count * 4 + values.rowBytes
     }
 }
 
@@ -180,13 +175,13 @@ extension ColumnValues {
     var memoryBytes: Int {
         switch self {
         case .constant(let bytes): bytes.count
-        case .integers(let values), .fixed(_, let values), .addresses(let values), .hexadecimal(_, _, let values),
-            .timestamps(_, let values):
-            values.count * 8
-        case .decimals(let scales, let mantissas): (scales.count + mantissas.count) * 8
+        case .integers(let values), .fixed(_, let values), .addresses(let values), .hexadecimal(_, _, let values):
+            values.memoryBytes
+        case .timestamps(_, let values): values.offsets.memoryBytes
+        case .decimals(let scales, let mantissas): scales.memoryBytes + mantissas.memoryBytes
         case .packed(_, _, _, let bytes): bytes.count
         // Their texts and templates are counted by themselves.
-        case .dictionary(_, let indexes): indexes.count * 8
+        case .dictionary(_, let indexes): indexes.memoryBytes
         case .templated: 100
         case .raw(let texts): texts.bytes.count + texts.count * 8
         }

@@ -1,7 +1,7 @@
 internal import Telemetry
 
 /// The description of one column of values; nothing of it is restored yet.
-struct StoredColumn: Sendable {
+final class StoredColumn: Sendable {
     /// A type and its arrays.
     indirect enum Form: Sendable {
         case constant(StoredArray)
@@ -21,6 +21,19 @@ struct StoredColumn: Sendable {
     let number: Int
     let count: Int
     let form: Form
+    /// What its values can look like; nil where they can be anything, or are known one by one.
+    let extent: ValueExtent?
+    /// The text of all values of a short constant, which is at hand without restoring anything.
+    let constant: [UInt8]?
+
+    /// A column of a block.
+    init(number: Int, count: Int, form: Form, constant: [UInt8]?) {
+        self.constant = constant
+        self.number = number
+        self.count = count
+        self.form = form
+        extent = ValueExtent(form)
+    }
 }
 
 /// Texts back to back.
@@ -30,27 +43,47 @@ struct StoredTexts: Sendable {
 }
 
 /// Values split into templates: which template each has, and the columns of their slots.
-struct StoredTemplates: Sendable {
+final class StoredTemplates: Sendable {
     let count: Int
     /// The leaves, as nodes of the table.
     let leaves: [Int]
     let leafIndexes: StoredIntegers
     let layout: TemplateLayout
+    let tree: TemplateTree
+    /// The number of the tree's first node, unique within the block.
+    let nodeBase: Int
     let columns: [StoredColumn]
+
+    /// Templates of `leaves`, whose tree begins at node `nodeBase` of the block.
+    init(
+        count: Int, leaves: [Int], leafIndexes: StoredIntegers, layout: TemplateLayout, tree: TemplateTree,
+        nodeBase: Int, columns: [StoredColumn]
+    ) {
+        self.count = count
+        self.leaves = leaves
+        self.leafIndexes = leafIndexes
+        self.layout = layout
+        self.tree = tree
+        self.nodeBase = nodeBase
+        self.columns = columns
+    }
 }
 
 /// Reads the descriptions of a block's columns.
 struct ColumnParser {
+    private let descriptions: UnsafeRawBufferPointer
     private var reader: ColumnReader
     private let table: TemplateTable
     /// The block's templates, as nodes of the table.
     private let leaves: [Int]
     private(set) var columns = 0
+    private var treeNodes = 0
 
     /// Templates in templates in templates are not written.
     private static let depthMaximum = 2
 
     init(_ descriptions: UnsafeRawBufferPointer, chunkBytes: Int, table: TemplateTable, leaves: [Int]) {
+        self.descriptions = descriptions
         reader = ColumnReader(descriptions, chunkBytes: chunkBytes)
         self.table = table
         self.leaves = leaves
@@ -76,7 +109,11 @@ struct ColumnParser {
         let layout = TemplateLayout(leaves: used, in: table)
         var columns: [StoredColumn] = []
         for _ in layout.nodes { columns.append(try column(upTo: count, depth: depth)) }
-        return StoredTemplates(count: count, leaves: used, leafIndexes: indexes, layout: layout, columns: columns)
+        let tree = TemplateTree(leaves: used, layout: layout)
+        defer { treeNodes += tree.nodes.count }
+        return StoredTemplates(
+            count: count, leaves: used, leafIndexes: indexes, layout: layout, tree: tree, nodeBase: treeNodes,
+            columns: columns)
     }
 
     private mutating func integers(_ count: Int) throws -> StoredIntegers { try StoredIntegers(&reader, count: count) }
@@ -92,7 +129,12 @@ struct ColumnParser {
         let number = columns
         columns += 1
         let count = try reader.bytes.count(upTo: rows, "number of values")
-        return StoredColumn(number: number, count: count, form: try form(kind, count, depth))
+        let form = try form(kind, count, depth)
+        var constant: [UInt8]?
+        if case .constant(let array) = form, case .inline(let range) = array.place {
+            constant = Array(descriptions[range])
+        }
+        return StoredColumn(number: number, count: count, form: form, constant: constant)
     }
 
     private mutating func form(_ kind: ColumnKind, _ count: Int, _ depth: Int) throws -> StoredColumn.Form {

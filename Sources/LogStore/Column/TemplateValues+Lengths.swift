@@ -15,11 +15,15 @@ extension TemplateValues {
             guard let values else { continue }
             if case .constant(let bytes) = values {
                 let length = Int32(bytes.count)
-                for row in rows[column] ?? leafIndexes.indices.map({ Int32($0) }) { result[Int(row)] += length }
+                if let rows = rows(ofColumn: column) {
+                    for row in rows { result[Int(row)] += length }
+                } else {
+                    for row in result.indices { result[row] += length }
+                }
                 continue
             }
-            if let rows = rows[column] {
-                values.forEachLength { index, length in result[Int(rows[index])] += length }
+            if let rows = rows(ofColumn: column) {
+                values.forEachLength { index, length in result[Int(rows[rows.startIndex + index])] += length }
             } else {
                 values.forEachLength { index, length in result[index] += length }
             }
@@ -53,31 +57,43 @@ extension ColumnValues {
     func forEachLength(_ body: (Int, Int32) -> Void) {
         switch self {
         case .integers(let values):
-            for index in values.indices { body(index, ColumnValues.digits(values[index])) }
-        case .fixed(_, let values), .hexadecimal(_, _, let values), .timestamps(_, let values):
+            values.forEachChunk(0..<values.count) { chunk, first in
+                for index in chunk.indices { body(first + index, ColumnValues.digits(chunk[index])) }
+            }
+        case .fixed(_, let values), .hexadecimal(_, _, let values):
             let length = fixedLength ?? 0
-            for index in values.indices { body(index, length) }
+            for index in 0..<values.count { body(index, length) }
+        case .timestamps(_, let values):
+            let length = fixedLength ?? 0
+            for index in 0..<values.count { body(index, length) }
         case .packed(let width, _, _, let bytes):
             let length = fixedLength ?? 0
             for index in 0..<bytes.count / max(1, (width + 1) / 2) { body(index, length) }
         case .addresses(let values):
-            for index in values.indices {
-                let address = values[index]
-                var length: Int32 = 3
-                for shift in [24, 16, 8, 0] as [Int64] { length += ColumnValues.digits(address >> shift & 255) }
-                body(index, length)
+            values.forEachChunk(0..<values.count) { chunk, first in
+                for index in chunk.indices {
+                    var length: Int32 = 3
+                    for shift in [24, 16, 8, 0] as [Int64] {
+                        length += ColumnValues.digits(chunk[index] >> shift & 255)
+                    }
+                    body(first + index, length)
+                }
             }
         case .decimals(let scales, let mantissas):
-            for index in mantissas.indices {
-                let scale = min(max(Int(scales[index]), 0), 18)
-                let whole = mantissas[index] / TimestampForm.powers[scale]
-                // A whole part of zero loses the sign of the mantissa.
-                let sign: Int32 = mantissas[index] < 0 && whole == 0 ? 1 : 0
-                body(index, ColumnValues.digits(whole) + sign + 1 + Int32(scale))
+            mantissas.forEachChunk(0..<mantissas.count) { chunk, first in
+                for index in chunk.indices {
+                    let scale = min(max(Int(scales[first + index]), 0), 18)
+                    let whole = chunk[index] / TimestampForm.powers[scale]
+                    // A whole part of zero loses the sign of the mantissa.
+                    let sign: Int32 = chunk[index] < 0 && whole == 0 ? 1 : 0
+                    body(first + index, ColumnValues.digits(whole) + sign + 1 + Int32(scale))
+                }
             }
         case .dictionary(let texts, let indexes):
             let lengths = (0..<texts.count).map { Int32(texts.ends[$0] - ($0 == 0 ? 0 : texts.ends[$0 - 1])) }
-            for index in indexes.indices { body(index, lengths[Int(indexes[index])]) }
+            indexes.forEachChunk(0..<indexes.count) { chunk, first in
+                for index in chunk.indices { body(first + index, lengths[Int(chunk[index])]) }
+            }
         case .raw(let texts):
             var start = 0
             for index in 0..<texts.count {

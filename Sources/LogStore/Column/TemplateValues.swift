@@ -2,12 +2,21 @@ internal import Telemetry
 
 /// Restored values that were split into templates: which template each has, and where in each column its slots are.
 struct TemplateValues: Sendable {
+    /// Which values have a column.
+    private enum Users: Sendable {
+        case all
+        case leaf(Int)
+        case list([Int32])
+    }
+
     let table: TemplateTable
     let stored: StoredTemplates
     /// For each value the index of its leaf.
     let leafIndexes: [Int32]
-    /// For each column the values that have it, rising; nil when all have it.
-    let rows: [[Int32]?]
+    /// The values ordered by leaf, then by place; empty where there is one leaf.
+    private let rowsByLeaf: [Int32]
+    private let leafEnds: [Int]
+    private let users: [Users]
     /// The restored columns; filled by the block as they are needed.
     var columns: [ColumnValues?]
 
@@ -16,59 +25,99 @@ struct TemplateValues: Sendable {
         self.stored = stored
         self.table = table
         let leaves = stored.leaves.count
-        let indexes = try stored.leafIndexes.values(source)
-        for index in indexes where index < 0 || index >= Int64(leaves) { throw FormatError("a value has no template") }
-        leafIndexes = indexes.map { Int32(truncatingIfNeeded: $0) }
-        rows = TemplateValues.rows(stored, leafIndexes)
-        for (column, rows) in zip(stored.columns, rows) where column.count != rows?.count ?? stored.count {
+        var indexes = [Int32](repeating: 0, count: stored.count)
+        if leaves > 1 || stored.leafIndexes.bounds != 0...0 {
+            var isInside = true
+            let restored = try stored.leafIndexes.column(source)
+            restored.forEachChunk(0..<restored.count) { chunk, first in
+                for index in chunk.indices {
+                    if chunk[index] < 0 || chunk[index] >= Int64(leaves) { isInside = false }
+                    indexes[first + index] = Int32(truncatingIfNeeded: chunk[index])
+                }
+            }
+            guard isInside else { throw FormatError("a value has no template") }
+        }
+        leafIndexes = indexes
+        (rowsByLeaf, leafEnds) = TemplateValues.sorted(indexes, leaves: leaves)
+        users = TemplateValues.users(stored, indexes, leafEnds)
+        columns = stored.columns.map { _ in nil }
+        for (column, description) in stored.columns.enumerated() where description.count != count(ofColumn: column) {
             throw FormatError("a column has more or fewer values than its templates")
         }
-        columns = stored.columns.map { _ in nil }
     }
 
-    private static func rows(_ stored: StoredTemplates, _ leafIndexes: [Int32]) -> [[Int32]?] {
-        var users = [[Bool]](
-            repeating: [Bool](repeating: false, count: stored.leaves.count), count: stored.columns.count)
-        for (leaf, columns) in stored.layout.columns.enumerated() {
-            for column in columns { users[column][leaf] = true }
+    /// The values ordered by leaf, and where those of each leaf end.
+    private static func sorted(_ indexes: [Int32], leaves: Int) -> (rows: [Int32], ends: [Int]) {
+        if leaves <= 1 { return ([], [indexes.count]) }
+        var ends = [Int](repeating: 0, count: leaves)
+        for leaf in indexes { ends[Int(leaf)] += 1 }
+        var next = ends
+        var start = 0
+        for leaf in 0..<leaves {
+            next[leaf] = start
+            start += ends[leaf]
+            ends[leaf] = start
         }
-        return users.map { users in
-            if users.allSatisfy({ $0 }) { return nil }
+        let rows = [Int32](unsafeUninitializedCapacity: indexes.count) { rows, count in
+            next.withUnsafeMutableBufferPointer { next in
+                for (row, leaf) in indexes.enumerated() {
+                    rows[next[Int(leaf)]] = Int32(truncatingIfNeeded: row)
+                    next[Int(leaf)] += 1
+                }
+            }
+            count = indexes.count
+        }
+        return (rows, ends)
+    }
+
+    private static func users(_ stored: StoredTemplates, _ indexes: [Int32], _ leafEnds: [Int]) -> [Users] {
+        var users = [Users](repeating: .all, count: stored.columns.count)
+        for (number, node) in stored.tree.nodes.enumerated() where node.column >= 0 {
+            let leaves = stored.tree.leaves(below: number)
+            if leaves.count == stored.leaves.count { continue }
+            if leaves.count == 1 {
+                users[node.column] = .leaf(leaves[0])
+                continue
+            }
+            var isUser = [Bool](repeating: false, count: stored.leaves.count)
+            for leaf in leaves { isUser[leaf] = true }
             var rows: [Int32] = []
-            for (row, leaf) in leafIndexes.enumerated() where users[Int(leaf)] { rows.append(Int32(row)) }
-            return rows
+            rows.reserveCapacity(leaves.reduce(0) { $0 + leafEnds[$1] - ($1 == 0 ? 0 : leafEnds[$1 - 1]) })
+            for (row, leaf) in indexes.enumerated() where isUser[Int(leaf)] { rows.append(Int32(row)) }
+            users[node.column] = .list(rows)
+        }
+        return users
+    }
+
+    /// The memory of the lists of values.
+    var rowBytes: Int {
+        users.reduce(rowsByLeaf.count * 4) { sum, users in
+            if case .list(let rows) = users { return sum + rows.count * 4 }
+            return sum
         }
     }
 
-    /// The values of `range` that have a template, rising.
-    func rows(ofLeaf leaf: Int, within range: Range<Int>) -> [Int32] {
-        if stored.leaves.count == 1 { return range.map { Int32($0) } }
-        var rows: [Int32] = []
-        for row in range where Int(leafIndexes[row]) == leaf { rows.append(Int32(row)) }
-        return rows
-    }
-
-    /// The places of the values `wanted`, rising, in a column that they have.
-    func positions(_ wanted: [Int32], in column: Int) -> [Int32] {
-        guard let rows = rows[column] else { return wanted }
-        if rows.count == wanted.count { return wanted.indices.map { Int32($0) } }
-        var place = wanted.first.map { position(Int($0), in: column) } ?? 0
-        return wanted.map { row in
-            while rows[place] < row { place += 1 }
-            return Int32(place)
+    /// The values that have a column, rising; nil when all have it.
+    func rows(ofColumn column: Int) -> ArraySlice<Int32>? {
+        switch users[column] {
+        case .all: nil
+        case .leaf(let leaf): rows(ofLeaf: leaf)
+        case .list(let rows): rows[...]
         }
     }
+
+    /// The values that have a template, rising; nil when all have it.
+    func rows(ofLeaf leaf: Int) -> ArraySlice<Int32>? {
+        if stored.leaves.count == 1 { return nil }
+        return rowsByLeaf[(leaf == 0 ? 0 : leafEnds[leaf - 1])..<leafEnds[leaf]]
+    }
+
+    private func count(ofColumn column: Int) -> Int { rows(ofColumn: column)?.count ?? leafIndexes.count }
 
     /// The place of value `row` in a column that it has.
     func position(_ row: Int, in column: Int) -> Int {
-        guard let rows = rows[column] else { return row }
-        var low = 0
-        var high = rows.count
-        while low < high {
-            let middle = (low + high) / 2
-            if Int(rows[middle]) < row { low = middle + 1 } else { high = middle }
-        }
-        return low
+        guard let rows = rows(ofColumn: column) else { return row }
+        return rows.firstIndex(atOrAfter: Int32(truncatingIfNeeded: row)) - rows.startIndex
     }
 
     /// Appends the text of value `row`; all columns must be restored.
@@ -83,34 +132,50 @@ struct TemplateValues: Sendable {
 
     /// Appends values one after another, `rows` rising, noting where each ends; all columns must be restored.
     func append(_ rows: some Sequence<Int32>, to text: inout [UInt8], ends: inout [Int]) {
-        var cursors = [Int](repeating: 0, count: columns.count)
+        let users = stored.columns.indices.map { self.rows(ofColumn: $0) }
+        var cursors = users.map { $0?.startIndex ?? 0 }
         let restored = columns.map { $0 ?? .constant([]) }
-        for row in rows {
-            let leaf = Int(leafIndexes[Int(row)])
-            for column in stored.layout.columns[leaf] {
-                text.append(contentsOf: table.text(stored.layout.nodes[column]))
-                var place = Int(row)
-                if let users = self.rows[column] {
-                    place = TemplateValues.advance(cursors[column], to: row, users)
-                    cursors[column] = place
+        restored.withUnsafeBufferPointer { restored in
+            for row in rows {
+                let leaf = Int(leafIndexes[Int(row)])
+                for column in stored.layout.columns[leaf] {
+                    text.append(contentsOf: table.text(stored.layout.nodes[column]))
+                    var place = Int(row)
+                    if let users = users[column] {
+                        cursors[column] = TemplateValues.advance(cursors[column], to: row, users)
+                        place = cursors[column] - users.startIndex
+                    }
+                    restored[column].append(place, to: &text)
                 }
-                restored[column].append(place, to: &text)
+                text.append(contentsOf: table.text(stored.leaves[leaf]))
+                ends.append(text.count)
             }
-            text.append(contentsOf: table.text(stored.leaves[leaf]))
-            ends.append(text.count)
         }
     }
 
     /// The index of `row` in `rows` at or behind `start`, in widening steps.
-    private static func advance(_ start: Int, to row: Int32, _ rows: [Int32]) -> Int {
+    private static func advance(_ start: Int, to row: Int32, _ rows: ArraySlice<Int32>) -> Int {
         var low = start
         var step = 1
-        while low + step < rows.count, rows[low + step] <= row {
+        while low + step < rows.endIndex, rows[low + step] <= row {
             low += step
             step *= 2
         }
         while step > 0 {
-            if low + step < rows.count, rows[low + step] <= row { low += step } else { step /= 2 }
+            if low + step < rows.endIndex, rows[low + step] <= row { low += step } else { step /= 2 }
+        }
+        return low
+    }
+}
+
+extension ArraySlice<Int32> {
+    /// The index of the first element at or above `value`, of elements that rise.
+    func firstIndex(atOrAfter value: Int32) -> Int {
+        var low = startIndex
+        var high = endIndex
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] < value { low = middle + 1 } else { high = middle }
         }
         return low
     }

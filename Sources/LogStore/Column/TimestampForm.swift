@@ -162,6 +162,16 @@ struct TimestampForm: Sendable, Hashable {
             fraction += units
             seconds -= 1
         }
+        appendWhole(seconds, to: &text)
+        if fractionDigits > 0 {
+            text.append(fractionSeparator)
+            TimestampForm.append(fraction, width: fractionDigits, to: &text)
+        }
+        text.append(contentsOf: suffix)
+    }
+
+    /// Appends what stands before the fraction.
+    func appendWhole(_ seconds: Int64, to text: inout [UInt8]) {
         switch kind {
         case .epoch: TimestampForm.append(seconds, width: 10, to: &text)
         case .date:
@@ -183,11 +193,6 @@ struct TimestampForm: Sendable, Hashable {
             text.append(UInt8(ascii: ":"))
             appendClock(seconds, to: &text)
         }
-        if fractionDigits > 0 {
-            text.append(fractionSeparator)
-            TimestampForm.append(fraction, width: fractionDigits, to: &text)
-        }
-        text.append(contentsOf: suffix)
     }
 
     private static func date(_ seconds: Int64) -> CivilDate {

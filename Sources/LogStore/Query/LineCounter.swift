@@ -3,9 +3,7 @@ internal import Telemetry
 /// Counts lines and their bytes per group and bucket of time. Whole blocks within one bucket are counted from the
 /// index; others need their times and lengths; only a filter needs the lines.
 struct LineCounter {
-    private let range: LogTimeRange
-    private let bucketNanoseconds: Int64
-    private let buckets: Int
+    private let buckets: TimeBuckets
     private let grouping: Set<String>?
     private let context: QueryContext
     /// Whether bytes are asked for, too: lines must be measured for them.
@@ -13,23 +11,15 @@ struct LineCounter {
     private var groups: [LogCounts] = []
     private var numbers: [Labels: Int] = [:]
 
-    /// The most buckets a request may have: one for each second of a year.
-    static let bucketsMaximum = 32_000_000
-
     /// A counter over `range`; nil when there are more buckets than it takes.
     init?(
         range: LogTimeRange, bucketNanoseconds: Int64, grouping: [String]?, countsBytes: Bool, context: QueryContext
     ) throws {
         self.countsBytes = countsBytes
-        self.range = range
-        self.bucketNanoseconds = bucketNanoseconds
+        guard let buckets = TimeBuckets(range: range, widthNanoseconds: bucketNanoseconds) else { return nil }
+        self.buckets = buckets
         self.grouping = grouping.map { Set($0) }
         self.context = context
-        let (span, overflows) = range.endNanoseconds.subtractingReportingOverflow(range.startNanoseconds)
-        guard !overflows else { return nil }
-        let count = span <= 0 ? 0 : (span - 1) / bucketNanoseconds + 1
-        guard count <= Int64(LineCounter.bucketsMaximum) else { return nil }
-        buckets = Int(count)
     }
 
     /// The groups with a line, ordered by labels.
@@ -99,14 +89,12 @@ struct LineCounter {
         }
     }
 
-    private func bucket(_ nanoseconds: Int64) -> Int {
-        Int((nanoseconds &- range.startNanoseconds) / bucketNanoseconds)
-    }
+    private func bucket(_ nanoseconds: Int64) -> Int { buckets.index(of: nanoseconds) }
 
     private mutating func group(of key: Labels) throws -> Int {
         if let known = numbers[key] { return known }
-        try context.reserve(buckets * 16)
-        let zeros = [Int](repeating: 0, count: buckets)
+        try context.reserve(buckets.count * 16)
+        let zeros = [Int](repeating: 0, count: buckets.count)
         numbers[key] = groups.count
         groups.append(LogCounts(labels: key, lines: zeros, bytes: zeros))
         return groups.count - 1

@@ -112,7 +112,7 @@ extension LogDatabase {
     }
 
     /// A moment of the store for a request, and what is known to be missing from every answer to it.
-    private func catalog(_ request: LogRequest, _ context: QueryContext) throws -> QueryCatalog {
+    func catalog(_ request: LogRequest, _ context: QueryContext) throws -> QueryCatalog {
         try context.check()
         try checkOpen()
         // Matching can be long; the index is a value and needs no lock meanwhile.

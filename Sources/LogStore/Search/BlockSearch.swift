@@ -12,7 +12,7 @@ final class BlockSearch {
     /// A search for lines that pass `filter`.
     init(_ filter: LineFilter) {
         self.filter = filter
-        scans = filter.sources.map { LineExpression.of($0).map { TemplateScan(ByteAutomaton($0)) } }
+        scans = filter.sources.map { ByteAutomaton.of($0).map { TemplateScan($0) } }
         needles = filter.predicates.compactMap { predicate in predicate.needles.map { $0.map { NeedleWords($0) } } }
     }
 

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Telemetry
 
 /// A search for an expression anywhere in a text, as a machine that reads byte by byte; its states are made when they
 /// are
@@ -17,6 +18,11 @@ final class ByteAutomaton {
     /// Beyond this many states the search is left to RE2.
     static let statesMaximum = 1024
 
+    /// The text that is searched for, if it is no more than that: then states count how many of its bytes were met, as
+    /// in Knuth, Morris, Pratt 1977, and long texts are left to the C library's search.
+    private let literal: [UInt8]
+    /// For each number of bytes met, how many are met still when the next one is another byte.
+    private var fallbacks: [Int32] = []
     private var program: [Step] = [.match]
     private var entry = 0
     private var sets: [[Int]] = []
@@ -31,12 +37,43 @@ final class ByteAutomaton {
     /// Whether there were too many states: then no answer counts.
     private(set) var isOverflown = false
 
+    /// A search for what a predicate looks for; nil when that cannot be written as an expression.
+    static func of(_ predicate: LinePredicate) -> ByteAutomaton? {
+        if predicate.kind == .contains, !predicate.foldsCase, predicate.alternatives.count == 1 {
+            let text = Array(predicate.alternatives[0].utf8)
+            if (1..<statesMaximum).contains(text.count) { return ByteAutomaton(literal: text) }
+        }
+        return LineExpression.of(predicate).map { ByteAutomaton($0) }
+    }
+
+    /// A search for a text of 1 to `statesMaximum` - 1 bytes.
+    private init(literal: [UInt8]) {
+        self.literal = literal
+        (moves, flags) = ByteAutomaton.tables()
+        states = literal.count + 1
+        flags.initialize(repeating: 0, count: states)
+        flags[literal.count] = 3
+        fallbacks = [Int32](repeating: 0, count: literal.count + 1)
+        var met = 0
+        for index in 1..<max(1, literal.count) {
+            while met > 0, literal[index] != literal[met] { met = Int(fallbacks[met]) }
+            if literal[index] == literal[met] { met += 1 }
+            fallbacks[index + 1] = Int32(met)
+        }
+    }
+
+    private static func tables() -> (UnsafeMutablePointer<Int32>, UnsafeMutablePointer<UInt8>) {
+        let bytes = statesMaximum * 256 * MemoryLayout<Int32>.stride
+        guard let zeros = calloc(1, bytes) else { preconditionFailure("no memory for an automaton of \(bytes) bytes") }
+        return (
+            zeros.bindMemory(to: Int32.self, capacity: statesMaximum * 256), .allocate(capacity: statesMaximum)
+        )
+    }
+
     /// A search for `expression`.
     init(_ expression: LineExpression) {
-        let bytes = ByteAutomaton.statesMaximum * 256 * MemoryLayout<Int32>.stride
-        guard let zeros = calloc(1, bytes) else { preconditionFailure("no memory for an automaton of \(bytes) bytes") }
-        moves = zeros.bindMemory(to: Int32.self, capacity: ByteAutomaton.statesMaximum * 256)
-        flags = .allocate(capacity: ByteAutomaton.statesMaximum)
+        literal = []
+        (moves, flags) = ByteAutomaton.tables()
         entry = compile(expression, 0)
         start = number(closure([entry], atBegin: true))
     }
@@ -55,7 +92,7 @@ final class ByteAutomaton {
     func acceptsAtEnd(_ state: Int32) -> Bool { flags[Int(state)] & 2 != 0 }
 
     /// The number of states made so far.
-    var states: Int { sets.count }
+    private(set) var states = 0
 
     /// The state behind one more byte.
     @inline(__always)
@@ -67,6 +104,35 @@ final class ByteAutomaton {
     /// The state behind more bytes.
     @inline(__always)
     func run(_ start: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
+        if !literal.isEmpty, bytes.count > literal.count * 3 + 32 { return skim(start, bytes) }
+        return read(start, bytes)
+    }
+
+    /// Of a long text only both ends are read: what was met before counts up to the length of what is searched for.
+    private func skim(_ start: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
+        let border = literal.count - 1
+        let state = read(start, UnsafeRawBufferPointer(rebasing: bytes[..<border]))
+        if isAccepting(state) { return state }
+        if bytes.offset(of: literal) != nil { return Int32(literal.count) }
+        return read(0, UnsafeRawBufferPointer(rebasing: bytes[(bytes.count - border)...]))
+    }
+
+    /// The state behind each of several texts.
+    func run(_ start: Int32, _ texts: Texts) -> [Int32] {
+        texts.bytes.withUnsafeBytes { bytes in
+            // Where the text searched for does not occur at all, the ends of the texts decide.
+            let isAbsent = !literal.isEmpty && start == 0 && bytes.offset(of: literal) == nil
+            var first = 0
+            return texts.ends.map { end in
+                defer { first = end }
+                let from = isAbsent ? max(first, end - literal.count + 1) : first
+                return run(start, UnsafeRawBufferPointer(rebasing: bytes[from..<end]))
+            }
+        }
+    }
+
+    @inline(__always)
+    private func read(_ start: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
         guard var next = bytes.assumingMemoryBound(to: UInt8.self).baseAddress else { return start }
         let end = next + bytes.count
         let moves = moves
@@ -84,6 +150,13 @@ final class ByteAutomaton {
         if isAccepting(state) {
             moves[Int(state) << 8 | Int(byte)] = state + 1
             return state
+        }
+        if !literal.isEmpty {
+            var met = Int(state)
+            while met > 0, literal[met] != byte { met = Int(fallbacks[met]) }
+            if literal[met] == byte { met += 1 }
+            moves[Int(state) << 8 | Int(byte)] = Int32(met) + 1
+            return Int32(met)
         }
         var reached = [entry]
         for place in sets[Int(state)] {
@@ -103,6 +176,7 @@ final class ByteAutomaton {
         let number = Int32(sets.count)
         numbers[set] = number
         sets.append(set)
+        states = sets.count
         let isAccepting = set.contains(0)
         let acceptsAtEnd = isAccepting || closure(set, atBegin: false, atEnd: true).contains(0)
         flags[Int(number)] = (isAccepting ? 1 : 0) | (acceptsAtEnd ? 2 : 0)

@@ -16,6 +16,8 @@ struct ByteSet: Hashable, Sendable {
     static let lower = ByteSet(UInt8(ascii: "a")...UInt8(ascii: "z"))
     static let upper = ByteSet(UInt8(ascii: "A")...UInt8(ascii: "Z"))
     static let word = digits.union(lower).union(upper).union(ByteSet("_".utf8))
+    static let dot = ByteSet(".".utf8)
+    static let signedDigits = digits.union(ByteSet("-".utf8))
     static let space = ByteSet("\t\n\u{c}\r ".utf8)
 
     func contains(_ byte: UInt8) -> Bool { words[Int(byte >> 6)] >> UInt64(byte & 63) & 1 == 1 }

@@ -1,72 +1,56 @@
 /// Where an automaton stands in each of several lines: in one state as long as that is the same for all.
 struct RowStates {
-    private(set) var uniform: Int32?
-    private(set) var single: [Int32] = []
+    /// One per line; empty when all are in the same state.
+    private(set) var single: [Int32]
+    /// The states that occur.
+    private(set) var distinct: [Int32]
     let count: Int
 
     /// All in one state.
     init(count: Int, state: Int32) {
         self.count = count
-        uniform = state
+        single = []
+        distinct = [state]
     }
 
-    /// These states.
-    init(_ states: [Int32]) {
+    /// These states, all of them below `bound`.
+    init(_ states: [Int32], below bound: Int) {
         count = states.count
         single = states
-        settle()
+        distinct = []
+        withUnsafeTemporaryAllocation(of: Bool.self, capacity: bound) { isSeen in
+            isSeen.initialize(repeating: false)
+            for state in states where !isSeen[Int(state)] {
+                isSeen[Int(state)] = true
+                distinct.append(state)
+            }
+        }
+        if distinct.count == 1 { single = [] }
     }
+
+    /// The state of all lines; nil when there are several.
+    var uniform: Int32? { distinct.count == 1 ? distinct[0] : nil }
 
     /// The state of one line.
     @inline(__always)
-    subscript(index: Int) -> Int32 { uniform ?? single[index] }
+    subscript(index: Int) -> Int32 { single.isEmpty ? distinct[0] : single[index] }
 
-    /// The states that occur.
-    func distinct() -> [Int32] {
-        if let uniform { return [uniform] }
-        var seen: [Int32] = []
-        for state in single where seen.last != state && !seen.contains(state) { seen.append(state) }
-        return seen
-    }
-
-    /// Replaces each state by another.
-    mutating func map(_ body: (Int32) -> Int32) {
+    /// The states with each one of `from` replaced by the one at its place of `targets`. `bound` is above all of them.
+    func moved(to targets: [Int32], _ from: [Int32], below bound: Int) -> RowStates {
+        if targets.allSatisfy({ $0 == targets[0] }) { return RowStates(count: count, state: targets[0]) }
+        if targets == from { return self }
         if let state = uniform {
-            uniform = body(state)
-            return
+            return RowStates(count: count, state: from.firstIndex(of: state).map { targets[$0] } ?? state)
         }
-        var from: [Int32] = []
-        var to: [Int32] = []
-        var last: (Int32, Int32)?
-        for index in single.indices {
-            let state = single[index]
-            if let last, last.0 == state {
-                single[index] = last.1
-                continue
-            }
-            var place = from.firstIndex(of: state)
-            if place == nil {
-                place = from.count
-                from.append(state)
-                to.append(body(state))
-            }
-            let target = to[place ?? 0]
-            last = (state, target)
-            single[index] = target
+        return withUnsafeTemporaryAllocation(of: Int32.self, capacity: bound) { target in
+            for (state, next) in zip(from, targets) { target[Int(state)] = next }
+            return RowStates(single.map { target[Int($0)] }, below: bound)
         }
-        settle()
     }
 
-    /// Sets all states.
-    mutating func set(_ states: [Int32]) {
-        uniform = nil
-        single = states
-        settle()
-    }
-
-    private mutating func settle() {
-        guard let first = single.first, single.allSatisfy({ $0 == first }) else { return }
-        uniform = first
-        single = []
+    /// Some of the lines: those at `places`, which rise.
+    func keeping(_ places: some Collection<Int>, below bound: Int) -> RowStates {
+        if single.isEmpty { return RowStates(count: places.count, state: distinct[0]) }
+        return RowStates(places.map { single[$0] }, below: bound)
     }
 }

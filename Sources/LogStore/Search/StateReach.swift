@@ -4,17 +4,11 @@ internal import Telemetry
 /// they have and how long they are. Small sets of states; what could be more is not followed.
 final class StateReach {
     let automaton: ByteAutomaton
-    private var known: [Key: [Int32]?] = [:]
+    private let known = StateMap()
+    private var knownSets: [[Int32]?] = []
     private var knownTimes: [TimeKey: [Int32]?] = [:]
-    private var staticMoves: [UInt64: Int32] = [:]
+    private let staticMoves = StateMap(capacity: 4096)
     private var tableOwner: ObjectIdentifier?
-
-    private struct Key: Hashable {
-        var state: Int32
-        var bytes: ByteSet
-        var shortest: Int
-        var longest: Int
-    }
 
     private struct TimeKey: Hashable {
         var state: Int32
@@ -28,37 +22,71 @@ final class StateReach {
         self.automaton = automaton
     }
 
+    deinit {
+        known.deallocate()
+        staticMoves.deallocate()
+    }
+
     /// Begins with another part's templates.
     func use(_ owner: ObjectIdentifier) {
         if tableOwner == owner { return }
         tableOwner = owner
-        staticMoves.removeAll(keepingCapacity: true)
+        staticMoves.removeAll()
     }
 
-    /// The state behind a static text.
-    func state(_ state: Int32, behind node: Int, of table: TemplateTable) -> Int32 {
-        if automaton.isAccepting(state) { return state }
-        let key = UInt64(UInt32(bitPattern: state)) << 32 | UInt64(UInt32(truncatingIfNeeded: node))
-        if let found = staticMoves[key] { return found }
-        let range = table.textRange(node)
-        let target = table.texts.withUnsafeBytes {
+    /// The state behind a static text of a block's templates.
+    @inline(__always)
+    func state(_ state: Int32, behind node: Int, of block: OpenBlock) -> Int32 {
+        staticMoves[node, state] ?? read(state, node, block)
+    }
+
+    private func read(_ state: Int32, _ node: Int, _ block: OpenBlock) -> Int32 {
+        let range = block.table.textRange(node)
+        let target = block.table.texts.withUnsafeBytes {
             automaton.run(state, UnsafeRawBufferPointer(rebasing: $0[range]))
         }
-        staticMoves[key] = target
+        staticMoves.set(node, state, target)
         return target
     }
 
-    /// The states behind a text of `shortest` to `longest` bytes of `bytes`; nil when there are too many.
-    func states(behind state: Int32, bytes: ByteSet, shortest: Int, longest: Int) -> [Int32]? {
+    /// The states behind a value of this extent; nil when there are too many.
+    func states(behind state: Int32, _ extent: ValueExtent) -> [Int32]? {
         if automaton.isAccepting(state) { return [state] }
-        let key = Key(state: state, bytes: bytes, shortest: shortest, longest: min(longest, 64))
-        if let found = known[key] { return found }
-        let result = follow(state, bytes.bytes, shortest, longest)
-        known[key] = result
+        if let found = known[extent.code, state] { return knownSets[Int(found)] }
+        let result: [Int32]? =
+            switch extent.alphabet {
+            case .addresses: states(behind: state, [(.digits, 1, 3), (.dot, 1, 1)], repeated: 4)
+            case .decimals:
+                states(behind: state, [(.signedDigits, 1, 19), (.dot, 1, 1), (.digits, 0, 18)], repeated: 1)
+            default: follow(state, extent.alphabet.bytes, extent.shortest, extent.longest)
+            }
+        known.set(extent.code, state, Int32(knownSets.count))
+        knownSets.append(result)
         return result
     }
 
-    private func follow(_ state: Int32, _ bytes: [UInt8], _ shortest: Int, _ longest: Int) -> [Int32]? {
+    /// The states behind runs of bytes one after another, all of that so many times but for the last run of the last
+    /// time where there are several.
+    private func states(
+        behind state: Int32, _ runs: [(bytes: ByteSet, shortest: Int, longest: Int)], repeated times: Int
+    ) -> [Int32]? {
+        var current: [Int32] = [state]
+        for round in 0..<times {
+            for run in times > 1 && round == times - 1 ? runs.dropLast() : runs[...] {
+                var next = StateSet()
+                for state in current {
+                    guard let behind = follow(state, run.bytes, run.shortest, run.longest) else { return nil }
+                    for target in behind where !next.insert(target, maximum: StateReach.statesMaximum) { return nil }
+                }
+                current = next.states
+            }
+        }
+        return current
+    }
+
+    private func follow(_ state: Int32, _ set: ByteSet, _ shortest: Int, _ longest: Int) -> [Int32]? {
+        if automaton.isAccepting(state) { return [state] }
+        let bytes = set.bytes
         var reached: Set<Int32> = shortest == 0 ? [state] : []
         var current: Set<Int32> = [state]
         for length in 1...max(1, min(longest, 4096)) {

@@ -1,10 +1,22 @@
 internal import Telemetry
 
-/// Runs an automaton over the lines of a block without rebuilding them: once over a static text for all lines that have
+/// Runs an automaton over the lines of blocks without rebuilding them: once over a static text for all lines that have
 /// it, once over each entry of a dictionary, and over single values only where the outcome depends on them.
+///
+/// First it follows templates down their tree with what the descriptions tell of each column: most templates are settled
+/// by that alone. Only where the outcome is open are values looked at, column by column, the lines of one node together.
 final class TemplateScan {
-    let reach: StateReach
     let automaton: ByteAutomaton
+    let reach: StateReach
+    let digits: DigitMoves
+    // What is known of the block that is looked at.
+    private let outcomes = StateMap()
+    private let exits = StateMap()
+    private var exitSets: [[Int32]?] = []
+    private var singles: [[Int32]] = []
+    /// For columns that are texts, each or once for equal ones, the states behind each text.
+    private let entries = StateMap(capacity: 32)
+    private var entryTargets: [[Int32]] = []
 
     /// What is known of a block's lines.
     enum Verdict {
@@ -14,148 +26,208 @@ final class TemplateScan {
         case lines([Bool])
     }
 
+    /// How the lines below a node can end; both bits where that depends on their values.
+    private enum Outcome {
+        static let misses: Int32 = 1
+        static let matches: Int32 = 2
+        static let open: Int32 = 3
+    }
+
     init(_ automaton: ByteAutomaton) {
         self.automaton = automaton
         reach = StateReach(automaton)
+        digits = DigitMoves(automaton)
+    }
+
+    deinit {
+        outcomes.deallocate()
+        exits.deallocate()
+        entries.deallocate()
     }
 
     /// Which lines of `range` contain a match; nil when the automaton grew too large.
     func verdict(_ block: OpenBlock, _ range: Range<Int>) throws -> Verdict? {
         reach.use(block.tableOwner)
-        let stored = block.lines
-        var outcomes: [Bool?] = []
-        for leaf in stored.leaves.indices {
-            let states = try states(behind: [automaton.start], leaf, of: stored, block)
-            outcomes.append(states.flatMap { outcome($0) })
+        forgetBlock()
+        let tree = block.lines.tree
+        var outcome: Int32 = 0
+        try tree.forEachChild(of: -1) { child in
+            let state = reach.state(automaton.start, behind: tree.nodes[child].text, of: block)
+            outcome |= try self.outcome(block, child, state)
+            return outcome != Outcome.open
         }
         if automaton.isOverflown { return nil }
-        if outcomes.allSatisfy({ $0 == false }) { return Verdict.none }
-        if outcomes.allSatisfy({ $0 == true }) { return .all }
-        let templates = try block.templates()
-        var lines = [Bool](repeating: false, count: stored.count)
-        for (row, leaf) in templates.leafIndexes.enumerated() where outcomes[Int(leaf)] == true { lines[row] = true }
-        for leaf in stored.leaves.indices where outcomes[leaf] == nil {
-            let rows = templates.rows(ofLeaf: leaf, within: range)
-            if rows.isEmpty { continue }
-            var states = RowStates(count: rows.count, state: automaton.start)
-            try walk(templates, leaf, rows, &states, Scope(block: block, rows: nil, isOutermost: true))
-            if let uniform = states.uniform {
-                if automaton.acceptsAtEnd(uniform) { for row in rows { lines[Int(row)] = true } }
-            } else {
-                for (place, row) in rows.enumerated() where automaton.acceptsAtEnd(states.single[place]) {
-                    lines[Int(row)] = true
-                }
-            }
-        }
+        if outcome == Outcome.misses { return Verdict.none }
+        if outcome == Outcome.matches { return .all }
+        var walk = ValueWalk(self, block, try block.templates(), range)
+        let lines = try walk.matches()
         return automaton.isOverflown ? nil : .lines(lines)
     }
 
-    /// Whether lines that can end in these states match; nil when it depends.
-    private func outcome(_ states: [Int32]) -> Bool? {
-        let matches = states.count { automaton.acceptsAtEnd($0) }
-        return matches == 0 ? false : matches == states.count ? true : nil
+    private func forgetBlock() {
+        outcomes.removeAll()
+        exits.removeAll()
+        exitSets.removeAll(keepingCapacity: true)
+        entries.removeAll()
+        entryTargets.removeAll(keepingCapacity: true)
     }
 
     // MARK: Without values
 
-    /// The states behind a template for any values its columns can have; nil when there are too many.
-    func states(
-        behind starts: [Int32], _ leaf: Int, of stored: StoredTemplates, _ block: OpenBlock
-    ) throws -> [Int32]? {
-        var current = Set(starts)
-        for column in stored.layout.columns[leaf] {
-            let node = stored.layout.nodes[column]
-            var next = Set<Int32>()
-            for state in Set(current.map { reach.state($0, behind: node, of: block.table) }) {
-                guard let more = try states(behind: state, stored.columns[column], block) else { return nil }
-                next.formUnion(more)
-            }
-            if next.count > StateReach.statesMaximum { return nil }
-            current = next
-        }
-        return Array(Set(current.map { reach.state($0, behind: stored.leaves[leaf], of: block.table) }))
+    /// How lines below a node end that are in `state` behind the node's static text.
+    func outcome(_ block: OpenBlock, _ index: Int, _ state: Int32) throws -> Int32 {
+        try block.lines.tree.nodes.withUnsafeBufferPointer { try outcome(block, $0, index, state) }
     }
 
-    /// The states behind a column's values; nil when there are too many.
+    private func outcome(
+        _ block: OpenBlock, _ nodes: UnsafeBufferPointer<TemplateTree.Node>, _ index: Int, _ state: Int32
+    ) throws -> Int32 {
+        let node = nodes[index]
+        if node.column < 0 { return automaton.acceptsAtEnd(state) ? Outcome.matches : Outcome.misses }
+        if automaton.isAccepting(state) { return Outcome.matches }
+        if let known = outcomes[index, state] { return known }
+        var outcome: Int32 = 0
+        if let behind = try states(behind: state, block.lines.columns[node.column], block) {
+            var child = index + 1
+            while child < node.end, outcome != Outcome.open {
+                for next in behind where outcome != Outcome.open {
+                    let target = reach.state(next, behind: nodes[child].text, of: block)
+                    outcome |= try self.outcome(block, nodes, child, target)
+                }
+                child = nodes[child].end
+            }
+        } else {
+            outcome = Outcome.open
+        }
+        outcomes.set(index, state, outcome)
+        return outcome
+    }
+
+    /// The states behind a column's values, whatever they are; nil when there are too many.
     func states(behind state: Int32, _ column: StoredColumn, _ block: OpenBlock) throws -> [Int32]? {
-        if automaton.isAccepting(state) { return [state] }
+        if automaton.isAccepting(state) { return single(state) }
+        if let extent = column.extent { return reach.states(behind: state, extent) }
+        if let constant = column.constant {
+            return single(exits[column.number, state] ?? read(state, constant, column.number))
+        }
+        if let known = exits[column.number, state] { return exitSets[Int(known)] }
+        let result = try follow(state, column, block)
+        exits.set(column.number, state, Int32(exitSets.count))
+        exitSets.append(result)
+        return result
+    }
+
+    private func read(_ state: Int32, _ constant: [UInt8], _ column: Int) -> Int32 {
+        let target = constant.withUnsafeBytes { automaton.run(state, $0) }
+        exits.set(column, state, target)
+        return target
+    }
+
+    /// A list of one state, made once.
+    private func single(_ state: Int32) -> [Int32] {
+        while singles.count <= Int(state) { singles.append([Int32(singles.count)]) }
+        return singles[Int(state)]
+    }
+
+    private func follow(_ state: Int32, _ column: StoredColumn, _ block: OpenBlock) throws -> [Int32]? {
         switch column.form {
         case .constant:
             guard case .constant(let bytes) = try block.values(column, rows: nil) else { return nil }
             return [bytes.withUnsafeBytes { automaton.run(state, $0) }]
-        case .dictionary:
-            let texts = try block.texts(of: column)
-            var targets = Set<Int32>()
-            for index in 0..<texts.count {
-                targets.insert(texts.withText(index) { automaton.run(state, $0) })
-                if targets.count > StateReach.statesMaximum { return nil }
-            }
-            return Array(targets)
+        case .dictionary, .raw:
+            let targets = try targets(behind: state, column, block)
+            return StateSet(targets, maximum: StateReach.statesMaximum)?.states
         case .templated(let inner):
-            var targets = Set<Int32>()
-            for leaf in inner.leaves.indices {
-                guard let more = try states(behind: [state], leaf, of: inner, block) else { return nil }
-                targets.formUnion(more)
+            var found = StateSet()
+            let visited = StateMap(capacity: 32)
+            defer { visited.deallocate() }
+            var isOpen = true
+            try inner.tree.forEachChild(of: -1) { child in
+                let next = reach.state(state, behind: inner.tree.nodes[child].text, of: block)
+                isOpen = try collect(inner, child, next, block, &found, visited)
+                return isOpen
             }
-            return targets.count > StateReach.statesMaximum ? nil : Array(targets)
+            return isOpen ? found.states : nil
         case .timestamps(let form, _): return reach.states(behind: state, form: form)
-        case .packed(let width, let isUpper, let hasHyphens, _) where !hasHyphens:
-            return reach.states(
-                behind: state, bytes: isUpper ? .upperHexadecimal : .lowerHexadecimal, shortest: width, longest: width)
-        default:
-            guard let (bytes, lengths) = column.extent else { return nil }
-            return reach.states(behind: state, bytes: bytes, shortest: lengths.lowerBound, longest: lengths.upperBound)
-        }
-    }
-}
-
-extension StoredColumn {
-    /// The bytes that its values can have, and their lengths, as far as the description tells; nil for any bytes.
-    var extent: (ByteSet, ClosedRange<Int>)? {
-        switch form {
-        case .integers(let stored):
-            guard let bounds = stored.bounds else { return (.signedDigits, 1...19) }
-            let longest = max(String(bounds.lowerBound).utf8.count, String(bounds.upperBound).utf8.count)
-            return (bounds.lowerBound < 0 ? .signedDigits : .digits, 1...longest)
-        case .fixed(let width, _): return (.digits, width...width)
-        case .decimals: return (.decimalDigits, 3...19)
-        case .addresses: return (.addressDigits, 7...15)
-        case .hexadecimal(let width, let isUpper, _):
-            return (isUpper ? .upperHexadecimal : .lowerHexadecimal, width...width)
-        case .packed(_, let isUpper, _, _):
-            return ((isUpper ? ByteSet.upperHexadecimal : .lowerHexadecimal).union(ByteSet("-".utf8)), 36...36)
         default: return nil
         }
     }
+
+    /// Adds the states in which values below a node of a column's own templates end; false when there are too many.
+    private func collect(
+        _ inner: StoredTemplates, _ index: Int, _ state: Int32, _ block: OpenBlock, _ found: inout StateSet,
+        _ visited: StateMap
+    ) throws -> Bool {
+        let node = inner.tree.nodes[index]
+        if node.column < 0 || automaton.isAccepting(state) {
+            return found.insert(state, maximum: StateReach.statesMaximum)
+        }
+        if visited[index, state] != nil { return true }
+        visited.set(index, state, 1)
+        guard let behind = try states(behind: state, inner.columns[node.column], block) else { return false }
+        var isOpen = true
+        try inner.tree.forEachChild(of: index) { child in
+            for next in behind where isOpen {
+                let target = reach.state(next, behind: inner.tree.nodes[child].text, of: block)
+                isOpen = try collect(inner, child, target, block, &found, visited)
+            }
+            return isOpen
+        }
+        return isOpen
+    }
+
+    /// The state in which every value below a node of a column's own templates ends; nil when it depends on them.
+    func exit(_ inner: StoredTemplates, _ index: Int, _ state: Int32, _ block: OpenBlock) throws -> Int32? {
+        if inner.tree.nodes[index].column < 0 || automaton.isAccepting(state) { return state }
+        let key = 1 << 24 + inner.nodeBase + index
+        if let known = outcomes[key, state] { return known < 0 ? nil : known }
+        var found = StateSet()
+        let visited = StateMap(capacity: 32)
+        defer { visited.deallocate() }
+        let isOpen = try collect(inner, index, state, block, &found, visited)
+        let result = isOpen && found.states.count == 1 ? found.states[0] : nil
+        outcomes.set(key, state, result ?? -1)
+        return result
+    }
+
+    /// The states behind each text of a column that is a dictionary or bytes as they are.
+    func targets(behind state: Int32, _ column: StoredColumn, _ block: OpenBlock) throws -> [Int32] {
+        if let known = entries[column.number, state] { return entryTargets[Int(known)] }
+        let texts: Texts
+        if case .raw = column.form {
+            guard case .raw(let all) = try block.values(column, rows: nil) else {
+                throw FormatError("a column has another type than its description")
+            }
+            texts = all
+        } else {
+            texts = try block.texts(of: column)
+        }
+        let targets = automaton.run(state, texts)
+        entries.set(column.number, state, Int32(entryTargets.count))
+        entryTargets.append(targets)
+        return targets
+    }
 }
 
-extension ByteSet {
-    static let signedDigits = digits.union(ByteSet("-".utf8))
-    static let decimalDigits = digits.union(ByteSet("-.".utf8))
-    static let addressDigits = digits.union(ByteSet(".".utf8))
-    static let lowerHexadecimal = digits.union(ByteSet("abcdef".utf8))
-    static let upperHexadecimal = digits.union(ByteSet("ABCDEF".utf8))
-}
+/// A few states.
+struct StateSet {
+    private(set) var states: [Int32] = []
 
-extension TimestampForm {
-    /// The bytes that can stand at each place of a value.
-    var places: [ByteSet] {
-        func one(_ byte: UInt8) -> ByteSet { ByteSet(CollectionOfOne(byte)) }
-        let two = [ByteSet.digits, .digits]
-        let clock = two + [one(UInt8(ascii: ":"))] + two + [one(UInt8(ascii: ":"))] + two
-        var places: [ByteSet]
-        switch kind {
-        case .epoch: places = [ByteSet](repeating: .digits, count: 10)
-        case .date:
-            places = two + two + [one(dateSeparator)] + two + [one(dateSeparator)] + two + [one(timeSeparator)] + clock
-        case .webServer:
-            let slash = one(UInt8(ascii: "/"))
-            let letters = ByteSet.lower.union(.upper)
-            places = two + [slash, letters, letters, letters, slash] + two + two + [one(UInt8(ascii: ":"))] + clock
+    init() {}
+
+    /// The states of a list; nil when there are more than `maximum`.
+    init?(_ list: [Int32], maximum: Int) {
+        var last: Int32 = -1
+        for state in list where state != last {
+            last = state
+            guard insert(state, maximum: maximum) else { return nil }
         }
-        if fractionDigits > 0 {
-            places += [one(fractionSeparator)] + [ByteSet](repeating: .digits, count: fractionDigits)
-        }
-        return places + suffix.map { one($0) }
+    }
+
+    /// Adds a state; false when there are too many.
+    mutating func insert(_ state: Int32, maximum: Int) -> Bool {
+        if states.contains(state) { return true }
+        states.append(state)
+        return states.count <= maximum
     }
 }

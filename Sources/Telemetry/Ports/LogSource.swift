@@ -249,3 +249,53 @@ public protocol LogSource: Sendable {
     /// Follows new lines that satisfy the matchers and line predicates; from now on, or from a position.
     func subscribe(_ request: LogRequest, from position: TailPosition?) throws -> any LogSubscription
 }
+
+/// How many lines of one pattern there were: lines that differ only in what varies from line to line.
+public struct LogPatternCounts: Sendable {
+    /// The text that all of them share, with `<_>` for what varies.
+    public var pattern: String
+    /// One element per bucket, as in `LogCounts`; exact, not sampled.
+    public var lines: [Int]
+    /// One of the lines, byte for byte: the oldest that was met first.
+    public var example: [UInt8]
+    public var exampleNanoseconds: Int64
+    /// The labels of the example's stream.
+    public var exampleLabels: Labels
+
+    /// Counts of one pattern.
+    public init(
+        pattern: String, lines: [Int], example: [UInt8], exampleNanoseconds: Int64, exampleLabels: Labels
+    ) {
+        self.pattern = pattern
+        self.lines = lines
+        self.example = example
+        self.exampleNanoseconds = exampleNanoseconds
+        self.exampleLabels = exampleLabels
+    }
+
+    /// The lines of all buckets.
+    public var total: Int { lines.reduce(0, +) }
+}
+
+/// Port: which patterns the lines of a range have, and how often. A store that keeps lines as templates counts them
+/// without rebuilding a line. Called on query threads.
+public protocol LogPatternSource: Sendable {
+    /// Counts lines that satisfy matchers, range and line predicates per pattern and bucket, the most frequent
+    /// pattern first. Throws `LogPatternError` when there are more buckets or patterns than one answer holds.
+    func patterns(
+        _ request: LogRequest, bucketNanoseconds: Int64, in context: QueryContext
+    ) throws -> [LogPatternCounts]
+}
+
+/// Why patterns cannot be counted.
+public enum LogPatternError: Error, Sendable, Equatable, CustomStringConvertible {
+    case tooManyBuckets
+    case unsupported(String)
+
+    public var description: String {
+        switch self {
+        case .tooManyBuckets: "too many buckets of time; ask for a larger step or a shorter range"
+        case .unsupported(let what): "patterns cannot be counted behind \(what); leave it out"
+        }
+    }
+}
