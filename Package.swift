@@ -27,8 +27,9 @@ func archive(_ name: String, _ libraries: String...) -> Target {
     .target(name: name, linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 
-/// Swift's own libraries linked statically, so that the binary needs nothing but libc and libstdc++ where it runs. Only
-/// the link differs: objects are shared with the tests, which `--static-swift-stdlib` would compile a second time.
+/// Swift's own libraries linked statically, so that the binary needs nothing but libc and libstdc++ where it runs.
+/// Only the link differs: objects are shared with the tests, which `--static-swift-stdlib` would compile a second
+/// time.
 let portable: [LinkerSetting] = [
     .unsafeFlags([
         "-static-stdlib", "-lCoreFoundation", "-lFoundationInternationalization", "-l_FoundationICU",
@@ -42,6 +43,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -70,7 +72,7 @@ let package = Package(
         room("Wire", "Telemetry", yams),
         // Level 2.
         room("Alerting", "Query", "Wire", "Disk", "Telemetry", crypto),
-        room("Transport", "Wire", "Telemetry", nioCore, nioPosix, nioHTTP1, nioSSL),
+        room("Transport", "Wire", "Telemetry", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL),
         // Level 3.
         room("Server", "Alerting", "Query", "Transport", "Wire", "Telemetry", crypto),
         room("Agent", "Transport", "Wire", "Disk", "Telemetry", crypto),

@@ -75,13 +75,18 @@ package struct StreamLines: Sendable {
         package var metadata: Labels
         /// The labels that stages took from the line.
         package var parsed: Labels
+        /// The labels of its stream, as far as stages left them.
+        package var own: Labels
 
         /// A line at a time.
-        package init(nanoseconds: Int64, text: [UInt8], metadata: Labels = .empty, parsed: Labels = .empty) {
+        package init(
+            nanoseconds: Int64, text: [UInt8], metadata: Labels = .empty, parsed: Labels = .empty, own: Labels = .empty
+        ) {
             self.nanoseconds = nanoseconds
             self.text = text
             self.metadata = metadata
             self.parsed = parsed
+            self.own = own
         }
     }
 

@@ -22,6 +22,8 @@ package final class APIServer: Sendable {
         let memory: MemoryGuard
         let connections = ConnectionGauge()
         let polls = LongPolls()
+        /// Log queries that are followed.
+        let tails = LongPolls()
         let stop = StopSignal()
     }
 
@@ -76,24 +78,33 @@ package final class APIServer: Sendable {
         let start = dependencies.wallClock.nowMilliseconds
         let memory = parts.memory
         let runner = parts.runner
+        let alerts = AlertsAPI(dependencies: dependencies)
+        let operations = OperationsAPI(dependencies: dependencies, memory: memory, maintenance: parts.maintenance)
+        let loki = LokiRoutes(
+            query: LokiQueryAPI(dependencies: dependencies, runner: runner),
+            series: LokiSeriesAPI(dependencies: dependencies, runner: runner),
+            push: LokiPushAPI(dependencies: dependencies, memory: memory, metrics: metrics),
+            tail: LokiTailAPI(dependencies: dependencies, runner: runner, tails: parts.tails),
+            volume: LokiVolumeAPI(dependencies: dependencies, runner: runner),
+            fields: LokiFieldsAPI(dependencies: dependencies, runner: runner),
+            patterns: LokiPatternsAPI(dependencies: dependencies, runner: runner),
+            status: LokiStatusAPI(dependencies: dependencies),
+            lines: LogLinesAPI(dependencies: dependencies, runner: runner), alerts: alerts, operations: operations)
         return RouteTable(
             query: PrometheusQueryAPI(dependencies: dependencies, runner: runner),
             series: PrometheusSeriesAPI(dependencies: dependencies, runner: runner),
             status: PrometheusStatusAPI(dependencies: dependencies, runner: runner, startMilliseconds: start),
             targets: PrometheusTargetsAPI(dependencies: dependencies),
-            alerts: AlertsAPI(dependencies: dependencies), silences: SilencesAPI(dependencies: dependencies),
+            alerts: alerts, silences: SilencesAPI(dependencies: dependencies),
             remedies: RemediesAPI(dependencies: dependencies),
-            lokiQuery: LokiQueryAPI(dependencies: dependencies, runner: runner),
-            lokiSeries: LokiSeriesAPI(dependencies: dependencies, runner: runner),
-            lokiPush: LokiPushAPI(dependencies: dependencies, memory: memory, metrics: metrics),
+            loki: loki,
             remoteWrite: RemoteWriteAPI(
                 dependencies: dependencies, memory: memory, metrics: metrics, series: series),
             ingest: AgentIngestAPI(
                 dependencies: dependencies, memory: memory, metrics: metrics,
                 dictionaries: dictionaries),
             commands: AgentCommandsAPI(dependencies: dependencies, polls: parts.polls),
-            operations: OperationsAPI(
-                dependencies: dependencies, memory: memory, maintenance: parts.maintenance),
+            operations: operations,
             metrics: MetricsPage(
                 dependencies: dependencies, metrics: metrics, memory: memory, runner: runner, pool: parts.queries,
                 connections: parts.connections, polls: parts.polls, startMilliseconds: start))
@@ -108,9 +119,11 @@ package final class APIServer: Sendable {
         }
     }
 
-    /// Stops accepting, answers what is under way, and after `deadlineMilliseconds` kills queries and cuts connections.
+    /// Stops accepting, answers what is under way, and after `deadlineMilliseconds` kills queries and cuts
+    /// connections.
     package func shutdown(deadlineMilliseconds: Int64) async {
         parts.polls.close()
+        parts.tails.close()
         await listener.shutdown(deadlineMilliseconds: deadlineMilliseconds)
         parts.runner.active.killAll()
         parts.stop.stop()

@@ -9,9 +9,7 @@ struct RouteTable: Sendable {
     let alerts: AlertsAPI
     let silences: SilencesAPI
     let remedies: RemediesAPI
-    let lokiQuery: LokiQueryAPI
-    let lokiSeries: LokiSeriesAPI
-    let lokiPush: LokiPushAPI
+    let loki: LokiRoutes
     let remoteWrite: RemoteWriteAPI
     let ingest: AgentIngestAPI
     let commands: AgentCommandsAPI
@@ -20,7 +18,7 @@ struct RouteTable: Sendable {
 
     /// The routes, in the order in which they are tried and listed.
     var routes: [Route] {
-        prometheus + alerting + loki + agents + operators
+        prometheus + alerting + loki.routes + agents + operators
     }
 
     private var prometheus: [Route] {
@@ -55,20 +53,6 @@ struct RouteTable: Sendable {
             Route("GET", "/api/v1/remedies/history", .read, remedies.history),
             Route("POST", "/api/v1/remedies/{name}/approve", .act, remedies.approve),
             Route("POST", "/api/v1/remedies/{name}/pause", .act, remedies.pause),
-        ]
-    }
-
-    private var loki: [Route] {
-        [
-            Route("GET POST", "/loki/api/v1/query_range", .read, wording: .text, lokiQuery.range),
-            Route("GET POST", "/loki/api/v1/query", .read, wording: .text, lokiQuery.instant),
-            Route("GET POST", "/loki/api/v1/format_query", .read, wording: .text, lokiQuery.format),
-            Route("GET POST", "/loki/api/v1/labels", .read, wording: .text, lokiSeries.labels),
-            Route("GET POST", "/loki/api/v1/label", .read, wording: .text, lokiSeries.labels),
-            Route("GET POST", "/loki/api/v1/label/{name}/values", .read, wording: .text, lokiSeries.values),
-            Route("GET POST", "/loki/api/v1/series", .read, wording: .text, lokiSeries.series),
-            Route("POST", "/loki/api/v1/push", .ingest, wording: .text, lokiPush.push),
-            Route("GET", "/loki/api/v1/status/buildinfo", .read, wording: .text, status.buildInformation),
         ]
     }
 

@@ -68,9 +68,12 @@ struct VedetteCommand: AsyncParsableCommand {
 /// What was asked for could not be done: one message that says what, where and what to do. Exit status 1.
 struct CommandFailure: Error, CustomStringConvertible {
     let description: String
+    /// Whether asking again would give the same answer.
+    var isFinal = false
 
     /// A failure in words.
-    init(_ description: String) {
+    init(_ description: String, isFinal: Bool = false) {
         self.description = description
+        self.isFinal = isFinal
     }
 }

@@ -68,7 +68,7 @@ import Wire
         let fixture = try await ServerFixture.start()
         let index = try await fixture.text("/")
         let open = index.split(separator: "\n").filter { $0.contains("  open  ") }
-        #expect(open.count == 2)
-        #expect(open.allSatisfy { $0.hasPrefix("/-/") })
+        #expect(open.count == 3)
+        #expect(open.allSatisfy { $0.hasPrefix("/-/") || $0.hasPrefix("/ready ") })
     }
 }

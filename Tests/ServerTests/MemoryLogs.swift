@@ -12,6 +12,11 @@ final class MemoryLogs: LogAppender, LogSource, StorageAdministration {
     }
 
     private let state = Mutex<[Line]>([])
+    private let waiting = Mutex<[CheckedContinuation<Void, Never>]>([])
+    /// Tails that are behind this many lines are told that they missed them.
+    let forgotten = Mutex(0)
+    /// How many tails there are.
+    let tails = Atomic<Int>(0)
     /// What the next append throws.
     let refusal = Mutex<AppendRefusal?>(nil)
     let sealed = Atomic<Int>(0)
@@ -30,6 +35,10 @@ final class MemoryLogs: LogAppender, LogSource, StorageAdministration {
                 state.withLock { $0.append(line) }
             }
         }
+        for continuation in waiting.withLock({ waiting in
+            defer { waiting = [] }
+            return waiting
+        }) { continuation.resume() }
         let marks = batch.delivery.map { DeliveryMarks(synced: $0.sequence, archived: $0.sequence) }
         return LogReceipt(accepted: batch.lineCount, marks: marks)
     }
@@ -65,7 +74,77 @@ final class MemoryLogs: LogAppender, LogSource, StorageAdministration {
     }
 
     func subscribe(_ request: LogRequest, from position: TailPosition?) throws -> any LogSubscription {
-        throw StorageNotHere()
+        tails.add(1, ordering: .relaxed)
+        let filters = try request.fragment.linePredicates.map { try LineMatcher($0) }
+        return Subscription(self, request.matchers, filters, position.map { Int($0.rawValue) } ?? lines.count)
+    }
+
+    /// A tail of lines behind a position, which is their number.
+    private final class Subscription: LogSubscription {
+        private let logs: MemoryLogs
+        private let matchers: [LabelMatcher]
+        private let filters: [LineMatcher]
+        private let position: Mutex<Int>
+
+        init(_ logs: MemoryLogs, _ matchers: [LabelMatcher], _ filters: [LineMatcher], _ position: Int) {
+            self.logs = logs
+            self.matchers = matchers
+            self.filters = filters
+            self.position = Mutex(position)
+        }
+
+        deinit {
+            logs.tails.subtract(1, ordering: .relaxed)
+        }
+
+        func next() async throws -> TailEvent? {
+            while true {
+                try Task.checkCancellation()
+                let (lines, from) = (logs.lines, position.withLock { $0 })
+                let forgotten = logs.forgotten.withLock { $0 }
+                if from < forgotten {
+                    position.withLock { $0 = forgotten }
+                    let missed = lines[from..<forgotten]
+                    let range = LogTimeRange(
+                        startNanoseconds: missed.map(\.nanoseconds).min() ?? 0,
+                        endNanoseconds: (missed.map(\.nanoseconds).max() ?? 0) + 1)
+                    return .missed(
+                        lines: missed.count, range: range, next: TailPosition(rawValue: UInt64(forgotten)))
+                }
+                if from < lines.count {
+                    position.withLock { $0 = lines.count }
+                    var buffer = LogLineBuffer()
+                    for line in lines[from...] {
+                        let isAsked = line.text.withUnsafeBytes { bytes in filters.allSatisfy { $0.matches(bytes) } }
+                        guard isAsked, matchers.allSatisfy({ $0.matches(line.labels) }) else { continue }
+                        buffer.streams.append(line.labels)
+                        buffer.append(
+                            stream: Int32(buffer.streams.count - 1), nanoseconds: line.nanoseconds, line: line.text)
+                    }
+                    if buffer.count > 0 { return .lines(buffer, next: TailPosition(rawValue: UInt64(lines.count))) }
+                    continue
+                }
+                await wait(behind: from)
+            }
+        }
+
+        private func wait(behind position: Int) async {
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    logs.waiting.withLock { $0.append(continuation) }
+                    if logs.lines.count > position || Task.isCancelled { wake() }
+                }
+            } onCancel: {
+                wake()
+            }
+        }
+
+        private func wake() {
+            for continuation in logs.waiting.withLock({ waiting in
+                defer { waiting = [] }
+                return waiting
+            }) { continuation.resume() }
+        }
     }
 
     /// The tests' store cannot do this.

@@ -12,11 +12,26 @@ extension Engine {
         try LogQLParser.selector(selector)
     }
 
+    /// Reads the stream selector of a log query, whatever stages follow it.
+    package static func streamMatchers(_ query: String) throws(QueryError) -> [LabelMatcher] {
+        guard case .lines(let pipeline) = try LogQLParser.expression(query) else {
+            throw QueryError(.parse, "a stream selector is needed here, like {app=\"web\"}", line: 1, column: 1)
+        }
+        return pipeline.matchers
+    }
+
+    /// Reads line filters such as `|= "a" != "b"` as the predicates of the port, all of which must hold.
+    package static func linePredicates(_ filters: String) throws(QueryError) -> [LinePredicate] {
+        guard case .lines(let pipeline) = try LogQLParser.expression("{a=\"a\"} \(filters)") else { return [] }
+        return pipeline.stages.flatMap { ($0 as? LineFilterStage)?.predicates ?? [] }
+    }
+
     /// Evaluates a metric query at one time. Log queries have no value at one time and are refused, as Loki does.
     package func logInstant(
-        _ query: String, atNanoseconds time: Int64, limit: Int, direction: LogDirection, in context: QueryContext
+        _ query: String, atNanoseconds time: Int64, limit: Int, direction: LogDirection,
+        allowsEverything: Bool = false, in context: QueryContext
     ) throws -> QueryValue {
-        let expression = try LogQLParser.expression(query)
+        let expression = try LogQLParser.expression(query, allowsEverything: allowsEverything)
         guard expression.isMetric else {
             throw QueryError(
                 .parameters,
@@ -42,9 +57,9 @@ extension Engine {
     /// Lines of a log query, at most `limit` of them (0: all); or a metric query at `start`, `start + step`, ….
     package func logRange(
         _ query: String, range: LogTimeRange, stepMilliseconds: Int64, limit: Int, direction: LogDirection,
-        in context: QueryContext
+        allowsEverything: Bool = false, in context: QueryContext
     ) throws -> QueryValue {
-        let expression = try LogQLParser.expression(query)
+        let expression = try LogQLParser.expression(query, allowsEverything: allowsEverything)
         let start = range.startNanoseconds / 1_000_000
         if case .lines(let pipeline) = expression {
             let evaluator = try logEvaluator(StepTimes(at: start), context)

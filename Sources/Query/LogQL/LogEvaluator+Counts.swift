@@ -13,7 +13,9 @@ extension LogEvaluator {
         let functions: [LogRangeFunction] = [.count, .rate, .bytes, .bytesRate]
         let (predicates, rest) = run.pushedDown
         let buckets = windows.buckets
-        guard functions.contains(node.function), node.unwrap == nil, rest.isEmpty,
+        // The level that a line tells of itself is no label of its stream.
+        let isLevelWanted = run.neededLabels?.contains(LineLevel.label) ?? false
+        guard functions.contains(node.function), node.unwrap == nil, rest.isEmpty, !isLevelWanted,
             buckets.count <= LogEvaluator.bucketsMaximum
         else { return nil }
         let grouping = outer.flatMap { $0.isWithout ? nil : $0.labels }

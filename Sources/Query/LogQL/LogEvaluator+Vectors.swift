@@ -13,7 +13,9 @@ extension LogEvaluator {
         var places: [Labels: Int] = [:]
         var groups: [(labels: Labels, members: [SeriesColumn])] = []
         for column in columns {
-            let labels = LabelSets.group(column.labels, by: names, isWithout: node.grouping?.isWithout ?? false)
+            let isWithout = node.grouping?.isWithout ?? false
+            let group = LabelSets.group(column.labels, by: names, isWithout: isWithout)
+            let labels = isWithout ? group.droppingEmptyValues : group
             let place = places[labels] ?? groups.count
             if place == groups.count {
                 places[labels] = place
@@ -111,9 +113,19 @@ extension LogEvaluator {
                 let operation = VectorOperation(
                     operation: node.operation, matching: matching, returnsBool: node.returnsBool, steps: times.count,
                     namesDuplicates: false)
-                return .vector(try operation.evaluate(left, right))
+                // Loki forgets empty labels where it computes labels anew.
+                return .vector(
+                    try operation.evaluate(LogEvaluator.withoutEmpty(left), LogEvaluator.withoutEmpty(right)))
             }
         default: throw QueryError(.execution, "a string cannot be an operand")
+        }
+    }
+
+    private static func withoutEmpty(_ columns: [SeriesColumn]) -> [SeriesColumn] {
+        columns.map { column in
+            var column = column
+            column.labels = column.labels.droppingEmptyValues
+            return column
         }
     }
 
@@ -142,7 +154,7 @@ extension LogEvaluator {
             let labels = columns[index].labels
             let value = labels[node.source] ?? ""
             guard let replaced = GroupTemplate.expand(node.replacement, expression, value) else { continue }
-            columns[index].labels = labels.setting(node.destination, to: replaced)
+            columns[index].labels = labels.setting(node.destination, to: replaced).droppingEmptyValues
         }
         return try MergedColumns.merged(columns)
     }
@@ -168,5 +180,16 @@ extension LogEvaluator {
             }
             return result.isEmpty ? nil : result
         }
+    }
+}
+
+extension Labels {
+    /// Without labels whose value is empty.
+    fileprivate var droppingEmptyValues: Labels {
+        var empty: Set<String> = []
+        forEachPair { name, value in
+            if value.isEmpty { empty.insert(String(decoding: name, as: UTF8.self)) }
+        }
+        return empty.isEmpty ? self : dropping(empty)
     }
 }

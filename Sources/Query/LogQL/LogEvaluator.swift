@@ -19,7 +19,7 @@ struct LogEvaluator {
         var remaining = limit == 0 ? Int.max : limit
         let run = PipelineRun(
             source: source, context: context, pipeline: pipeline, nowMilliseconds: times.endMilliseconds)
-        try run.forEachLine(range: range, limit: limit, direction: direction) { line, metadata in
+        try run.forEachLine(range: range, limit: limit, direction: direction) { line, origin in
             try context.reserve(line.text.count + 64)
             let labels = line.labels.result()
             let place = places[labels] ?? streams.count
@@ -29,8 +29,8 @@ struct LogEvaluator {
             }
             streams[place].lines.append(
                 StreamLines.Line(
-                    nanoseconds: line.nanoseconds, text: Array(line.text), metadata: metadata,
-                    parsed: line.labels.parsed()))
+                    nanoseconds: line.nanoseconds, text: Array(line.text), metadata: origin.metadata,
+                    parsed: line.labels.parsed(), own: line.labels.own()))
             remaining -= 1
             return remaining > 0
         }

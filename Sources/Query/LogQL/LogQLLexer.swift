@@ -4,8 +4,7 @@ internal import Telemetry
 struct LogQLLexer {
     /// Longest first, so that `|=` is not read as `|` and `=`.
     private static let symbols: [StaticString] = [
-        "|=", "|~", "|>", "!=", "!~", "!>", "=~", "==", ">=", "<=", "|", "{", "}", "(", ")", "[", "]", ",", "=", ">",
-        "<",
+        "|=", "|~", "|>", "!=", "!~", "!>", "=~", "==", ">=", "<=", "|", "{", "}", "(", ")", "]", ",", "=", ">", "<",
         "+", "-", "*", "/", "%", "^",
     ]
 
@@ -17,8 +16,15 @@ struct LogQLLexer {
         scanner = TextScanner(text)
     }
 
+    /// A longer query is refused, as Loki does.
+    private static let bytesMaximum = 131_072
+
     /// All words of `text`, the last of them `.end`.
     static func tokens(_ text: String) throws(QueryError) -> [LogQLToken] {
+        guard text.utf8.count < bytesMaximum else {
+            let reason = "input size too long (\(text.utf8.count) > \(bytesMaximum))"
+            throw QueryError(.parse, reason, line: 1, column: 1)
+        }
         var lexer = LogQLLexer(text)
         var tokens: [LogQLToken] = []
         while true {
@@ -37,9 +43,8 @@ struct LogQLLexer {
             return token(.identifier(scanner.word))
         }
         if byte.isDigit || (byte == UInt8(ascii: ".") && scanner.peek(1)?.isDigit == true) { return try number() }
-        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "`") || byte == UInt8(ascii: "'") {
-            return try string(byte)
-        }
+        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "`") { return try string(byte) }
+        if byte == UInt8(ascii: "[") { return try range() }
         if scanner.isAt("--"), scanner.peek(2)?.isAlpha == true {
             scanner.position += 2
             scanner.acceptRun { $0.isAlphaNumeric || $0 == UInt8(ascii: "-") }
@@ -82,6 +87,28 @@ struct LogQLLexer {
         if isSize, let bytes = ByteSizes.bytes(word) { return token(.bytes(bytes)) }
         if (try? GoText.number(word)) != nil { return token(.malformedNumber) }
         throw failure("syntax error: \(QuotedText.quoted(word)) is no number, duration or size")
+    }
+
+    /// `[5m]`; what is no duration is said in the words of Prometheus, and stands at the bracket, as in Loki.
+    private mutating func range() throws(QueryError) -> LogQLToken {
+        scanner.position += 1
+        scanner.acceptRun { $0 != UInt8(ascii: "]") }
+        let text = String(scanner.word.dropFirst())
+        guard scanner.accept("]") else { throw failure("missing closing ']' in duration") }
+        if let nanoseconds = try? Durations.nanoseconds(either: text) { return token(.range(nanoseconds)) }
+        do throws(DurationError) {
+            return token(.range(try Durations.milliseconds(prometheus: text) * 1_000_000))
+        } catch {
+            throw failure(LogQLLexer.unknownUnit(in: text) ?? error.description)
+        }
+    }
+
+    /// What Prometheus says of a duration whose unit it does not know.
+    private static func unknownUnit(in text: String) -> String? {
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        let unit = text.dropFirst(digits.count).prefix { !($0.isASCII && $0.isNumber) }
+        guard !digits.isEmpty, !unit.isEmpty, !["y", "w", "d", "h", "m", "s", "ms"].contains(unit) else { return nil }
+        return "unknown unit \(QuotedText.quoted(String(unit))) in duration \(QuotedText.quoted(text))"
     }
 
     private mutating func string(_ quote: UInt8) throws(QueryError) -> LogQLToken {

@@ -15,14 +15,17 @@ extension LogQLParser {
         let span = token.span
         try expect("{")
         var matchers: [LabelMatcher] = []
-        while token.kind != .symbol("}") {
-            let label = try identifier()
-            guard let matcher = try matcherTail(of: label) else { throw unexpected(wanted: "= or != or =~ or !~") }
-            matchers.append(matcher)
-            guard accept(",") else { break }
+        if token.kind != .symbol("}") {
+            repeat {
+                let label = try identifier()
+                guard let matcher = try matcherTail(of: label) else {
+                    throw unexpected(wanted: "= or =~ or !~ or !=")
+                }
+                matchers.append(matcher)
+            } while accept(",")
         }
-        try expect("}")
-        guard matchers.contains(where: { !$0.matchesAbsence }) else {
+        guard accept("}") else { throw unexpected(wanted: "} or ,") }
+        guard allowsEverything || matchers.contains(where: { !$0.matchesAbsence }) else {
             throw failure(
                 "queries require at least one regexp or equality matcher that does not have an empty-compatible value. "
                     + "For instance, app=~\".*\" does not meet this requirement, but app=~\".+\" will", at: span)
@@ -77,6 +80,7 @@ extension LogQLParser {
                 }
                 alternatives.append(LineFilterStage.Alternative(text: try address().text, isAddress: true))
             } else {
+                guard case .string = token.kind else { throw unexpected(wanted: "STRING or ip") }
                 let text = try string()
                 let isPattern = operation == .matchesPattern || operation == .notMatchesPattern
                 if operation == .matchesRegex || operation == .notMatchesRegex { try checkRegex(text, at: place) }
@@ -158,6 +162,7 @@ extension LogQLParser {
         }
         advance()
         let sign: Double = accept("-") ? -1 : 1
+        if sign > 0 { _ = accept("+") }
         let number: LabelFilter.Number
         switch token.kind {
         case .number(let value): number = .plain(sign * value)
@@ -189,9 +194,16 @@ extension LogQLParser {
     ) throws(QueryError) -> LogRangeAggregation {
         try expect("(")
         var parameter: Double?
-        if function == .quantile {
-            parameter = try number()
-            try expect(",")
+        if case .number(let value) = token.kind, tokenBehind == .symbol(",") {
+            guard function == .quantile else {
+                throw failure(
+                    "parameter \(token.text) not supported for operation \(function.rawValue)", at: token.span)
+            }
+            advance()
+            advance()
+            parameter = value
+        } else if !(token.kind == .symbol("{") || token.kind == .symbol("(")) {
+            throw unexpected(wanted: "NUMBER or { or (")
         }
         var range = LogRange()
         try logRange(&range)
@@ -200,14 +212,17 @@ extension LogQLParser {
         guard let pipeline = range.pipeline, let window = range.windowNanoseconds else {
             throw failure("\(function.rawValue) needs a range such as [5m]", at: span)
         }
+        if function == .quantile, parameter == nil {
+            throw failure("parameter required for operation \(function.rawValue)", at: span)
+        }
+        if let grouping, !function.takesGrouping {
+            throw failure("grouping not allowed for \(function.rawValue) aggregation: \(grouping.labels)", at: span)
+        }
         if function.needsUnwrap, range.unwrap == nil {
             throw failure("invalid aggregation \(function.rawValue) without unwrap", at: span)
         }
         if !function.takesUnwrap, range.unwrap != nil {
             throw failure("invalid aggregation \(function.rawValue) with unwrap", at: span)
-        }
-        if let grouping, !function.takesGrouping {
-            throw failure("grouping not allowed for \(function.rawValue) aggregation: \(grouping.labels)", at: span)
         }
         return LogRangeAggregation(
             function: function, parameter: parameter, pipeline: pipeline, unwrap: range.unwrap,
@@ -230,9 +245,11 @@ extension LogQLParser {
             range.pipeline = try pipeline()
         }
         while true {
-            if token.kind == .symbol("["), range.windowNanoseconds == nil {
+            if case .range = token.kind, range.windowNanoseconds == nil {
                 range.windowNanoseconds = try window()
-            } else if token.kind == .identifier("offset"), range.offsetNanoseconds == nil {
+            } else if token.kind == .identifier("offset"), range.windowNanoseconds != nil,
+                range.offsetNanoseconds == nil
+            {
                 advance()
                 range.offsetNanoseconds = try duration()
             } else if isAtUnwrap, range.unwrap == nil {
@@ -246,11 +263,9 @@ extension LogQLParser {
     }
 
     private mutating func window() throws(QueryError) -> Int64 {
-        let span = token.span
-        try expect("[")
-        let nanoseconds = try duration()
-        try expect("]")
-        guard nanoseconds > 0 else { throw failure("a range must be longer than nothing", at: span) }
+        guard case .range(let nanoseconds) = token.kind else { throw unexpected(wanted: "RANGE") }
+        guard nanoseconds > 0 else { throw failure("a range must be longer than nothing", at: token.span) }
+        advance()
         return nanoseconds
     }
 

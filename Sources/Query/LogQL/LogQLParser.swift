@@ -7,19 +7,61 @@ struct LogQLParser {
     /// Deeper nesting is refused, so that hostile text cannot exhaust the stack.
     static let depthMaximum = 200
 
+    /// Whether a selector may match every stream, as `{}` does. Loki refuses that, because it would have to read
+    /// all it has; who asks here knows what he does.
+    let allowsEverything: Bool
     private let text: [UInt8]
     private let tokens: [LogQLToken]
     private var position = 0
     private var depth = 0
 
-    private init(_ query: String) throws(QueryError) {
+    private init(_ query: String, allowsEverything: Bool = false) throws(QueryError) {
+        self.allowsEverything = allowsEverything
         text = Array(query.utf8)
-        tokens = try LogQLLexer.tokens(query)
+        tokens = LogQLParser.withKeywords(try LogQLLexer.tokens(query))
+    }
+
+    /// Keywords are keywords in any case, where one can stand; names of functions only in front of a parenthesis or a
+    /// grouping. Labels keep their case.
+    private static func withKeywords(_ tokens: [LogQLToken]) -> [LogQLToken] {
+        var tokens = tokens
+        for index in tokens.indices {
+            guard case .identifier(let word) = tokens[index].kind, case let lower = word.lowercased(), lower != word
+            else { continue }
+            let before = index > 0 ? tokens[index - 1].kind : .end
+            let isKeyword =
+                switch before {
+                case .symbol("|"): lower == "unwrap" || LogStages.all.contains { $0.keyword == lower }
+                case .symbol("("), .symbol(","), .symbol("{"): false
+                default: reservedWords.contains(lower)
+                }
+            guard isKeyword || isFunction(lower) && isCall(tokens[min(index + 1, tokens.count - 1)].kind) else {
+                continue
+            }
+            tokens[index] = LogQLToken(kind: .identifier(lower), text: tokens[index].text, span: tokens[index].span)
+        }
+        return tokens
+    }
+
+    /// Whether what follows a function's name makes it one.
+    private static func isCall(_ following: LogQLToken.Kind) -> Bool {
+        switch following {
+        case .symbol("("): true
+        case .identifier(let word): ["by", "without"].contains(word.lowercased())
+        default: false
+        }
+    }
+
+    private static func isFunction(_ word: String) -> Bool {
+        LogRangeFunction(rawValue: word) != nil || LogVectorFunction(rawValue: word) != nil
+            || ["ip", "vector", "label_replace"].contains(word) || LogUnwrap.conversions[word] != nil
     }
 
     /// The expression that is all of `query`.
-    static func expression(_ query: String) throws(QueryError) -> LogQLExpression {
-        var parser = try LogQLParser(query)
+    static func expression(
+        _ query: String, allowsEverything: Bool = false
+    ) throws(QueryError) -> LogQLExpression {
+        var parser = try LogQLParser(query, allowsEverything: allowsEverything)
         let expression = try parser.expression(minimumPrecedence: 1)
         guard parser.token.kind == .end else { throw parser.unexpected() }
         return expression
@@ -125,9 +167,9 @@ struct LogQLParser {
     private func described(_ token: LogQLToken) -> String {
         guard case .identifier(let word) = token.kind else { return token.described }
         if LogQLParser.reservedWords.contains(word) { return word }
-        let isFunction =
-            word == "ip" || LogRangeFunction(rawValue: word) != nil || LogVectorFunction(rawValue: word) != nil
-        return isFunction && following.kind == .symbol("(") ? word : token.described
+        guard following.kind == .symbol("("), LogQLParser.isFunction(word) else { return token.described }
+        // Loki's grammar calls these by the names of their tokens.
+        return ["ip", "label_replace"].contains(word) ? word : word.uppercased()
     }
 
     /// Words that are never labels.
@@ -221,12 +263,12 @@ struct LogQLParser {
 
     private mutating func labelList() throws(QueryError) -> [String] {
         try expect("(")
+        if accept(")") { return [] }
+        let isCall = tokenBehind == .symbol("(")
+        guard isAtIdentifier, !isCall else { throw unexpected(wanted: "IDENTIFIER or )") }
         var labels: [String] = []
-        while token.kind != .symbol(")") {
-            labels.append(try identifier())
-            guard accept(",") else { break }
-        }
-        try expect(")")
+        repeat { labels.append(try identifier()) } while accept(",")
+        guard accept(")") else { throw unexpected(wanted: ", or )") }
         return labels
     }
 
@@ -289,21 +331,27 @@ struct LogQLParser {
             advance()
             advance()
             parameter = value
+        } else if isAtIdentifier, tokenBehind == .symbol(",") {
+            throw unexpected()
         } else if function.takesParameter {
             throw failure("parameter required for operation \(function.rawValue)", at: span)
         }
         let operand = try expression(minimumPrecedence: 1)
+        guard operand.isMetric || token.kind != .symbol(")") else {
+            throw failure(
+                "syntax error: unexpected ): \(function.rawValue) needs numbers, this is a log query; wrap it in a "
+                    + "range function such as count_over_time", at: token.span)
+        }
         try expect(")")
         if grouping == nil { grouping = try self.grouping() }
-        guard operand.isMetric else {
-            throw failure(
-                "\(function.rawValue) needs numbers, this is a log query; wrap it in a range function", at: span)
-        }
         if let parameter, parameter < 1 || parameter != parameter.rounded() || parameter > 1e9 {
             let reason = parameter <= 0 ? " (must be greater than 0)" : ""
             throw failure("invalid parameter\(reason) \(function.rawValue)(\(FloatText.plain(parameter)),", at: span)
         }
-        if grouping != nil, function == .sort || function == .sortDescending {
+        if grouping != nil, function == .approximateTopk {
+            throw failure("grouping not allowed for approx_topk aggregation", at: span)
+        }
+        if let grouping, !grouping.labels.isEmpty, function == .sort || function == .sortDescending {
             throw failure("sort and sort_desc doesn't allow grouping by", at: span)
         }
         return LogVectorAggregation(

@@ -10,6 +10,8 @@ struct LogQLToken: Hashable {
         case malformedNumber
         /// `1h15m30.9s` in nanoseconds, as Go writes durations, with days, weeks and years.
         case duration(Int64)
+        /// `[5m]` in nanoseconds.
+        case range(Int64)
         /// `20MB` in bytes.
         case bytes(Int64)
         /// `--strict`, `--keep-empty`.
@@ -32,6 +34,7 @@ struct LogQLToken: Hashable {
         case .string: "STRING"
         case .number, .malformedNumber: "NUMBER"
         case .duration: "DURATION"
+        case .range: "RANGE"
         case .bytes: "BYTES"
         case .flag: "FUNCTION_FLAG"
         case .symbol(let symbol): symbol

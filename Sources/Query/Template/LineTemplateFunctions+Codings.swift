@@ -4,8 +4,14 @@ internal import Telemetry
 extension LineTemplateFunctions {
     static let codings: [String: Function] = [
         "b64enc": texts(1) { .text(encoded(Array($0[0].utf8))) },
-        "b64dec": texts(1) { (texts) throws(Failure) in
-            guard let bytes = decoded(texts[0]) else { throw Failure(message: "illegal base64 data") }
+        // Missing padding is made up for, and an error stands in the text, as in Loki.
+        "b64dec": texts(1) { texts in
+            let rest = texts[0].utf8.count % 4
+            let text = texts[0] + (rest > 1 ? String(repeating: "=", count: 4 - rest) : "")
+            guard let bytes = decoded(text) else {
+                let place = text.utf8.enumerated().first { !alphabet.contains($0.element) }?.offset ?? text.utf8.count
+                return .text("illegal base64 data at input byte \(place)")
+            }
             return .text(String(decoding: bytes, as: UTF8.self))
         },
         "urlencode": texts(1) { .text(TemplateFunctions.queryEscaped($0[0])) },

@@ -51,10 +51,14 @@ extension LineTemplateFunctions {
             .text(part(try TemplateFunctions.text(arguments[2]), integer(arguments[0]), integer(arguments[1])))
         },
         "alignLeft": make(2...2) { (arguments, _) throws(Failure) in
-            .text(aligned(try TemplateFunctions.text(arguments[1]), try width(arguments[0]), isLeft: true))
+            let text = try TemplateFunctions.text(arguments[1])
+            if integer(arguments[0]) < 0 { return .text(text) }
+            return .text(aligned(text, try width(arguments[0]), isLeft: true))
         },
         "alignRight": make(2...2) { (arguments, _) throws(Failure) in
-            .text(aligned(try TemplateFunctions.text(arguments[1]), try width(arguments[0]), isLeft: false))
+            let text = try TemplateFunctions.text(arguments[1])
+            if integer(arguments[0]) < 0 { return .text(text) }
+            return .text(aligned(text, try width(arguments[0]), isLeft: false))
         },
         "regexReplaceAll": texts(3) { (texts) throws(Failure) in
             .text(TemplateFunctions.replacing(try expression(texts[0]), in: texts[1], with: texts[2]))

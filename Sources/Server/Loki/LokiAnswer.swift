@@ -107,31 +107,22 @@ enum LokiAnswer {
         writer.key("values")
         writer.beginArray()
         for line in stream.lines {
-            writer.beginArray()
-            writer.string(String(line.nanoseconds))
-            writer.string(line.text[...])
-            if isCategorized {
-                writer.beginObject()
-                if !line.metadata.isEmpty {
-                    writer.key("structuredMetadata")
-                    writer.labels(line.metadata)
-                }
-                writer.endObject()
-            }
-            writer.endArray()
+            LokiLineWriter.value(
+                line.nanoseconds, line.text,
+                categories: isCategorized ? (line.metadata, line.parsed, stream.labels) : nil, &writer)
         }
         writer.endArray()
         writer.endObject()
     }
 
-    /// Streams without the labels that are structured metadata, which the engine has merged into them, in the order of
-    /// first lines.
+    /// Streams by their own labels alone: structured metadata and what stages took from the lines stand beside each
+    /// line. In the order of first lines.
     static func categorized(_ streams: [StreamLines], _ direction: LogDirection) -> [StreamLines] {
         var result: [StreamLines] = []
         var places: [Labels: Int] = [:]
         for stream in streams {
             for line in stream.lines {
-                let labels = line.metadata.isEmpty ? stream.labels : own(stream.labels, without: line.metadata)
+                let labels = line.own
                 if let place = places[labels] {
                     result[place].lines.append(line)
                 } else {
@@ -148,12 +139,5 @@ enum LokiAnswer {
             }
             return StreamLines(labels: stream.labels, lines: order.map { stream.lines[$0] })
         }
-    }
-
-    private static func own(_ labels: Labels, without metadata: Labels) -> Labels {
-        let merged = metadata.pairs.flatMap { pair in
-            [pair.name, "\(pair.name)_extracted"].filter { labels[$0] == pair.value }.prefix(1)
-        }
-        return labels.dropping(Set(merged))
     }
 }

@@ -10,26 +10,21 @@ struct LokiQueryAPI: Sendable {
 
     /// Loki's default limit of lines.
     private static let linesDefault = 100
-    private static let spanNanosecondsDefault: Int64 = 3_600_000_000_000
 
     /// Lines of a span, or a metric query at its steps.
     func range(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
-        let range = try LokiSeriesAPI.range(
-            parameters, nowNanoseconds: dependencies.wallClock.nowNanoseconds,
-            defaultSpanNanoseconds: LokiQueryAPI.spanNanosecondsDefault)
-        let step = try parameters.lokiDuration("step") ?? LokiQueryAPI.defaultStep(range)
-        guard step > 0 else {
-            throw APIFailure.invalid("step", "zero or negative steps are not accepted, use a positive duration")
-        }
+        let range = try LokiSpan.range(parameters, nowNanoseconds: dependencies.wallClock.nowNanoseconds)
+        let step = try LokiSpan.step(parameters, range)
         let interval = try parameters.lokiDuration("interval") ?? 0
         guard interval >= 0 else { throw APIFailure.invalid("interval", "it must not be negative") }
         let limit = try parameters.count("limit") ?? LokiQueryAPI.linesDefault
         let direction = try LokiQueryAPI.direction(parameters)
+        let allowsEverything = parameters["everything"] == "true"
         return try await evaluate(request, parameters, direction) { engine, text, context in
             let value = try engine.logRange(
                 text, range: range, stepMilliseconds: max(1, step / 1_000_000), limit: limit, direction: direction,
-                in: context)
+                allowsEverything: allowsEverything, in: context)
             return interval == 0 ? value : LokiQueryAPI.thinned(value, intervalNanoseconds: interval)
         }
     }
@@ -40,8 +35,11 @@ struct LokiQueryAPI: Sendable {
         let time = try parameters.lokiTime("time") ?? dependencies.wallClock.nowNanoseconds
         let limit = try parameters.count("limit") ?? LokiQueryAPI.linesDefault
         let direction = try LokiQueryAPI.direction(parameters)
+        let allowsEverything = parameters["everything"] == "true"
         return try await evaluate(request, parameters, direction) { engine, text, context in
-            try engine.logInstant(text, atNanoseconds: time, limit: limit, direction: direction, in: context)
+            try engine.logInstant(
+                text, atNanoseconds: time, limit: limit, direction: direction, allowsEverything: allowsEverything,
+                in: context)
         }
     }
 
@@ -71,19 +69,12 @@ struct LokiQueryAPI: Sendable {
         return .json(PrometheusAnswer.success { $0.string(text) })
     }
 
-    private static func direction(_ parameters: RequestParameters) throws(APIFailure) -> LogDirection {
+    static func direction(_ parameters: RequestParameters) throws(APIFailure) -> LogDirection {
         switch parameters["direction"]?.lowercased() {
         case nil, "backward": return .backward
         case "forward": return .forward
         default: throw .invalid("direction", "use forward or backward")
         }
-    }
-
-    /// About 250 points, at least a second apart, as Loki chooses.
-    private static func defaultStep(_ range: LogTimeRange) -> Int64 {
-        let span = range.endNanoseconds.subtractingReportingOverflow(range.startNanoseconds).partialValue
-        let second: Int64 = 1_000_000_000
-        return max(second, (span / 250 + second - 1) / second * second)
     }
 
     /// Of each stream only lines that are at least an interval apart.

@@ -8,29 +8,17 @@ struct LokiSeriesAPI: Sendable {
     let dependencies: ServerDependencies
     let runner: QueryRunner
 
-    /// Loki looks at the last six hours where a request names no time.
-    private static let defaultSpanNanoseconds: Int64 = 6 * 3_600_000_000_000
-
-    /// The span of a request: `start` and `end`, or `since` before `end`.
-    static func range(
-        _ parameters: RequestParameters, nowNanoseconds: Int64, defaultSpanNanoseconds: Int64
-    ) throws(APIFailure) -> LogTimeRange {
-        let end = try parameters.lokiTime("end") ?? nowNanoseconds
-        let span = try parameters.lokiDuration("since") ?? defaultSpanNanoseconds
-        let start = try parameters.lokiTime("start") ?? end.subtractingReportingOverflow(span).partialValue
-        guard start <= end else { throw .invalid("end", "the end lies before the start") }
-        return LogTimeRange(startNanoseconds: start, endNanoseconds: end)
-    }
-
     private func requests(_ parameters: RequestParameters, _ names: [String]) throws -> [LogRequest] {
-        let range = try LokiSeriesAPI.range(
+        let range = try LokiSpan.range(
             parameters, nowNanoseconds: dependencies.wallClock.nowNanoseconds,
-            defaultSpanNanoseconds: LokiSeriesAPI.defaultSpanNanoseconds)
+            defaultSpanNanoseconds: LokiSpan.labelNanoseconds)
         var requests: [LogRequest] = []
         for name in names {
             for selector in parameters.all(name) where !selector.isEmpty {
+                // Grafana asks so for the labels of everything.
+                if selector.filter({ $0 != " " }) == "{}" { continue }
                 do {
-                    requests.append(LogRequest(matchers: try Engine.logMatchers(selector), range: range))
+                    requests.append(LogRequest(matchers: try Engine.streamMatchers(selector), range: range))
                 } catch {
                     throw APIFailure.invalid(name, error.description)
                 }

@@ -13,12 +13,12 @@ final class QueryRunner: Sendable {
     }
 
     let active = ActiveQueries()
-    private let pool: QueryPool
-    private let options: ServerOptions
-    private let memory: MemoryGuard
+    let pool: QueryPool
+    let options: ServerOptions
+    let memory: MemoryGuard
     private let metrics: ServerMetrics
-    private let clock: any MonotonicClock
-    private let wallClock: any WallClock
+    let clock: any MonotonicClock
+    let wallClock: any WallClock
     private let log: @Sendable (ServerLogEntry) -> Void
 
     init(_ dependencies: ServerDependencies, pool: QueryPool, memory: MemoryGuard, metrics: ServerMetrics) {
@@ -70,7 +70,8 @@ final class QueryRunner: Sendable {
         }
     }
 
-    private func finish(
+    /// Counts what a query cost, and logs it when it was slow or failed.
+    func finish(
         _ description: Description, _ context: QueryContext, nanoseconds: Int64, failure: String?, words: String = ""
     ) {
         let statistics = context.statistics

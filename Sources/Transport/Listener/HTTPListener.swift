@@ -36,6 +36,8 @@ package final class HTTPListener: Sendable {
         package var idleMilliseconds: Int64 = 75_000
         /// How long a client may take nothing of an answer.
         package var sendMilliseconds: Int64 = 60_000
+        /// How long a client on a WebSocket may be silent before it is asked, and again before it is cut.
+        package var pingMilliseconds: Int64 = 30_000
         /// How long, and for how many bytes, the rest of a refused request is read and thrown away.
         package var lingerMilliseconds: Int64 = 2_000
         package var lingerBytesMaximum = 4 << 20

@@ -2,7 +2,7 @@ internal import NIOCore
 
 /// Stands before the HTTP decoder and counts bytes, because the decoder says nothing until a head is whole: a client
 /// that sends a head byte by byte, or one without end, is noticed here.
-final class HeadGuard: ChannelInboundHandler {
+final class HeadGuard: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 

@@ -1,12 +1,13 @@
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOWebSocket
 internal import Wire
 
 /// One client's connection: hands one request after the other to the handler and writes the answers in that order.
 ///
 /// Requests sent ahead wait in `queue`, and the socket is not read while an answer is due, so a client that pipelines
 /// without reading costs one read buffer. Used on its event loop.
-final class ListenerConnection: ChannelInboundHandler {
+final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
@@ -25,6 +26,8 @@ final class ListenerConnection: ChannelInboundHandler {
     private var sendTimer: DeadlineTimer?
     /// What the socket had not taken when the send timer was set.
     private var unsentBefore = 0
+    /// What the connection was handed over to; it is not HTTP any more then.
+    private var webSocket: WebSocketConnection?
 
     init(
         options: HTTPListener.Options, handler: @escaping @Sendable (ListenerRequest) async -> ListenerResponse
@@ -75,6 +78,7 @@ final class ListenerConnection: ChannelInboundHandler {
 
     /// Answers what is under way and takes nothing more.
     func quiesce() {
+        if let webSocket { return webSocket.close(.goingAway) }
         isLastAnswer = true
         queue.removeAll()
         if exchange == nil && !isLingering { context?.close(promise: nil) }
@@ -182,9 +186,15 @@ final class ListenerConnection: ChannelInboundHandler {
         exchange.task = Task { [handler] in
             let response = await handler(request)
             loop.execute { bound.value.answer(response, of: boundExchange.value) }
-            guard case .stream(let produce) = response.body, request.method != "HEAD" else { return }
             do {
-                try await produce(writer)
+                switch response.body {
+                case .bytes: return
+                case .stream(let produce):
+                    if request.method == "HEAD" { return }
+                    try await produce(writer)
+                case .webSocket(let produce):
+                    try await produce(WebSocketWriter(eventLoop: loop, connection: bound))
+                }
                 loop.execute { bound.value.endStream(of: boundExchange.value, isWhole: true) }
             } catch {
                 loop.execute { bound.value.endStream(of: boundExchange.value, isWhole: false) }
@@ -225,7 +235,8 @@ final class ListenerConnection: ChannelInboundHandler {
             refuse(isTooMuch ? 431 : 400, "\(advice) (\(error))")
             return
         }
-        // In a body: its reader learns of it and answers. Behind a whole request: it is answered, then the line is cut.
+        // In a body: its reader learns of it and answers. Behind a whole request: it is answered, then the line is
+        // cut.
         isLastAnswer = true
         if !exchange.isRequestWhole { exchange.pipe.fail(ListenerBodyFailure.malformed("\(error)")) }
     }
@@ -248,6 +259,7 @@ extension ListenerConnection {
     /// Writes the head of an answer, and its body where it is there already.
     fileprivate func answer(_ response: ListenerResponse, of exchange: ListenerExchange) {
         guard self.exchange === exchange, let context, exchange.answer == .awaited else { return }
+        if case .webSocket = response.body { return switchToWebSocket(exchange, context) }
         if !exchange.isRequestWhole { isLastAnswer = true }
         var headers = HTTPHeaders(response.fields.map { ($0.name, $0.value) })
         let isBodiless = response.status == 204 || response.status == 304
@@ -305,7 +317,28 @@ extension ListenerConnection {
         context.fireChannelWritabilityChanged()
     }
 
+    /// The answer to a handshake that is none.
+    func refuseWebSocket(_ reason: String, of exchange: ListenerExchange) {
+        let version = HTTPField("Sec-WebSocket-Version", "13")
+        answer(.text(426, reason, fields: [version, HTTPField("Upgrade", "websocket")]), of: exchange)
+    }
+
+    /// The connection is a WebSocket from now on: all that is left here is to lead there.
+    func become(_ webSocket: WebSocketConnection) {
+        self.webSocket = webSocket
+        exchange = nil
+        receiveTimer?.clear()
+        sendTimer?.clear()
+    }
+
+    /// Sends a message over the WebSocket that this connection became.
+    func send(_ text: [UInt8], _ pending: PendingWrite) {
+        guard let webSocket else { return pending.fail() }
+        webSocket.send(text, pending)
+    }
+
     fileprivate func endStream(of exchange: ListenerExchange, isWhole: Bool) {
+        if let webSocket { return webSocket.close(isWhole ? .normalClosure : .unexpectedServerError) }
         guard self.exchange === exchange, let context, exchange.answer == .streaming else { return }
         if isWhole { writeEnd(exchange, context) } else { context.close(promise: nil) }
     }

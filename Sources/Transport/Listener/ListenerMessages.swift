@@ -29,6 +29,11 @@ package struct ListenerRequest: Sendable {
         self.disconnection = disconnection
     }
 
+    /// Whether the client asks to go on over a WebSocket.
+    package var asksForWebSocket: Bool {
+        method == "GET" && fields["upgrade"]?.lowercased().contains("websocket") == true
+    }
+
     /// Calls `action` once, on any thread, when the client goes away before it has the whole answer; at once when it
     /// has gone already. The handler's task is cancelled as well: this is for work that runs on other threads.
     package func onDisconnect(_ action: @escaping @Sendable () -> Void) { disconnection.add(action) }
@@ -129,6 +134,9 @@ package struct ListenerResponse: Sendable {
         /// Written piece by piece; the writer waits for the client. When it throws, the connection is cut, so that
         /// nobody takes half an answer for a whole one.
         case stream(@Sendable (ListenerWriter) async throws -> Void)
+        /// The connection becomes a WebSocket that messages are sent over, for a request that `asksForWebSocket`.
+        /// When the producer is done the client is told good-bye; status and fields are those of the handshake.
+        case webSocket(@Sendable (WebSocketWriter) async throws -> Void)
     }
 
     package var status: Int

@@ -5,9 +5,9 @@ internal import Wire
 
 /// Asks a running server and turns every way of failing into words for people.
 struct ServerClient {
-    private let endpoint: HTTPEndpoint
+    let endpoint: HTTPEndpoint
     private let token: String?
-    private let client = HTTPClient()
+    let client = HTTPClient()
 
     /// A client for the server the options name.
     init(_ options: ClientOptions) throws { try self.init(options.connection) }
@@ -55,6 +55,23 @@ struct ServerClient {
         _ path: String, _ parameters: [(String, String)] = [], method: String = "GET",
         timeoutMilliseconds: Int64 = 150_000
     ) async throws -> [UInt8] {
+        let call = call(path, parameters, method: method, timeoutMilliseconds: timeoutMilliseconds)
+        let reply: HTTPReply
+        do {
+            reply = try await client.send(call)
+        } catch let failure as HTTPFailure {
+            throw unreachable(failure)
+        }
+        guard (200..<300).contains(reply.status) else {
+            throw CommandFailure(ServerClient.words(of: reply))
+        }
+        return reply.body
+    }
+
+    /// A call with the client's credentials, its parameters in the query string or, for POST, in a form.
+    func call(
+        _ path: String, _ parameters: [(String, String)], method: String, timeoutMilliseconds: Int64
+    ) -> HTTPCall {
         var fields = [HTTPField("Accept", "application/json")]
         if let token { fields.append(HTTPField("Authorization", "Bearer \(token)")) }
         let encoded = QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded
@@ -66,20 +83,17 @@ struct ServerClient {
         } else if !encoded.isEmpty {
             call.target += "?\(encoded)"
         }
-        let reply: HTTPReply
-        do {
-            reply = try await client.send(call)
-        } catch let failure as HTTPFailure {
-            throw CommandFailure(
-                "\(endpoint) cannot be reached (\(failure)); start one with `vedette up`, or name one with --server")
-        }
-        guard (200..<300).contains(reply.status) else {
-            throw CommandFailure(ServerClient.words(of: reply))
-        }
-        return reply.body
+        return call
     }
 
-    private static func words(of reply: HTTPReply) -> String {
+    /// What to say when nobody answers.
+    func unreachable(_ failure: HTTPFailure) -> CommandFailure {
+        CommandFailure(
+            "\(endpoint) cannot be reached (\(failure)); start one with `vedette up`, or name one with --server")
+    }
+
+    /// Why the server answered as it did.
+    static func words(of reply: HTTPReply) -> String {
         let parsed = try? JSONValue(parsing: reply.body)
         if let text = parsed?["error"]?.text { return text }
         let text = String(decoding: reply.body.prefix(2_000), as: UTF8.self)

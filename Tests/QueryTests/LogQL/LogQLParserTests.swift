@@ -12,6 +12,11 @@ internal import Testing
             #"{app="web"} |= "a" or "b" != "c" |~ "\\d+" !~ "e" |> "<_> f" !> "g""#
         ),
         (#"{app="web"} |= ip("10.0.0.0/8") or "x""#, ""),
+        // Keywords have no case, labels do.
+        (
+            #"SUM BY (App) (Count_Over_Time({App="a"} | JSON | X="1" OR Y="2" [1m])) AND vector(1)"#,
+            #"(sum by (App) (count_over_time({App="a"} | json | ( X="1" or Y="2" )[1m0s])) and vector(1))"#
+        ),
         (
             #"{app="web"} | json | json a, b="c.d[0]" | unpack | decolorize"#,
             #"{app="web"} | json | json a="a",b="c.d[0]" | unpack | decolorize"#
@@ -55,8 +60,8 @@ internal import Testing
     @Test(arguments: [
         ("", "1:1: parse error: syntax error: unexpected $end"),
         ("{", "1:2: parse error: syntax error: unexpected $end, expecting IDENTIFIER"),
-        (#"{app="a""#, "1:9: parse error: syntax error: unexpected $end, expecting }"),
-        (#"{app="a"} |= 5"#, "1:14: parse error: syntax error: unexpected NUMBER, expecting STRING"),
+        (#"{app="a""#, "1:9: parse error: syntax error: unexpected $end, expecting } or ,"),
+        (#"{app="a"} |= 5"#, "1:14: parse error: syntax error: unexpected NUMBER, expecting STRING or ip"),
         ("{app=\"a\"}\n  | bogus", "2:10: parse error: syntax error: unexpected $end"),
         (#"{app="a"} |~ "a(b""#, "1:14: parse error: error parsing regexp: missing closing ): `a(b`"),
         (#"rate({app="a"})"#, "1:1: parse error: rate needs a range such as [5m]"),
@@ -65,10 +70,29 @@ internal import Testing
             #"count_over_time({app="a"} | unwrap x [1m])"#,
             "1:1: parse error: invalid aggregation count_over_time with unwrap"
         ),
-        (#"sum({app="a"})"#, "1:1: parse error: sum needs numbers, this is a log query; wrap it in a range function"),
+        (
+            #"sum({app="a"})"#,
+            "1:14: parse error: syntax error: unexpected ): sum needs numbers, this is a log query; wrap it in a range "
+                + "function such as count_over_time"
+        ),
         (#"{app="a"} + 1"#, "1:11: parse error: unexpected type for left leg of binary operation (+): log query"),
         (#"{app="unclosed}"#, "1:6: parse error: syntax error: literal not terminated"),
         (#"{app="a"} ?"#, "1:11: parse error: syntax error: unexpected character '?'"),
+        (#"rate({app="a"}[5minutes])"#, #"1:15: parse error: unknown unit "minutes" in duration "5minutes""#),
+        (#"rate({app="a"}[5m)"#, "1:15: parse error: missing closing ']' in duration"),
+        (#"{app="a",}"#, "1:10: parse error: syntax error: unexpected }, expecting IDENTIFIER"),
+        (
+            #"sum_over_time(50, {app="a"} | unwrap x [1m])"#,
+            "1:15: parse error: parameter 50 not supported for operation sum_over_time"
+        ),
+        (
+            #"quantile_over_time({app="a"} | unwrap x [1m])"#,
+            "1:1: parse error: parameter required for operation quantile_over_time"
+        ),
+        (
+            #"count without (rate({app="a"}[15s]))"#,
+            "1:16: parse error: syntax error: unexpected RATE, expecting IDENTIFIER or )"
+        ),
     ])
     func errorsNameThePlace(_ query: String, _ message: String) {
         let error = #expect(throws: QueryError.self) { try Engine.parseLogs(query) }

@@ -1,8 +1,8 @@
 internal import Telemetry
 
-/// The labels of one line on its way through a pipeline: those of its stream, its structured metadata, and what stages
-/// take from the line. The first source to have a name keeps it; what comes later under the same name is kept as
-/// NAME_extracted.
+/// The labels of one line on its way through a pipeline: those of its stream, its structured metadata, and what
+/// stages take from the line. The first source to have a name keeps it; what comes later under the same name is
+/// kept as NAME_extracted.
 struct LineLabels {
     /// Where a label comes from.
     enum Category {
@@ -21,12 +21,14 @@ struct LineLabels {
     struct Base {
         fileprivate let entries: [Entry]
         fileprivate let streamNames: [String]
+        fileprivate let stream: Labels
         /// All of it as labels.
         let labels: Labels
 
         init(stream: Labels, metadata: Labels) {
             var entries = stream.pairs.map { Entry(name: $0.name, value: $0.value, category: .stream) }
             streamNames = entries.map(\.name)
+            self.stream = stream
             for (name, value) in metadata.pairs {
                 let isTaken = entries.contains { $0.name == name && $0.category == .stream }
                 let name = isTaken ? name + LineLabels.suffix : name
@@ -81,14 +83,23 @@ struct LineLabels {
         }
     }
 
-    func category(of name: String) -> Category? { entries.first { $0.name == name }?.category }
-
     /// The name under which a field of the line is kept: its own, or NAME_extracted where a label of the stream or
     /// structured metadata has it.
     func parsedName(_ name: String) -> String {
         let isTaken =
             base.streamNames.contains(name) || entries.contains { $0.name == name && $0.category == .metadata }
         return isTaken ? name + LineLabels.suffix : name
+    }
+
+    /// Whether every label that anybody will look at was taken from the line. Parsers stop there: what stands
+    /// behind in the line is not read and cannot fail.
+    var hasAllNeeded: Bool {
+        guard let neededNames, !neededNames.isEmpty else { return false }
+        return neededNames.allSatisfy { name in
+            guard isParsed(name) else { return false }
+            // A field may have got its suffix only for standing behind a label of the stream.
+            return !name.hasSuffix(LineLabels.suffix) || isParsed(String(name.dropLast(LineLabels.suffix.count)))
+        }
     }
 
     /// Whether anybody will look at a label of this name.
@@ -143,6 +154,13 @@ struct LineLabels {
         for entry in entries { builder.add(entry.name, entry.value) }
         if !error.isEmpty { builder.add(LineLabels.errorName, error) }
         if !errorDetails.isEmpty { builder.add(LineLabels.errorDetailsName, errorDetails) }
+        return builder.buildKeepingEmptyValues()
+    }
+
+    /// Only the labels of the stream, as far as stages left them.
+    mutating func own() -> Labels {
+        guard isChanged else { return base.stream }
+        for entry in entries where entry.category == .stream { builder.add(entry.name, entry.value) }
         return builder.buildKeepingEmptyValues()
     }
 

@@ -10,11 +10,23 @@ struct PipelineRun {
     /// The time of the query.
     let nowMilliseconds: Int64
 
-    /// Calls `body` with each line that passes and its structured metadata, until `body` returns false.
+    /// Calls `body` with each line that passes and where it comes from, until `body` returns false.
     func forEachLine(
         range: LogTimeRange, limit: Int, direction: LogDirection,
-        _ body: (inout PipelineLine, Labels) throws -> Bool
+        _ body: (inout PipelineLine, LineOrigin) throws -> Bool
     ) throws {
+        var (cursor, processor) = try open(range: range, limit: limit, direction: direction)
+        var buffer = LogLineBuffer()
+        while try cursor.next(into: &buffer) {
+            try context.check()
+            guard try processor.forEachLine(of: buffer, body) else { return }
+        }
+    }
+
+    /// The lines a store selects, and what is left to be done with them.
+    func open(
+        range: LogTimeRange, limit: Int, direction: LogDirection
+    ) throws -> (cursor: any LogCursor, processor: LineProcessor) {
         let (predicates, rest) = pushedDown
         let fragment = LogPlanFragment(linePredicates: predicates)
         let request = LogRequest(
@@ -22,37 +34,25 @@ struct PipelineRun {
             limit: rest.isEmpty ? limit : 0)
         let selection = try source.select(request, in: context)
         let stages = selection.applied.contains(.linePredicates) ? rest : processing
-        var buffer = LogLineBuffer()
-        var bases: [BaseKey: LineLabels.Base] = [:]
-        var labels = LineLabels(LineLabels.Base(stream: .empty, metadata: .empty), neededNames: neededLabels)
-        while try selection.cursor.next(into: &buffer) {
-            try context.check()
-            for index in 0..<buffer.count {
-                let key = BaseKey(stream: buffer.streamIndexes[index], metadata: buffer.metadataIndexes[index])
-                let metadata = key.metadata < 0 ? Labels.empty : buffer.metadata[Int(key.metadata)]
-                let base: LineLabels.Base
-                if let known = bases[key] {
-                    base = known
-                } else {
-                    base = LineLabels.Base(stream: buffer.streams[Int(key.stream)], metadata: metadata)
-                    bases[key] = base
-                }
-                labels.reset(base)
-                var line = PipelineLine(
-                    nanoseconds: buffer.timesNanoseconds[index], text: buffer.line(index), labels: labels,
-                    nowMilliseconds: nowMilliseconds)
-                guard stages.allSatisfy({ $0.process(&line) }) else { continue }
-                guard try body(&line, metadata) else { return }
-            }
+        return (selection.cursor, processor(stages))
+    }
+
+    /// What takes lines through `stages`.
+    func processor(_ stages: [any LineProcessing]) -> LineProcessor {
+        LineProcessor(
+            stages: stages, neededLabels: neededLabels, detectsLevel: detectsLevel, nowMilliseconds: nowMilliseconds)
+    }
+
+    /// Whether anything in the query looks at the level that lines tell of themselves.
+    private var detectsLevel: Bool {
+        let filtered = pipeline.stages.contains { stage in
+            (stage as? LabelFilterStage)?.filter.names.contains(LineLevel.label) ?? false
         }
+        return filtered || neededLabels?.contains(LineLevel.label) ?? false
     }
 
-    private struct BaseKey: Hashable {
-        let stream: Int32
-        let metadata: Int32
-    }
-
-    private var processing: [any LineProcessing] { pipeline.stages.compactMap { $0 as? any LineProcessing } }
+    /// Every stage.
+    var processing: [any LineProcessing] { pipeline.stages.compactMap { $0 as? any LineProcessing } }
 
     /// Line filters that stand before everything that changes the text are the store's; it does not matter to them
     /// which parsers and label filters stand between.

@@ -5,7 +5,7 @@ package struct JSONStage: KeywordStage {
     static let keyword = "json"
     package let extractions: [LabelExtraction]
     package let span: SourceSpan
-    private let paths: [JSONPath]
+    let paths: [JSONPath]
 
     package var description: String { LogStageText.joined("| json", extractions) }
 
@@ -22,12 +22,13 @@ package struct JSONStage: KeywordStage {
     }
 
     func process(_ line: inout PipelineLine) -> Bool {
+        if line.labels.hasAllNeeded { return true }
         let text = line.text
         text.withUnsafeBytes { raw in
             var scanner = JSONScanner(raw)
             do throws(ByteError) {
                 if paths.isEmpty {
-                    try JSONStage.members(&scanner, prefix: "", &line.labels)
+                    _ = try JSONStage.members(&scanner, prefix: "", &line.labels)
                 } else {
                     try extract(raw, &line.labels)
                 }
@@ -39,9 +40,10 @@ package struct JSONStage: KeywordStage {
     }
 
     /// Makes labels of an object's members; of two with one name the first counts. Arrays and nulls are left out.
+    /// False when all that is needed was found and the rest left unread.
     private static func members(
         _ scanner: inout JSONScanner, prefix: String, _ labels: inout LineLabels
-    ) throws(ByteError) {
+    ) throws(ByteError) -> Bool {
         try scanner.enterObject()
         while let key = try scanner.nextKey() {
             let kind = try scanner.peek()
@@ -50,9 +52,9 @@ package struct JSONStage: KeywordStage {
                 continue
             }
             let part = FieldName.sanitized(key.string, isFirst: prefix.isEmpty)
-            let name = prefix.isEmpty ? part : "\(prefix)_\(part)"
+            let name = prefix.isEmpty || part.isEmpty ? prefix + part : "\(prefix)_\(part)"
             if kind == .object {
-                try members(&scanner, prefix: name, &labels)
+                guard try members(&scanner, prefix: name, &labels) else { return false }
                 continue
             }
             let label = labels.parsedName(name)
@@ -64,15 +66,20 @@ package struct JSONStage: KeywordStage {
                 kind == .string
                 ? try scanner.string().string : String(decoding: try scanner.skipValue(), as: UTF8.self)
             labels.set(label, value)
+            if labels.hasAllNeeded { return false }
         }
+        return true
     }
 
     /// Sets the label of each path; what is not there is an empty value.
     private func extract(_ raw: UnsafeRawBufferPointer, _ labels: inout LineLabels) throws(ByteError) {
         for (extraction, path) in zip(extractions, paths) {
             var scanner = JSONScanner(raw)
-            let value = try path.find(in: &scanner)
-            labels.set(labels.parsedName(extraction.label), value ?? "")
+            if let value = try path.find(in: &scanner) {
+                labels.set(labels.parsedName(extraction.label), value)
+            } else if labels[extraction.label] == nil {
+                labels.set(extraction.label, "")
+            }
         }
     }
 }

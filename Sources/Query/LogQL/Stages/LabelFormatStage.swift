@@ -50,8 +50,7 @@ package struct LabelFormatStage: KeywordStage {
         for assignment in assignments {
             guard let template = assignment.template else {
                 guard let value = line.labels[assignment.value] else { continue }
-                let category = line.labels.category(of: assignment.value) ?? .parsed
-                line.labels.set(assignment.label, value, category)
+                line.labels.set(assignment.label, value)
                 if assignment.label != assignment.value { line.labels.remove(assignment.value) }
                 continue
             }

@@ -33,6 +33,7 @@ package struct LogfmtStage: KeywordStage {
     }
 
     func process(_ line: inout PipelineLine) -> Bool {
+        if line.labels.hasAllNeeded { return true }
         let text = line.text
         text.withUnsafeBytes { raw in
             var scanner = LogfmtScanner(raw)
@@ -42,7 +43,8 @@ package struct LogfmtStage: KeywordStage {
                     guard let (key, value) = try scanner.next() else { break }
                     if extractions.isEmpty {
                         add(key, value, to: &line.labels)
-                    } else if let name = wanted(key), found[name] == nil {
+                        if line.labels.hasAllNeeded { return }
+                    } else if let name = wanted(key) {
                         found[name] = value.string
                     }
                 } catch {
@@ -52,13 +54,17 @@ package struct LogfmtStage: KeywordStage {
                 }
             }
             for extraction in extractions {
-                line.labels.set(line.labels.parsedName(extraction.label), found[extraction.path] ?? "")
+                if let value = found[extraction.path] {
+                    line.labels.set(line.labels.parsedName(extraction.label), value)
+                } else if line.labels[extraction.label] == nil {
+                    line.labels.set(extraction.label, "")
+                }
             }
         }
         return true
     }
 
-    /// Of two pairs with one key the first counts.
+    /// Of two pairs with one key the first counts; for `| logfmt a` the last.
     private func add(_ key: UnsafeRawBufferPointer, _ value: LogfmtScanner.Value, to labels: inout LineLabels) {
         if value.raw.isEmpty, !keepsEmpty { return }
         let name = FieldName.sanitized(String(decoding: key, as: UTF8.self))

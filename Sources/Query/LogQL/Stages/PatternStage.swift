@@ -25,10 +25,13 @@ package struct PatternStage: KeywordStage {
     }
 
     func process(_ line: inout PipelineLine) -> Bool {
+        if line.labels.hasAllNeeded { return true }
         let text = line.text
         text.withUnsafeBytes { raw in
             captures.forEachCapture(in: raw) { name, value in
-                line.labels.set(line.labels.parsedName(name), String(decoding: value, as: UTF8.self))
+                let label = line.labels.parsedName(name)
+                guard line.labels.isNeeded(label), !line.labels.isParsed(label) else { return }
+                line.labels.set(label, String(decoding: value, as: UTF8.self))
             }
         }
         return true

@@ -25,10 +25,7 @@ package struct RegexpStage: KeywordStage {
         var names: [(group: Int, name: String)] = []
         for (index, name) in expression.groupNames.enumerated() {
             guard let name else { continue }
-            guard FieldName.isValid(name) else {
-                throw parser.failure("invalid extracted label name '\(name)'", at: place)
-            }
-            names.append((index + 1, name))
+            names.append((index + 1, FieldName.sanitized(name)))
         }
         guard !names.isEmpty else {
             throw parser.failure("at least one named capture must be supplied", at: place)
@@ -54,8 +51,9 @@ package struct RegexpStage: KeywordStage {
         text.withUnsafeBytes { raw in
             guard let groups = expression.firstMatch(in: raw) else { return }
             for (group, name) in names where group < groups.count {
-                let value = groups[group].map { String(decoding: raw[$0], as: UTF8.self) } ?? ""
-                line.labels.set(line.labels.parsedName(name), value)
+                let label = line.labels.parsedName(name)
+                guard line.labels.isNeeded(label), !line.labels.isParsed(label) else { continue }
+                line.labels.set(label, groups[group].map { String(decoding: raw[$0], as: UTF8.self) } ?? "")
             }
         }
         return true

@@ -1,6 +1,7 @@
 internal import Telemetry
 
-/// `| unpack`: undoes the packing of labels into the line: the texts of a JSON object become labels, `_entry` the line.
+/// `| unpack`: undoes the packing of labels into the line: the texts of a JSON object become labels, `_entry` the
+/// line.
 package struct UnpackStage: KeywordStage {
     /// The member that holds the line as it was.
     private static let entryKey = "_entry"
@@ -18,7 +19,7 @@ package struct UnpackStage: KeywordStage {
 
     func process(_ line: inout PipelineLine) -> Bool {
         let text = line.text
-        guard !text.isEmpty else { return true }
+        guard !text.isEmpty, !line.labels.hasAllNeeded else { return true }
         do throws(ByteError) {
             let result = text.withUnsafeBytes { raw in
                 Result { () throws(ByteError) in try UnpackStage.members(raw) }
@@ -26,7 +27,10 @@ package struct UnpackStage: KeywordStage {
             let (entry, members) = try result.get()
             // An object without a packed line is no packed line.
             guard let entry else { return true }
-            for member in members { line.labels.set(line.labels.parsedName(member.name), member.value) }
+            for member in members {
+                let label = line.labels.parsedName(member.name)
+                if line.labels.isNeeded(label), !line.labels.isParsed(label) { line.labels.set(label, member.value) }
+            }
             line.text = entry[...]
         } catch {
             line.labels.fail(LineError.json, "\(error)")
