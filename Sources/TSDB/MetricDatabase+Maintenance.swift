@@ -75,14 +75,13 @@ extension MetricDatabase {
         }
     }
 
-    /// Merges neighbouring blocks while there are any to merge, at most so many times.
+    /// Merges blocks while there are any to merge, at most so many times.
     private func mergeBlocks(atMost limit: Int) throws {
         for _ in 0..<limit {
             if isClosed.load(ordering: .acquiring) { return }
-            guard let merge = BlockMerge.candidate(in: blocks.view, options: options), let sequence = merge.sequence
-            else { return }
+            guard let merge = BlockMerge.candidate(in: blocks.view, options: options) else { return }
             do {
-                let merged = try blocks.write(sequence) { try merge.write(to: &$0) }
+                let merged = try blocks.write(blocks.nextSequence, merging: merge.blocks) { try merge.write(to: &$0) }
                 try blocks.add(merged, replacing: merge.blocks)
                 try blocks.dropSpentTombstones()
                 counters.merges.add(1, ordering: .relaxed)

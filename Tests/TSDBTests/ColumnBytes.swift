@@ -58,7 +58,8 @@ enum ColumnBytes {
             return column
         }
         try writer.append(rowTimes: (0..<Int64(rowCount)).map { $0 }, columns: strip)
-        _ = try writer.finish(sequence: BlockSequence(first: 1, last: 1))
+        _ = try writer.finish(
+            sequence: BlockSequence(first: 1, last: 1), history: BlockHistory(flush: BlockSequence(first: 1, last: 1)))
         let reader = try BlockReader(try storage.open("block", .read), cache: PageCache(maximumBytes: 1 << 20))
         var found: [[UInt64]] = []
         for location in try reader.groups().flatMap(\.strips) {

@@ -95,7 +95,8 @@ struct MetricFormatTests {
         var up = StripColumn(ordinal: first + 1)
         (up.rows, up.bits) = ([0, 1, 2], [UInt64](repeating: Double(1).bitPattern, count: 3))
         try writer.append(rowTimes: (0..<3).map { start + $0 * 15_000 }, columns: [load, up])
-        _ = try writer.finish(sequence: BlockSequence(first: 4, last: 4))
+        _ = try writer.finish(
+            sequence: BlockSequence(first: 4, last: 4), history: BlockHistory(flush: BlockSequence(first: 4, last: 4)))
         let bytes = try #require(storage.bytes(of: "block"))
         try expect(bytes, page, "block 4 of job=node: load 0.25 _ stale, up 1 1 1, from 1700000000000 every 15000")
 
@@ -127,7 +128,8 @@ struct MetricFormatTests {
             return column
         }
         try writer.append(rowTimes: (0..<480).map { start + $0 }, columns: columns)
-        _ = try writer.finish(sequence: BlockSequence(first: 1, last: 1))
+        _ = try writer.finish(
+            sequence: BlockSequence(first: 1, last: 1), history: BlockHistory(flush: BlockSequence(first: 1, last: 1)))
         let reader = try BlockReader(try storage.open("block", .read), cache: PageCache(maximumBytes: 1 << 20))
         let location = try #require(try reader.groups().first?.strips.first)
         var strip = try reader.columns(of: location)

@@ -11,12 +11,23 @@ final class Block: Sendable {
     let damage = Mutex<BlockDamage?>(nil)
 
     var sequence: BlockSequence { reader.footer.sequence }
+    var history: BlockHistory { reader.footer.history }
     var times: TimeRange { reader.footer.times }
 
     /// A block whose footer was read.
     init(reader: BlockReader, name: String) {
         self.reader = reader
         self.name = name
+    }
+
+    /// Whether `other` was merged into this one.
+    func replaces(_ other: Block) -> Bool {
+        history.replaced?.contains(other.sequence) ?? sequence.covers(other.sequence)
+    }
+
+    /// Whether this one's samples came before those of `other`.
+    func precedes(_ other: Block) -> Bool {
+        (history.rank, sequence) < (other.history.rank, other.sequence)
     }
 
     /// Remembers that something in it is damaged, so that it is told and never merged away.

@@ -17,6 +17,7 @@ struct BlockFooter: Sendable, Equatable {
     static let byteCountMaximum = 16 << 10
 
     var sequence: BlockSequence
+    var history: BlockHistory
     /// The highest place of the log that any group is sealed through.
     var sealedThrough: LogPosition
     var times: TimeRange
@@ -32,8 +33,7 @@ struct BlockFooter: Sendable, Equatable {
     /// Footer and trailer for a file that ends at `offset` so far.
     func encode(at offset: UInt64, seed: UInt32) -> [UInt8] {
         var writer = ByteWriter()
-        writer.putVarint(sequence.first)
-        writer.putVarint(sequence.last - sequence.first)
+        sequence.encode(into: &writer)
         writer.putVarint(sealedThrough.ordinal)
         writer.putSigned(times.startMilliseconds)
         writer.putSigned(times.endMilliseconds)
@@ -46,6 +46,7 @@ struct BlockFooter: Sendable, Equatable {
             writer.putVarint(UInt64(section.byteCount))
             writer.putFixed(section.checksum)
         }
+        history.encode(into: &writer)
         let length = UInt32(writer.count)
         writer.putFixed(offset)
         writer.putFixed(length)
@@ -56,15 +57,13 @@ struct BlockFooter: Sendable, Equatable {
         return writer.bytes
     }
 
-    /// Reads the footer, which lies in front of `sectionsEnd` bytes of nothing.
-    init(parsing bytes: UnsafeRawBufferPointer, endingAt sectionsEnd: UInt64) throws(ByteError) {
+    /// Reads the footer of a block of format `version`, whose sections end at `sectionsEnd`.
+    init(
+        parsing bytes: UnsafeRawBufferPointer, version: UInt8, endingAt sectionsEnd: UInt64
+    ) throws(ByteError) {
         var reader = ByteReader(bytes)
-        let first = try reader.varint()
-        let span = try reader.varint()
-        guard first > 0, span < UInt64.max - first else {
-            throw ByteError(offset: 0, reason: "sequence numbers are out of range")
-        }
-        sequence = BlockSequence(first: first, last: first + span)
+        sequence = try BlockSequence(from: &reader)
+        history = BlockHistory(silent: sequence)
         sealedThrough = LogPosition(try reader.varint())
         let start = try reader.signed()
         times = TimeRange(startMilliseconds: start, endMilliseconds: try reader.signed())
@@ -80,14 +79,17 @@ struct BlockFooter: Sendable, Equatable {
             }
             sections.append(section)
         }
+        if version >= BlockFormat.historyVersion { history = try BlockHistory(from: &reader) }
         guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind the footer") }
     }
 
     /// A footer without sections yet.
     init(
-        sequence: BlockSequence, sealedThrough: LogPosition, times: TimeRange, seriesCount: Int, sampleCount: Int
+        sequence: BlockSequence, history: BlockHistory, sealedThrough: LogPosition, times: TimeRange,
+        seriesCount: Int, sampleCount: Int
     ) {
         self.sequence = sequence
+        self.history = history
         self.sealedThrough = sealedThrough
         self.times = times
         self.seriesCount = seriesCount

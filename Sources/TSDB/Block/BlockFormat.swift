@@ -4,7 +4,11 @@ internal import Telemetry
 /// The constants of the block file. docs/formats/metric-block.md has the layout and its history.
 enum BlockFormat {
     /// The version written; readers of a later one also read this.
-    static let version: UInt8 = 2
+    static let version: UInt8 = 3
+    /// The oldest version that is read.
+    static let versionMinimum: UInt8 = 2
+    /// From this version on a footer says how the block came to be.
+    static let historyVersion: UInt8 = 3
     /// "VMB" and a byte that no text has.
     static let magic: UInt32 = 0xB142_4D56
     /// Magic, version, reserved bytes, salt.
@@ -98,8 +102,8 @@ struct SymbolPair: Sendable, Equatable {
     var value: UInt32
 }
 
-/// Which flushes a block holds: a block written by one flush has one number, a merged one the range of its inputs.
-/// A block whose range lies within another's was merged into it.
+/// The name of a block: a number of its own. Before format 3 a merged block had the range of its inputs, and a block
+/// whose range lay within another's was merged into it.
 struct BlockSequence: Hashable, Sendable, Comparable {
     var first: UInt64
     var last: UInt64

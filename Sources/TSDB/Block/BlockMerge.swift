@@ -2,7 +2,7 @@ internal import Disk
 internal import Synchronization
 internal import Telemetry
 
-/// Merges neighbouring blocks into one: longer chunks, one index, deleted samples left out for good.
+/// Merges blocks into one: longer chunks, one index, deleted samples left out for good.
 struct BlockMerge {
     /// A group of one of the blocks.
     private struct Input {
@@ -26,46 +26,52 @@ struct BlockMerge {
         var places: [(input: Int, ordinal: UInt32)]
     }
 
-    /// Neighbours, in order.
+    /// In the order in which their samples came.
     let blocks: [Block]
     let tombstones: [Tombstone]
 
-    /// What the merged block is called.
-    var sequence: BlockSequence? {
-        guard let first = blocks.first, let last = blocks.last else { return nil }
-        return BlockSequence(first: first.sequence.first, last: last.sequence.last)
-    }
-
-    /// The oldest neighbours of one size class that are enough to merge; nil when there are none.
+    /// Blocks of one level that are enough to merge, the lowest level and the oldest samples first; nil when there are
+    /// none.
     static func candidate(in view: BlockStore.View, options: MetricDatabaseOptions) -> BlockMerge? {
-        let count = options.blocksPerMerge
-        let blocks = view.blocks
-        guard count > 1, blocks.count >= count else { return nil }
-        for start in 0...(blocks.count - count) {
-            let run = Array(blocks[start..<start + count])
-            let sizes = Set(run.map { sizeClass($0, base: count) })
-            let areNeighbours = zip(run, run.dropFirst()).allSatisfy { $0.sequence.last + 1 == $1.sequence.first }
-            let isWhole = run.allSatisfy { $0.damage.withLock { $0 == nil } }
-            let bytes = run.reduce(0) { $0 + $1.reader.byteCount }
-            let from = run.map(\.times.startMilliseconds).min() ?? 0
-            let (span, overflow) = (run.map(\.times.endMilliseconds).max() ?? 0).subtractingReportingOverflow(from)
-            guard sizes.count == 1, areNeighbours, isWhole, bytes <= options.mergedBytes, !overflow,
-                span <= options.mergedMilliseconds
-            else { continue }
-            return BlockMerge(blocks: run, tombstones: view.tombstones)
+        guard options.blocksPerMerge > 1 else { return nil }
+        let whole = view.blocks.filter { $0.damage.withLock { $0 == nil } }
+        for (_, blocks) in Dictionary(grouping: whole, by: \.history.level).sorted(by: { $0.key < $1.key }) {
+            guard blocks.count >= options.blocksPerMerge else { continue }
+            for start in 0...(blocks.count - options.blocksPerMerge) {
+                let run = run(of: blocks[start...], options: options)
+                guard run.count == options.blocksPerMerge, keepsOrder(run, in: view.blocks) else { continue }
+                return BlockMerge(blocks: run, tombstones: view.tombstones)
+            }
         }
         return nil
     }
 
-    /// 0 for one flush, 1 for `base` of them, and so on.
-    private static func sizeClass(_ block: Block, base: Int) -> Int {
-        var flushes = block.sequence.last - block.sequence.first + 1
-        var size = 0
-        while flushes >= UInt64(base) {
-            flushes /= UInt64(base)
-            size += 1
+    /// The first block and as many behind it as are to be merged with it: those that leave the result within a span and
+    /// a size. What was filled in for an earlier time is passed over, it has neighbours of its own.
+    private static func run(of blocks: ArraySlice<Block>, options: MetricDatabaseOptions) -> [Block] {
+        var run: [Block] = []
+        var bytes: UInt64 = 0
+        for block in blocks where run.count < options.blocksPerMerge {
+            let times = run.reduce(block.times) { $0.joined($1.times) }
+            // What is wide already need not become narrower.
+            let widest = run.reduce(block.times.width) { max($0, $1.times.width) }
+            guard times.width <= max(widest, UInt64(options.mergedMilliseconds)),
+                bytes + block.reader.byteCount <= options.mergedBytes
+            else { continue }
+            run.append(block)
+            bytes += block.reader.byteCount
         }
-        return size
+        return run
+    }
+
+    /// Whether merging leaves everything as it reads: no other block with samples between the first and the last of
+    /// these has times that one of them has.
+    private static func keepsOrder(_ run: [Block], in all: [Block]) -> Bool {
+        guard let first = run.first, let last = run.last else { return false }
+        return all.allSatisfy { other in
+            guard first.precedes(other), other.precedes(last) else { return true }
+            return run.contains { $0 === other } || !run.contains { $0.times.overlaps(other.times) }
+        }
     }
 
     /// Writes the merged block. Damage in an input throws: nothing may be lost on the way.

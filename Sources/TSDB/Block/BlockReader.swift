@@ -235,17 +235,17 @@ extension BlockReader {
             throw BlockDamage(path: file.path, offset: byteCount, reason: "the file is too short for a block")
         }
         let header = try read(file, BlockFormat.headerByteCount, at: 0)
-        let salt = try header.withUnsafeBytes { raw in
+        let (salt, version) = try header.withUnsafeBytes { raw in
             var reader = ByteReader(raw)
             let magic = try reader.fixed(UInt32.self)
             let version = try reader.byte()
             guard magic == BlockFormat.magic else { throw ByteError(offset: 0, reason: "not the start of a block") }
             if version > BlockFormat.version { throw OpenError.newer(version: version) }
-            guard version == BlockFormat.version else {
+            guard version >= BlockFormat.versionMinimum else {
                 throw ByteError(offset: 4, reason: "version \(version), which no release wrote")
             }
             _ = try reader.slice(3)
-            return try reader.fixed(UInt64.self)
+            return (try reader.fixed(UInt64.self), version)
         }
         let seed = BlockFormat.seed(salt: salt)
         let trailerOffset = byteCount - UInt64(BlockFormat.trailerByteCount)
@@ -262,7 +262,8 @@ extension BlockReader {
             guard BlockFormat.checksum(raw, at: offset, seed: seed) == checksum else {
                 throw BlockDamage(path: file.path, offset: offset, reason: "the footer's checksum is wrong")
             }
-            return try BlockFooter(parsing: UnsafeRawBufferPointer(rebasing: raw[..<Int(length)]), endingAt: offset)
+            let front = UnsafeRawBufferPointer(rebasing: raw[..<Int(length)])
+            return try BlockFooter(parsing: front, version: version, endingAt: offset)
         }
         return (seed, footer)
     }

@@ -4,12 +4,12 @@ internal import Telemetry
 
 /// The folder of blocks: opens, adds, replaces, drops and sets aside block files, each step safe against a crash.
 ///
-/// There is no list of blocks on disk: a file that has its final name is whole, and one whose numbers lie within
-/// another's was merged into it and is removed.
+/// There is no list of blocks on disk: a file that has its final name is whole, and one that another says was merged
+/// into it is removed.
 final class BlockStore: Sendable {
     /// What queries see, all of it from one moment.
     struct View: Sendable {
-        /// Ordered by their numbers.
+        /// In the order in which their samples came.
         var blocks: [Block] = []
         var tombstones: [Tombstone] = []
         /// Set aside because nothing in them could be read.
@@ -57,8 +57,7 @@ final class BlockStore: Sendable {
     /// What is there now.
     var view: View { state.withLock { $0.view } }
 
-    /// The number of the next flush, which is spent when its block is added: numbers have no holes but where a block is
-    /// missing, and blocks are never merged across one.
+    /// The number of the next block, which is spent when it is added.
     var nextSequence: BlockSequence {
         let next = state.withLock { $0.nextSequence }
         return BlockSequence(first: next, last: next)
@@ -66,26 +65,29 @@ final class BlockStore: Sendable {
 
     /// Writes a block file, makes it durable under its name, and opens it. When the disk is full the reserve is given
     /// to it. It is not part of the view yet.
-    func write(_ sequence: BlockSequence, _ body: (inout BlockWriter) throws -> Void) throws -> Block {
-        let path = StoragePath.join(blockFolder, sequence.fileName)
+    func write(
+        _ sequence: BlockSequence, merging inputs: [Block] = [], _ body: (inout BlockWriter) throws -> Void
+    ) throws -> Block {
+        let history = inputs.isEmpty ? BlockHistory(flush: sequence) : BlockHistory(merging: inputs)
         do {
-            return try writeOnce(sequence, to: path, body)
+            return try writeOnce(sequence, history, body)
         } catch let error as StorageError where error.kind == .noSpace {
             guard reserve.release() else { throw error }
-            return try writeOnce(sequence, to: path, body)
+            return try writeOnce(sequence, history, body)
         }
     }
 
     private func writeOnce(
-        _ sequence: BlockSequence, to path: String, _ body: (inout BlockWriter) throws -> Void
+        _ sequence: BlockSequence, _ history: BlockHistory, _ body: (inout BlockWriter) throws -> Void
     ) throws -> Block {
+        let path = StoragePath.join(blockFolder, sequence.fileName)
         let temporary = path + Self.temporarySuffix
         do {
             let file = try storage.open(temporary, .createOrOpen)
             try file.truncate(to: 0)
             var writer = BlockWriter(file, salt: salt())
             try body(&writer)
-            _ = try writer.finish(sequence: sequence)
+            _ = try writer.finish(sequence: sequence, history: history)
             try file.dataSync()
             try storage.rename(temporary, to: path)
         } catch {
@@ -104,7 +106,7 @@ final class BlockStore: Sendable {
             state.view.blocks.removeAll { gone.contains($0.sequence) }
             state.view.blocks.append(block)
             state.nextSequence = max(state.nextSequence, block.sequence.last + 1)
-            state.view.blocks.sort { $0.sequence < $1.sequence }
+            state.view.blocks.sort { $0.precedes($1) }
         }
         try removeFiles(of: old)
     }
@@ -134,7 +136,9 @@ final class BlockStore: Sendable {
 
     /// Forgets tombstones that no block is left for.
     func dropSpentTombstones() throws(StorageError) {
-        let (old, oldest) = state.withLock { ($0.view.tombstones, $0.view.blocks.first?.sequence.first ?? .max) }
+        let (old, oldest) = state.withLock { state in
+            (state.view.tombstones, state.view.blocks.map(\.sequence.last).min() ?? .max)
+        }
         let kept = old.filter { $0.throughSequence >= oldest }
         guard kept.count < old.count else { return }
         try tombstoneFile.write(kept)
@@ -215,10 +219,9 @@ extension BlockStore {
 
     /// Makes the blocks the view, without those that were merged into others.
     private func adopt(_ opened: [Block]) throws(StorageError) {
-        let sequences = opened.map(\.sequence)
-        let merged = opened.filter { block in sequences.contains { $0.covers(block.sequence) } }
+        let merged = opened.filter { block in opened.contains { $0.replaces(block) } }
         let gone = Set(merged.map(\.sequence))
-        let kept = opened.filter { !gone.contains($0.sequence) }.sorted { $0.sequence < $1.sequence }
+        let kept = opened.filter { !gone.contains($0.sequence) }.sorted { $0.precedes($1) }
         state.withLock { $0.view.blocks = kept }
         try removeFiles(of: merged)
     }

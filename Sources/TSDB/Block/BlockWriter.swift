@@ -55,12 +55,12 @@ struct BlockWriter {
     }
 
     /// Writes the index and the footer.
-    mutating func finish(sequence: BlockSequence) throws(StorageError) -> BlockFooter {
+    mutating func finish(sequence: BlockSequence, history: BlockHistory) throws(StorageError) -> BlockFooter {
         let sealedThrough = groups.map(\.group.sealedThrough).max() ?? LogPosition(0)
         let none = TimeRange(startMilliseconds: .max, endMilliseconds: .min)
         var footer = BlockFooter(
-            sequence: sequence, sealedThrough: sealedThrough, times: times ?? none, seriesCount: Int(seriesCount),
-            sampleCount: sampleCount)
+            sequence: sequence, history: history, sealedThrough: sealedThrough, times: times ?? none,
+            seriesCount: Int(seriesCount), sampleCount: sampleCount)
         let index = BlockIndexWriter(groups)
         for kind in BlockFormat.SectionKind.allCases {
             let (bytes, flag) = Self.compressed(index.section(kind))

@@ -124,6 +124,16 @@ extension Block {
 }
 
 extension TimeRange {
+    /// The milliseconds from the first to the last.
+    var width: UInt64 { UInt64(bitPattern: endMilliseconds &- startMilliseconds) }
+
+    /// From the earlier of the starts to the later of the ends.
+    func joined(_ other: TimeRange) -> TimeRange {
+        TimeRange(
+            startMilliseconds: min(startMilliseconds, other.startMilliseconds),
+            endMilliseconds: max(endMilliseconds, other.endMilliseconds))
+    }
+
     /// Whether all of `other` lies within.
     func covers(_ other: TimeRange) -> Bool {
         startMilliseconds <= other.startMilliseconds && other.endMilliseconds <= endMilliseconds

@@ -19,7 +19,7 @@ struct SeriesSegment {
     init(_ location: StripLocation, of ordinal: UInt32, in block: Block, holes: [TimeRange]) {
         place = .strip(block, location, ordinal: ordinal, holes: holes)
         times = location.times
-        priority = block.sequence.first
+        priority = block.history.rank
     }
 
     /// A table of the head, the `age`th of its group.
