@@ -16,6 +16,7 @@ extension MetricDatabase: StorageAdministration {
         try maintenance.withLock { _ in
             try sealEverything()
             try blocks.snapshot(to: path)
+            if exemplars.count > 0 { try exemplars.write(to: StoragePath.join(path, "exemplars")) }
         }
     }
 
@@ -32,6 +33,9 @@ extension MetricDatabase: StorageAdministration {
                 let index = try block.reader.index()
                 try index.select(matchers).forEach { touched.insert(try index.labels(of: $0)) }
             }
+            try exemplars.remove { labels, exemplar in
+                range.contains(exemplar.milliseconds) && matchers.allSatisfy { $0.matches(labels) }
+            }
             guard !touched.isEmpty else { return 0 }
             try blocks.addTombstone(matchers, range)
             try head.forgetLastSamples(matching: matchers, range: range)
@@ -41,6 +45,7 @@ extension MetricDatabase: StorageAdministration {
 
     package func enforceRetention(retentionMilliseconds: Int64, nowMilliseconds: Int64) throws -> Int {
         try checkOpen()
+        self.retentionMilliseconds.store(retentionMilliseconds, ordering: .relaxed)
         guard retentionMilliseconds > 0 else { return 0 }
         let cutoff = nowMilliseconds - retentionMilliseconds
         let firstPosition = log.status.firstPosition
@@ -56,27 +61,32 @@ extension MetricDatabase: StorageAdministration {
     }
 
     package func cardinality(limit: Int) -> CardinalityReport {
-        let (total, byName, byLabel, byPair) = head.index.withLock { index in
-            var names: [CardinalityEntry] = []
-            var pairs: [CardinalityEntry] = []
-            var labels: [CardinalityEntry] = []
-            for (name, values) in index.labelValues {
-                labels.append(CardinalityEntry(name: name, count: values.count))
-                for (value, postings) in values {
-                    pairs.append(CardinalityEntry(name: "\(name)=\(value)", count: postings.count))
-                    if name == Labels.metricNameLabel {
-                        names.append(CardinalityEntry(name: value, count: postings.count))
-                    }
-                }
+        let values = head.index.withLock(\.labelValues)
+        var metrics = LargestEntries(limit)
+        var names = LargestEntries(limit)
+        var pairs = LargestEntries(limit)
+        var bytes = LargestEntries(limit)
+        var pairCount = 0
+        for (name, values) in values {
+            names.add(values.count) { name }
+            pairCount += values.count
+            var held = 0
+            for (value, postings) in values {
+                let count = postings.count
+                held += value.utf8.count * count
+                pairs.add(count) { "\(name)=\(value)" }
+                if name == Labels.metricNameLabel { metrics.add(count) { value } }
             }
-            return (index.series.count, names, labels, pairs)
+            bytes.add(held) { name }
         }
-        func top(_ entries: [CardinalityEntry]) -> [CardinalityEntry] {
-            Array(entries.sorted { ($1.count, $0.name) < ($0.count, $1.name) }.prefix(max(0, limit)))
-        }
-        return CardinalityReport(
-            total: total, byMetricName: top(byName), byLabelName: top(byLabel), byLabelPair: top(byPair),
-            headRange: head.times)
+        var report = CardinalityReport(
+            total: head.index.withLock(\.series.count), byMetricName: metrics.entries, byLabelName: names.entries,
+            byLabelPair: pairs.entries, headRange: head.times)
+        report.bytesByLabelName = bytes.entries
+        report.labelPairCount = pairCount
+        report.chunkCount = head.columnCount
+        report.overLimit = Array(counters.overLimitEntries.prefix(max(0, limit)))
+        return report
     }
 
     package var ingestHealth: StorageHealth {
@@ -137,6 +147,7 @@ extension MetricDatabase: StorageAdministration {
                 "block_samples", view.blocks.reduce(0) { $0 + $1.reader.footer.sampleCount }, "Samples in the blocks."),
             gauge("tombstones", view.tombstones.count, "Deletions that blocks have not taken in yet."),
             gauge("quarantined", quarantine.count, "Damaged files."),
+            gauge("exemplars", exemplars.count, "Exemplars in memory."),
             gauge("cache_bytes", cacheBytes, "Memory held by caches of blocks."),
         ]
     }
@@ -145,7 +156,7 @@ extension MetricDatabase: StorageAdministration {
         blocks.cache.memoryBytes + blocks.view.blocks.reduce(0) { $0 + $1.reader.indexBytes }
     }
 
-    package var memoryBytes: Int { head.memoryBytes + cacheBytes }
+    package var memoryBytes: Int { head.memoryBytes + cacheBytes + exemplars.memoryBytes }
 
     package func releaseMemory(bytes: Int) -> Int {
         let pages = blocks.cache.release(bytes: bytes)
@@ -161,25 +172,66 @@ extension MetricDatabase: StorageAdministration {
             return thread
         }
         thread?.stop()
+        let lookups = lookups.withLock { lookups in
+            defer { lookups = nil }
+            return lookups
+        }
+        lookups?.close()
         log.closeBlocking()
     }
 }
 
+/// The largest of many counted things, found without making a name for each of the others.
+private struct LargestEntries {
+    private let limit: Int
+    private var kept: [CardinalityEntry] = []
+    /// What does not reach this is not among the largest.
+    private var smallest = 0
+
+    init(_ limit: Int) {
+        self.limit = max(0, limit)
+    }
+
+    /// The largest, falling.
+    var entries: [CardinalityEntry] { Array(Self.sorted(kept).prefix(limit)) }
+
+    /// Looks at one of them; `name` is asked for only where it may be among the largest.
+    mutating func add(_ count: Int, _ name: () -> String) {
+        guard count >= smallest else { return }
+        kept.append(CardinalityEntry(name: name(), count: count))
+        guard kept.count >= 4 * limit + 64 else { return }
+        kept = Array(Self.sorted(kept).prefix(limit))
+        smallest = kept.last?.count ?? .max
+    }
+
+    private static func sorted(_ entries: [CardinalityEntry]) -> [CardinalityEntry] {
+        entries.sorted { ($1.count, $0.name) < ($0.count, $1.name) }
+    }
+}
+
 extension Head {
+    /// The chunks in memory: one for each series and table that has a sample of it.
+    var columnCount: Int {
+        let groups = index.withLock { Array($0.groups.values) }
+        return groups.reduce(0) { total, group in
+            group.state.withLock { state in
+                state.tables.reduce(total) { sum, table in
+                    sum
+                        + table.rows.withLock { rows in
+                            rows.columns.reduce(rows.histogramColumns.count) { $0 + ($1.count > 0 ? 1 : 0) }
+                        }
+                }
+            }
+        }
+    }
+
     /// Forgets the newest sample of series when it was deleted, so that the same one may come again.
     func forgetLastSamples(matching matchers: [LabelMatcher], range: TimeRange) throws {
         try visible.withLock { _ in
             try index.withLock { index in
                 try index.select(matchers).forEach { number in
                     let series = index.series[Int(number)]
-                    series.group.state.withLock { state in
-                        if range.contains(state.columns[series.column].lastMilliseconds) {
-                            state.columns[series.column].lastMilliseconds = .min
-                        }
-                        if let last = state.lastHistogramMilliseconds[series.column], range.contains(last) {
-                            state.lastHistogramMilliseconds[series.column] = nil
-                        }
-                    }
+                    series.group.state.withLock { $0.forgetNewest(of: series.column, within: range) }
                 }
             }
         }

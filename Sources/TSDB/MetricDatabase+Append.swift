@@ -23,15 +23,47 @@ extension MetricDatabase: SampleAppender {
                 counters.duplicateDeliveries.add(1, ordering: .relaxed)
                 return completion(.success(duplicateReceipt(synced: synced)))
             }
-            let prepared = try head.prepare(batch, options: options, nowMilliseconds: wallClock.nowMilliseconds)
-            counters.exemplarsDropped.add(prepared.exemplarCount, ordering: .relaxed)
-            let hasContent = !prepared.writes.isEmpty || !batch.metadata.isEmpty || batch.delivery != nil
-            let pending = PendingAppend(prepared, of: batch, database: self, completion: completion)
-            if hasContent { pending.send() } else { pending.finish() }
+            let now = wallClock.nowMilliseconds
+            let retention = retentionMilliseconds.load(ordering: .relaxed)
+            let oldest = retention > 0 ? now - retention : .min
+            let prepared = try head.prepare(batch, options: options, nowMilliseconds: now, oldestMilliseconds: oldest)
+            counters.noteOverLimit(prepared.overLimit)
+            counters.exemplarsDropped.add(prepared.exemplarsDropped, ordering: .relaxed)
+            guard prepared.writes.contains(where: \.mayBeSealed) else {
+                return send(prepared, of: batch, completion)
+            }
+            try siftAndSend(prepared, of: batch, completion)
         } catch {
             counters.refusedAppends.add(1, ordering: .relaxed)
             completion(.failure(error))
         }
+    }
+
+    private func siftAndSend(
+        _ prepared: PreparedAppend, of batch: SampleBatch,
+        _ completion: @escaping @Sendable (Result<AppendReceipt, AppendRefusal>) -> Void
+    ) throws(AppendRefusal) {
+        let work = { @Sendable [self] in
+            var prepared = prepared
+            sift(&prepared)
+            send(prepared, of: batch, completion)
+        }
+        guard let lookups = lookups.withLock({ $0 }) else { return work() }
+        if lookups.submit(work) { return }
+        prepared.finish()
+        throw AppendRefusal(
+            .overloaded, "too many appends of late samples wait to be compared with blocks; send it again",
+            retryAfterSeconds: 1)
+    }
+
+    private func send(
+        _ prepared: PreparedAppend, of batch: SampleBatch,
+        _ completion: @escaping @Sendable (Result<AppendReceipt, AppendRefusal>) -> Void
+    ) {
+        let hasContent =
+            !prepared.writes.isEmpty || !prepared.exemplars.isEmpty || !batch.metadata.isEmpty || batch.delivery != nil
+        let pending = PendingAppend(prepared, of: batch, database: self, completion: completion)
+        if hasContent { pending.send() } else { pending.finish() }
     }
 
     /// Writes, syncs, applies and answers what was submitted; false when nothing was. Only with `Driving.manual`.
@@ -103,12 +135,16 @@ private final class PendingAppend: Sendable {
         delivery = batch.delivery
         self.completion = completion
         state = Mutex(
-            State(outcome: Head.Outcome(accepted: 0, rejections: prepared.rejections), remaining: 0, failure: nil))
+            State(
+                outcome: Head.Outcome(accepted: prepared.accepted, rejections: prepared.rejections), remaining: 0,
+                failure: nil))
     }
 
     func send() {
         let records = Self.records(prepared.writes)
-        state.withLock { $0.remaining = records.count }
+        let exemplars = ExemplarRecord.pieces(prepared.exemplars)
+        state.withLock { $0.remaining = records.count + exemplars.count }
+        for piece in exemplars { send(piece) }
         for (index, writes) in records.enumerated() { send(writes, isLast: index == records.count - 1) }
     }
 
@@ -125,6 +161,22 @@ private final class PendingAppend: Sendable {
             bytes += size
         }
         return records
+    }
+
+    private func send(_ piece: ExemplarRecord.Piece) {
+        do throws(LogAppendError) {
+            try database.log.submit(kind: HeadRecordKind.exemplars.rawValue, payload: piece.payload) { [self] result in
+                switch result {
+                case .success(let position):
+                    database.exemplars.apply(piece.exemplars, position: position)
+                    database.head.visible.withLock { $0 = max($0, position) }
+                    settle { _ in }
+                case .failure(let error): settle { $0.failure = MetricDatabase.refusal(error) }
+                }
+            }
+        } catch {
+            settle { $0.failure = MetricDatabase.refusal(error) }
+        }
     }
 
     private func send(_ writes: [GroupWrite], isLast: Bool) {
@@ -160,11 +212,13 @@ private final class PendingAppend: Sendable {
             head.visible.withLock { $0 = max($0, position) }
             return settle { $0.isDuplicate = true }
         }
+        var sifted = Head.Outcome()
+        let writes = database.sift(writes, since: prepared.siftedThrough, &sifted)
         let outcome = head.apply(writes, position: position)
         if isLast { head.learn(metadata, maximum: database.options.metadataMaximum) }
         settle { state in
-            state.outcome.accepted += outcome.accepted
-            state.outcome.rejections += outcome.rejections
+            state.outcome.accepted += outcome.accepted + sifted.accepted
+            state.outcome.rejections += sifted.rejections + outcome.rejections
         }
         database.wakeIfNeeded()
     }
@@ -192,6 +246,8 @@ private final class PendingAppend: Sendable {
         counters.appends.add(1, ordering: .relaxed)
         counters.samplesAppended.add(outcome.accepted, ordering: .relaxed)
         counters.reject(outcome.rejections)
+        let exemplars = prepared.exemplars.reduce(0) { $0 + $1.exemplars.count }
+        counters.exemplarsAppended.add(exemplars, ordering: .relaxed)
         var receipt = AppendReceipt(
             accepted: outcome.accepted, rejections: outcome.rejections, isDuplicate: state.isDuplicate,
             seriesIDs: prepared.seriesIDs)

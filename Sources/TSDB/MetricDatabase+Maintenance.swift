@@ -50,8 +50,8 @@ extension MetricDatabase {
         let isAged = head.hasRows(appendedBefore: oldest)
         guard isOverfull || isFull || isAged || isRetry else { return false }
         let sealsAlong = options.rowsSealedAlong
-        let isFlushed = try Self.flush(head, to: blocks, counters: counters) { rows in
-            isOverfull || rows.risingRowCount >= sealsAlong || rows.firstAppendMilliseconds < oldest
+        let isFlushed = try Self.flush(head, to: blocks, options: options, counters: counters) { rows in
+            isOverfull || rows.chunkRowCount >= sealsAlong || rows.firstAppendMilliseconds < oldest
         }
         if isFlushed { head.forgetIdleSeries() }
         return isFlushed
@@ -60,18 +60,25 @@ extension MetricDatabase {
     /// Removes the segments of the log whose rows are all in blocks. With a new segment begun, nothing older stays once
     /// everything is sealed.
     private func cutLog(startingNewSegment: Bool) throws {
-        let head = head
+        do throws(StorageError) {
+            try exemplars.save()
+        } catch {
+            counters.exemplarFailures.add(1, ordering: .relaxed)
+        }
+        let (head, exemplars) = (head, exemplars)
         try log.performBlocking { log in
-            try log.cut(before: head.firstUnsealedPosition)
-            guard startingNewSegment, head.firstUnsealedPosition >= log.endPosition,
-                log.firstPosition < log.endPosition
+            func firstNeeded() -> LogPosition {
+                min(head.firstUnsealedPosition, exemplars.firstUnsavedPosition ?? log.endPosition)
+            }
+            try log.cut(before: firstNeeded())
+            guard startingNewSegment, firstNeeded() >= log.endPosition, log.firstPosition < log.endPosition
             else { return }
             // The new segment must hold the marks before the old ones go.
             try log.rotate()
             let marks = head.marks.withLock { $0 }
             _ = try log.append(kind: HeadRecordKind.marks.rawValue, HeadRecordWriter.marks(marks))
             try log.sync()
-            try log.cut(before: head.firstUnsealedPosition)
+            try log.cut(before: firstNeeded())
         }
     }
 
@@ -117,7 +124,7 @@ extension MetricDatabase {
 
     /// Everything in memory to blocks, the log cut, blocks merged as far as they go.
     func sealEverything() throws {
-        try Self.flush(head, to: blocks, counters: counters) { _ in true }
+        try Self.flush(head, to: blocks, options: options, counters: counters) { _ in true }
         head.forgetIdleSeries()
         try cutLog(startingNewSegment: true)
         try mergeBlocks(atMost: 1000)
@@ -129,7 +136,9 @@ extension Head {
     func hasRows(appendedBefore milliseconds: Int64) -> Bool {
         let groups = index.withLock { Array($0.groups.values) }
         return groups.contains { group in
-            group.state.withLock { state in state.current.rows.withLock(\.firstAppendMilliseconds) < milliseconds }
+            group.state.withLock { state in
+                state.tables.contains { $0.rows.withLock(\.firstAppendMilliseconds) < milliseconds }
+            }
         }
     }
 }

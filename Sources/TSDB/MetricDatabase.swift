@@ -15,6 +15,9 @@ package final class MetricDatabase: Sendable {
     let log: GroupCommitLog
     let reserve: SpaceReserve
     let counters = MetricCounters()
+    let exemplars: ExemplarStore
+    /// Samples older than this are refused; 0 for no limit.
+    let retentionMilliseconds: Atomic<Int64>
     let isClosed = Atomic<Bool>(false)
     /// Whether the last round of maintenance failed.
     let isFailing = Atomic<Bool>(false)
@@ -22,6 +25,8 @@ package final class MetricDatabase: Sendable {
     /// retries.
     let maintenance = Mutex(MaintenanceState())
     let thread = Mutex<MaintenanceThread?>(nil)
+    /// Nil when a test drives the database.
+    let lookups = Mutex<LookupThread?>(nil)
     private let storage: any FileStorage
 
     /// What the start found damaged or missing, for the operator's log.
@@ -49,6 +54,8 @@ package final class MetricDatabase: Sendable {
         if options.driving == .threads {
             let thread = try MaintenanceThread { [weak database] in database?.maintain() }
             database.thread.withLock { $0 = thread }
+            let lookups = try LookupThread()
+            database.lookups.withLock { $0 = lookups }
         }
         return database
     }
@@ -59,6 +66,7 @@ package final class MetricDatabase: Sendable {
         self.options = options
         self.wallClock = wallClock
         self.storage = storage
+        retentionMilliseconds = Atomic(options.retentionMilliseconds)
         try storage.makeFolder(folder)
         let reserve = SpaceReserve(
             StoragePath.join(folder, "reserve"), bytes: options.reserveBytes, scarceBytes: options.scarceBytes,
@@ -67,6 +75,10 @@ package final class MetricDatabase: Sendable {
         blocks = try BlockStore(
             folder: folder, in: storage, cache: PageCache(maximumBytes: options.pageCacheBytes), reserve: reserve,
             salt: options.salt)
+        let exemplars = ExemplarStore(
+            path: StoragePath.join(folder, "exemplars"), in: storage, maximum: options.exemplarsMaximum)
+        self.exemplars = exemplars
+        try blocks.settingAside("the exemplars of before the last cut of the log are lost") { try exemplars.load() }
         let sealed = blocks.view.blocks.map(\.reader.footer.sealedThrough).max() ?? LogPosition(0)
         var logOptions = SegmentedLog.Options(
             segmentBytes: options.segmentBytes, growthBytes: options.logGrowthBytes, salt: options.salt)
@@ -77,10 +89,11 @@ package final class MetricDatabase: Sendable {
         // No process before this one was at this position, so none gave out these ids.
         let head = Head(
             after: LogPosition(segments.endPosition.ordinal - 1), firstID: segments.endPosition.ordinal << 24,
-            wallClock: wallClock)
+            sealedMilliseconds: blocks.view.blocks.map(\.times.endMilliseconds).max() ?? .min,
+            behindMilliseconds: options.behindMilliseconds, wallClock: wallClock)
         self.head = head
         (findings, logGaps) = try Self.replay(
-            segments, into: head, blocks: blocks, options: options, counters: counters,
+            segments, into: head, exemplars, blocks: blocks, options: options, counters: counters,
             nowMilliseconds: wallClock.nowMilliseconds)
         logDamage = Self.damage(of: segments, framesLost: counters.framesLost.load(ordering: .relaxed))
         segments.segmentPreamble = { head.preamble() }
@@ -90,8 +103,8 @@ package final class MetricDatabase: Sendable {
 
     /// Reads the log back. When the head's share of memory is used up on the way, what was read goes to a block.
     private static func replay(
-        _ segments: SegmentedLog, into head: Head, blocks: BlockStore, options: MetricDatabaseOptions,
-        counters: MetricCounters, nowMilliseconds: Int64
+        _ segments: SegmentedLog, into head: Head, _ exemplars: ExemplarStore, blocks: BlockStore,
+        options: MetricDatabaseOptions, counters: MetricCounters, nowMilliseconds: Int64
     ) throws -> (findings: [String], gaps: [LogGap]) {
         var findings = segments.recovery.isClean ? [] : ["the log of metrics: \(segments.recovery)"]
         findings += blocks.view.quarantined.map { "\($0.path): \($0.reason)" }
@@ -108,14 +121,14 @@ package final class MetricDatabase: Sendable {
             }
         }
         var replay = HeadReplay(
-            into: head, sealedThrough: sealedThrough, metadataMaximum: options.metadataMaximum,
+            into: head, exemplars, sealedThrough: sealedThrough, metadataMaximum: options.metadataMaximum,
             newest: blocks.view.blocks.map(\.times.endMilliseconds).max())
         var nextFlush = options.headBytes
         let result = try segments.read(from: segments.firstPosition) { frame in
             replay.read(frame)
             // A full disk is no reason not to start: then the rows wait in memory.
             if head.rowBytes.load(ordering: .relaxed) > nextFlush {
-                _ = try? flush(head, to: blocks, counters: counters) { _ in true }
+                _ = try? flush(head, to: blocks, options: options, counters: counters) { _ in true }
                 nextFlush = head.rowBytes.load(ordering: .relaxed) + options.headBytes
             }
             return true
@@ -148,21 +161,27 @@ package final class MetricDatabase: Sendable {
         return damage
     }
 
-    /// Writes groups to a block, and lets go of them once it is durable; false when there was nothing to write.
+    /// Writes groups to a block, what was filled in for the past to blocks of its own before it, and lets go of them
+    /// once all are durable; false when there was nothing to write.
     @discardableResult
     static func flush(
-        _ head: Head, to blocks: BlockStore, counters: MetricCounters, where isWanted: (HeadTable.Rows) -> Bool
+        _ head: Head, to blocks: BlockStore, options: MetricDatabaseOptions, counters: MetricCounters,
+        where isWanted: (HeadTable.Rows) -> Bool
     ) throws -> Bool {
         let frozen = head.freeze(where: isWanted)
         guard !frozen.isEmpty else { return false }
         do {
-            let block = try blocks.write(blocks.nextSequence) { writer in
-                for group in frozen { try group.write(to: &writer) }
+            let spans = FlushSpans(frozen, width: options.mergedMilliseconds).spans
+            for span in spans {
+                let block = try blocks.write(blocks.nextSequence) { writer in
+                    for group in frozen { try group.write(within: span, to: &writer) }
+                }
+                try blocks.add(block)
+                counters.samplesSealed.add(block.reader.footer.sampleCount, ordering: .relaxed)
             }
-            try blocks.add(block)
             head.forget(frozen)
             counters.flushes.add(1, ordering: .relaxed)
-            counters.samplesSealed.add(block.reader.footer.sampleCount, ordering: .relaxed)
+            counters.backfillBlocks.add(spans.count - 1, ordering: .relaxed)
             return true
         } catch {
             counters.flushFailures.add(1, ordering: .relaxed)

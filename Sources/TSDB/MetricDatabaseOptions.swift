@@ -25,8 +25,13 @@ package struct MetricDatabaseOptions: Sendable {
     package var logBytes: UInt64 = 512 << 20
     /// Samples further ahead of the wall clock are refused: one wrong clock must not hide everybody's present.
     package var aheadMilliseconds: Int64 = 600_000
-    /// Samples further behind their series are refused, unless they come from a backlog.
+    /// Samples further behind the newest of their target are filled in for the past: they go to blocks of their own.
     package var behindMilliseconds: Int64 = 1_800_000
+    /// Samples older than this are refused, as they would be dropped at once, until `enforceRetention` says another
+    /// figure; 0 for no limit.
+    package var retentionMilliseconds: Int64 = 0
+    /// So many exemplars are kept, the newest; 0 for none.
+    package var exemplarsMaximum = 100_000
     /// More series in the head at once are refused by name; 0 for no limit.
     package var seriesMaximum = 5_000_000
     /// More series of one target are refused by name, so that one that runs wild leaves room for the others; 0 for no

@@ -98,6 +98,13 @@ struct AdministrationTests {
         let others = ["b", "c"].map { (Labels.series("m0", instance: $0), 1.0) }
         #expect(try harness.append(.scrape(others, at: start)).accepted == 1)
         #expect(try harness.append(.scrape(many, at: start + 1000)).accepted == 3)
+        let report = harness.database.cardinality(limit: 10)
+        #expect(report.overLimit.map(\.count) == [4, 1])
+        #expect(report.overLimit.map(\.name) == ["target {instance=\"a\", job=\"node\"}", "metric m0"])
+        #expect(report.labelPairCount == 7 && report.chunkCount == 4)
+        #expect(report.bytesByLabelName.first { $0.name == "job" }?.count == 16)
+        let counted = harness.database.metrics.filter { $0.name == "vedette_tsdb_samples_over_limit_total" }
+        #expect(counted.map(\.value) == [1, 4] && counted.last?.labels["limit"] == "target")
     }
 
     @Test func anInspectionSaysWhatIsInsideAndWhatADamagedPageCosts() throws {

@@ -83,18 +83,20 @@ struct MetricDatabaseTests {
         #expect(try reasons(labels, now, 2) == [.duplicate])
         #expect(try reasons(labels, now + 600_001, 1) == [.tooFarAhead])
         #expect(try reasons(labels, now - 1_800_000, 1) == [])
-        #expect(try reasons(labels, now - 1_800_001, 1) == [.tooOld])
+        #expect(try reasons(labels, now - 1_800_001, 1) == [])
         #expect(try reasons(.empty, now, 1) == [.invalidLabels])
         #expect(try reasons(Labels(canonical: [1, 2, 3]), now, 1) == [.invalidLabels])
         harness.options.seriesMaximum = 1
         try harness.restart()
         #expect(try reasons(.series("other"), now, 1) == [.seriesLimit])
-        #expect(try harness.samples()[labels]?.count == 2)
+        #expect(try harness.samples()[labels]?.count == 3)
         var backlog = SampleBatch.scrape([(labels, 5)], at: now - 90_000_000)
         backlog.delivery = DeliveryIdentity(
             sender: DeliveryIdentity.Sender(agent: "a", epoch: 1, lane: .backlog), sequence: 1)
         #expect(try harness.append(backlog).accepted == 1)
-        #expect(try harness.samples()[labels]?.count == 3)
+        #expect(try harness.samples()[labels]?.count == 4)
+        _ = try harness.database.enforceRetention(retentionMilliseconds: 100_000_000, nowMilliseconds: now)
+        #expect(try reasons(labels, now - 100_000_001, 1) == [.tooOld])
     }
 
     @Test func contradictoryBatchesAreMalformed() throws {

@@ -114,6 +114,28 @@ struct MetricFormatTests {
         #expect(run.timesMilliseconds == [start, start + 30_000] && run.bits == load.bits)
     }
 
+    @Test func blocksOfTheVersionBeforeAreRead() throws {
+        let page = try GoldenPage("metric-block")
+        let storage = SimulatedStorage(seed: 1)
+        storage.replaceBytes(of: "old", with: try page("the same of version 2"))
+        let reader = try BlockReader(try storage.open("old", .read), cache: PageCache(maximumBytes: 1 << 20))
+        #expect(reader.footer.history.rank == 4 && reader.footer.history.replaced == nil)
+        #expect(try reader.index().seriesCount == 2 && reader.footer.sampleCount == 5)
+        let merged = BlockSequence(first: 1, last: 64)
+        #expect(BlockHistory(silent: merged).level == 2 && merged.covers(BlockSequence(first: 9, last: 16)))
+    }
+
+    @Test func exemplarsComeBackAsTheyWent() throws {
+        let page = try GoldenPage("metric-log")
+        let exemplar = Exemplar(labels: Labels(["trace_id": "4bf9"]), milliseconds: start, value: 0.25)
+        let all = [SeriesExemplars(labels: Labels(["__name__": "up", "job": "node"]), exemplars: [exemplar])]
+        let payload = ExemplarRecord.encode(all)
+        try expect(payload, page, "exemplars trace_id=4bf9 of up{job=node}, 0.25 at 1700000000000")
+        #expect(try payload.withUnsafeBytes { try ExemplarRecord.decode($0) } == all)
+        let (decoded, through) = try ExemplarStore.decode(ExemplarStore.encode(all, through: LogPosition(7)))
+        #expect(decoded == all && through == LogPosition(7))
+    }
+
     @Test func aColumnBeyondAPageIsReadFromSeveral() throws {
         let storage = SimulatedStorage(seed: 1)
         let file = try storage.open("block", .create)

@@ -23,22 +23,43 @@ struct MetricModel {
     mutating func accept(_ batch: SampleBatch, _ receipt: AppendReceipt) throws {
         if receipt.isDuplicate { return }
         var refused: [Labels: Set<Int64>] = [:]
+        // Of several refused samples of a series only the first is named.
+        var unclear: Set<Labels> = []
         for rejection in receipt.rejections {
-            guard rejection.reason == .duplicate else {
+            guard rejection.reason == .duplicate || rejection.reason == .tooOld else {
                 throw HarnessError("rejection \(rejection) was not expected")
             }
+            let isUnknown = cells[rejection.labels]?[rejection.milliseconds] == nil
+            if rejection.reason == .duplicate, isUnknown, !Self.isRepeated(rejection, in: batch) {
+                throw HarnessError("a first sample was called a duplicate: \(rejection)")
+            }
             refused[rejection.labels, default: []].insert(rejection.milliseconds)
+            if rejection.count > 1 { unclear.insert(rejection.labels) }
         }
+        var unheard: String?
         Self.forEachSample(of: batch) { labels, time, bits in
             var cell = cells[labels]?[time] ?? Cell()
-            if cell.certain == nil { cell.certain = bits } else { cell.hidden.insert(bits) }
+            let isRefused = unclear.contains(labels) || refused[labels]?.contains(time) == true
+            if let certain = cell.certain {
+                if certain != bits, !cell.mayBeGone, !isRefused { unheard = "\(labels) at \(time)" }
+                cell.hidden.insert(bits)
+            } else if isRefused {
+                cell.possible.insert(bits)
+            } else {
+                cell.certain = bits
+            }
             cells[labels, default: [:]][time] = cell
         }
-        for (labels, times) in refused {
-            for time in times where cells[labels]?[time] == nil {
-                throw HarnessError("a first sample was called a duplicate: \(labels) at \(time)")
-            }
+        if let unheard { throw HarnessError("a different sample was taken without a word: \(unheard)") }
+    }
+
+    /// Whether a batch has a series twice at one time.
+    private static func isRepeated(_ rejection: SampleRejection, in batch: SampleBatch) -> Bool {
+        var count = 0
+        forEachSample(of: batch) { labels, time, _ in
+            if labels == rejection.labels, time == rejection.milliseconds { count += 1 }
         }
+        return count > 1
     }
 
     /// Takes in a batch whose fate nobody knows.

@@ -39,6 +39,8 @@ struct MetricSimulation {
         generator = SeededGenerator(seed: seed)
         storage = SimulatedStorage(seed: seed)
         options.segmentBytes = UInt64(generator.int(in: 1..<8)) << 10
+        options.behindMilliseconds = 4000
+        options.mergedMilliseconds = 20_000
         storage = SimulatedStorage(seed: seed, plan: plan())
     }
 
@@ -130,6 +132,7 @@ struct MetricSimulation {
     private mutating func answered(_ batch: SampleBatch, _ receipt: AppendReceipt) throws {
         coverage.note(receipt.isDuplicate ? "duplicate delivery" : "append")
         coverage.note("rejected sample", receipt.rejections.count)
+        story.append("accepted \(receipt.accepted), \(receipt.rejections.map { "\($0.labels) \($0.milliseconds)" })")
         try model.accept(batch, receipt)
         guard let delivery = batch.delivery else { return }
         guard receipt.marks?.synced == delivery.sequence else { throw HarnessError("marks \(receipt)") }
@@ -160,8 +163,8 @@ struct MetricSimulation {
             let instance = "\(generator.int(in: 0..<3))"
             var group = SampleGroup(
                 target: generator.oneIn(5) ? .empty : Labels(["instance": instance, "job": "node"]))
-            let time =
-                clock.nowMilliseconds / 500 * 500 - (generator.oneIn(6) ? Int64(generator.int(in: 0..<20)) * 500 : 0)
+            let late = generator.oneIn(6) ? generator.int(in: 0..<(generator.oneIn(3) ? 120 : 20)) : 0
+            let time = clock.nowMilliseconds / 500 * 500 - Int64(late) * 500
             for name in 0..<generator.int(in: 1..<6) where !generator.oneIn(5) {
                 let labels = Labels.series("m\(name)", instance: instance)
                 let bits =
@@ -203,6 +206,7 @@ struct MetricSimulation {
         }
         if let database {
             coverage.note("flush", database.counters.flushes.load(ordering: .relaxed))
+            coverage.note("backfill", database.counters.backfillBlocks.load(ordering: .relaxed))
             coverage.note("merge", database.counters.merges.load(ordering: .relaxed))
         }
         database = nil

@@ -37,8 +37,9 @@ struct SimulationTests {
         }
         #expect(coverage.crashes["write during", default: 0] > 0)
         for event in [
-            "append", "refused append", "rejected sample", "repeated delivery", "duplicate delivery", "flush", "merge",
-            "retention", "delete", "replayed sample", "clean restart", "powerCut", "kill", "failed open",
+            "append", "refused append", "rejected sample", "repeated delivery", "duplicate delivery", "flush",
+            "backfill", "merge", "retention", "delete", "replayed sample", "clean restart", "powerCut", "kill",
+            "failed open",
         ] {
             #expect(coverage.events[event, default: 0] > 0, "\(event)")
         }

@@ -247,17 +247,28 @@ extension BlockStore {
     }
 
     private func openTombstones() throws {
-        do {
+        try settingAside("what had been deleted shows again, delete it once more") {
             let tombstones = try tombstoneFile.read()
             state.withLock { state in
                 state.view.tombstones = tombstones
                 let highest = tombstones.map(\.throughSequence).max() ?? 0
                 state.nextSequence = max(state.nextSequence, highest + 1)
             }
+        }
+    }
+
+    /// Runs a reader of a file beside the blocks. A damaged one is moved out of the way; `consequence` says what its
+    /// loss means and what to do.
+    func settingAside(_ consequence: String, _ read: () throws -> Void) throws {
+        do {
+            try read()
         } catch let damage as BlockDamage {
-            let aside = StoragePath.join(quarantineFolder, "tombstones")
+            let name = damage.path.split(separator: "/").last.map(String.init) ?? "damaged"
+            let aside = StoragePath.join(quarantineFolder, name)
+            let words = "\(damage); \(consequence)"
             try storage.rename(damage.path, to: aside)
-            noteQuarantined(aside, "\(damage); what had been deleted shows again, delete it once more")
+            try AtomicFile.write(Array(words.utf8), to: aside + Self.reasonSuffix, in: storage)
+            noteQuarantined(aside, words)
         }
     }
 

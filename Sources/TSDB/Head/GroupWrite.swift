@@ -13,6 +13,8 @@ struct GroupWrite: Sendable {
     }
 
     let group: HeadGroup
+    /// Whether blocks may have samples of these series at these times.
+    var mayBeSealed = false
     /// The time of each row, strictly rising.
     var times: [Int64] = []
     /// The columns of the series with samples, each once.
@@ -77,9 +79,12 @@ extension GroupWrite {
 
     private func part(_ numbers: Range<Int>) -> GroupWrite {
         var part = GroupWrite(group: group)
+        part.mayBeSealed = mayBeSealed
         part.times = times
         part.columns = Array(columns[numbers])
-        let cells = numbers.isEmpty ? 0..<0 : cells(of: numbers.lowerBound).lowerBound..<cells(of: numbers.upperBound - 1).upperBound
+        let cells =
+            numbers.isEmpty
+            ? 0..<0 : cells(of: numbers.lowerBound).lowerBound..<cells(of: numbers.upperBound - 1).upperBound
         if !isOneRow {
             part.cellStarts = cellStarts[numbers.lowerBound...numbers.upperBound].map { $0 - cells.lowerBound }
             part.rows = Array(rows[cells])
@@ -93,6 +98,40 @@ extension GroupWrite {
             return moved
         }
         return part
+    }
+}
+
+extension GroupWrite {
+    /// The same without some cells and histograms, and without series and rows that have none left.
+    func removing(cells gone: Set<Int>, histograms goneHistograms: Set<Int>) -> GroupWrite {
+        if gone.isEmpty, goneHistograms.isEmpty { return self }
+        let kept = bits.indices.filter { !gone.contains($0) }
+        let keptHistograms = histograms.indices.filter { !goneHistograms.contains($0) }
+        let used = Set(kept.map { row(of: $0) } + keptHistograms.map { histograms[$0].row }).sorted()
+        var rowOf: [Int: Int] = [:]
+        for (row, old) in used.enumerated() { rowOf[old] = row }
+        var left = GroupWrite(group: group)
+        left.mayBeSealed = mayBeSealed
+        left.times = used.map { times[$0] }
+        left.cellStarts = [0]
+        let withHistograms = Set(keptHistograms.map { histograms[$0].series })
+        var placeOf: [Int: Int] = [:]
+        for (number, column) in columns.enumerated() {
+            let cells = cells(of: number).filter { !gone.contains($0) }
+            guard !cells.isEmpty || withHistograms.contains(number) else { continue }
+            placeOf[number] = left.columns.count
+            left.columns.append(column)
+            left.rows += cells.map { UInt32(rowOf[row(of: $0)] ?? 0) }
+            left.bits += cells.map { bits[$0] }
+            if !starts.isEmpty { left.starts += cells.map { starts[$0] } }
+            left.cellStarts.append(left.bits.count)
+        }
+        left.histograms = keptHistograms.map { index in
+            var cell = histograms[index]
+            (cell.series, cell.row) = (placeOf[cell.series] ?? 0, rowOf[cell.row] ?? 0)
+            return cell
+        }
+        return left
     }
 }
 

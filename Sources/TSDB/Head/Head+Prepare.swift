@@ -5,8 +5,15 @@ internal import Telemetry
 struct PreparedAppend: Sendable {
     var writes: [GroupWrite] = []
     var rejections: [SampleRejection] = []
+    /// Samples that are on disk already.
+    var accepted = 0
     var seriesIDs: [[SeriesID]] = []
-    var exemplarCount = 0
+    var exemplars: [SeriesExemplars] = []
+    var exemplarsDropped = 0
+    /// Samples refused because their series was over a limit.
+    var overLimit: [SeriesLimit: Int] = [:]
+    /// Blocks up to this number were asked whether they have the samples already.
+    var siftedThrough: UInt64 = 0
 
     /// The groups hold a count of appends that know them; this one is done.
     func finish() {
@@ -16,13 +23,15 @@ struct PreparedAppend: Sendable {
 
 extension Head {
     /// Checks a batch and finds or makes its series. Samples that are refused here never reach the log. `finish` must
-    /// be called on the result. Throws when the batch contradicts itself.
+    /// be called on the result. What is older than `oldestMilliseconds` is refused. Throws when the batch contradicts
+    /// itself.
     func prepare(
-        _ batch: SampleBatch, options: MetricDatabaseOptions, nowMilliseconds: Int64
+        _ batch: SampleBatch, options: MetricDatabaseOptions, nowMilliseconds: Int64,
+        oldestMilliseconds: Int64 = .min
     ) throws(AppendRefusal) -> PreparedAppend {
         for group in batch.groups { try Self.check(group) }
-        var preparation = Preparation(options: options, nowMilliseconds: nowMilliseconds)
-        preparation.isBacklog = batch.delivery?.sender.lane == .backlog
+        var preparation = Preparation(
+            options: options, latest: nowMilliseconds &+ options.aheadMilliseconds, oldest: oldestMilliseconds)
         index.withLock { index in for group in batch.groups { preparation.add(group, to: &index) } }
         return preparation.finish()
     }
@@ -50,23 +59,39 @@ private struct Preparation {
     private enum Resolution {
         case unknown
         case series(number: Int, column: Int, builder: Int)
-        case refused(SampleRejection.Reason)
+        case invalid
+        case overLimit(SeriesLimit)
+    }
+
+    /// How a sample stands to what is known of its series. Each goes its own way.
+    private enum Age {
+        /// Later than all others, or such that only the head can have it.
+        case new
+        /// Within the window, and blocks may have it.
+        case late
+        /// Further behind, to be filled in.
+        case old
+    }
+
+    private struct BuilderKey: Hashable {
+        var group: UInt64
+        var age: Age
     }
 
     private let options: MetricDatabaseOptions
     private let latest: Int64
-    var isBacklog = false
+    private let oldest: Int64
     private var builders: [GroupWriteBuilder] = []
-    private var builderOf: [UInt64: Int] = [:]
+    private var ages: [Age] = []
+    private var builderOf: [BuilderKey: Int] = [:]
     /// Whether the sender does not have the ids of all series yet.
     private var hasNewIDs = false
     private var lastBuilder: (group: HeadGroup, place: Int)?
     private var outcome = Head.Outcome()
     private var prepared = PreparedAppend()
 
-    init(options: MetricDatabaseOptions, nowMilliseconds: Int64) {
-        self.options = options
-        latest = nowMilliseconds &+ options.aheadMilliseconds
+    init(options: MetricDatabaseOptions, latest: Int64, oldest: Int64) {
+        (self.options, self.latest, self.oldest) = (options, latest, oldest)
     }
 
     mutating func add(_ group: SampleGroup, to index: inout HeadIndex) {
@@ -75,9 +100,9 @@ private struct Preparation {
         for sample in group.values.indices {
             let number = Int(group.seriesIndexes[sample])
             let time = group.timesMilliseconds[sample]
-            guard let (column, builder) = resolve(number, of: group, at: time, &resolutions, &index),
-                isRecent(time, column, builder, ofHistograms: false, group.series[number])
-            else { continue }
+            guard let (column, home) = resolve(number, of: group, at: time, &resolutions, &index) else { continue }
+            let age = age(of: time, column, home, ofHistograms: false, index)
+            let builder = age == .new ? home : builder(for: builders[home].group, age, capacity: 0)
             let start = group.startTimesMilliseconds.isEmpty ? 0 : group.startTimesMilliseconds[sample]
             builders[builder].add(
                 column: column, milliseconds: time, bits: group.values[sample].bitPattern, start: start)
@@ -85,13 +110,13 @@ private struct Preparation {
         for sample in group.histograms {
             let number = Int(sample.seriesIndex)
             let time = sample.milliseconds
-            guard let (column, builder) = resolve(number, of: group, at: time, &resolutions, &index),
-                isRecent(time, column, builder, ofHistograms: true, group.series[number])
-            else { continue }
+            guard let (column, home) = resolve(number, of: group, at: time, &resolutions, &index) else { continue }
+            let age = age(of: time, column, home, ofHistograms: true, index)
+            let builder = age == .new ? home : builder(for: builders[home].group, age, capacity: 0)
             builders[builder].add(
                 column: column, milliseconds: time, start: sample.startMilliseconds, histogram: sample.histogram)
         }
-        prepared.exemplarCount += group.exemplars.count
+        addExemplars(of: group, resolutions, index)
         prepared.seriesIDs.append(hasNewIDs ? resolutions.map { Self.id(of: $0, in: index) } : [])
     }
 
@@ -100,12 +125,32 @@ private struct Preparation {
         return index.id(of: number)
     }
 
+    /// Exemplars belong to samples of the batch: those of series that were refused go with them.
+    private mutating func addExemplars(of group: SampleGroup, _ resolutions: [Resolution], _ index: HeadIndex) {
+        for sample in group.exemplars {
+            let one = Exemplar(labels: sample.labels, milliseconds: sample.milliseconds, value: sample.value)
+            guard options.exemplarsMaximum > 0, one.milliseconds <= latest, one.milliseconds >= oldest, one.isValid,
+                case .series(let number, _, _) = resolutions[Int(sample.seriesIndex)]
+            else {
+                prepared.exemplarsDropped += 1
+                continue
+            }
+            let labels = index.series[number].labels
+            if prepared.exemplars.last?.labels == labels {
+                prepared.exemplars[prepared.exemplars.count - 1].exemplars.append(one)
+            } else {
+                prepared.exemplars.append(SeriesExemplars(labels: labels, exemplars: [one]))
+            }
+        }
+    }
+
     mutating func finish() -> PreparedAppend {
-        for builder in builders {
-            prepared.writes.append(
-                builder.build { column, time in
-                    outcome.add(builder.group.state.withLock { $0.labels[column] }, time, .duplicate)
-                })
+        for (builder, age) in zip(builders, ages) {
+            var write = builder.build { column, time in
+                outcome.add(builder.group.state.withLock { $0.labels[column] }, time, .duplicate)
+            }
+            write.mayBeSealed = age != .new
+            prepared.writes.append(write)
         }
         prepared.rejections = outcome.rejections
         return prepared
@@ -119,12 +164,19 @@ private struct Preparation {
             outcome.add(group.series[number].labels, time, .tooFarAhead)
             return nil
         }
+        guard time >= oldest else {
+            outcome.add(group.series[number].labels, time, .tooOld)
+            return nil
+        }
         if case .unknown = resolutions[number] {
             resolutions[number] = resolution(of: number, in: group, &index)
         }
         switch resolutions[number] {
         case .series(_, let column, let builder): return (column, builder)
-        case .refused(let reason): outcome.add(group.series[number].labels, time, reason)
+        case .invalid: outcome.add(group.series[number].labels, time, .invalidLabels)
+        case .overLimit(let limit):
+            outcome.add(group.series[number].labels, time, .seriesLimit)
+            prepared.overLimit[limit, default: 0] += 1
         case .unknown: break
         }
         return nil
@@ -139,51 +191,52 @@ private struct Preparation {
         if let known = index.find(labels) { return resolution(known, in: index, group) }
         guard !labels.isEmpty, labels.encoded.count <= options.labelBytesMaximum,
             Labels(validating: labels.encoded) != nil
-        else { return .refused(.invalidLabels) }
+        else { return .invalid }
         let target = group.target.isEmpty ? HeadGroup.target(for: labels) : group.target
-        guard hasRoom(for: labels, of: target, in: index) else { return .refused(.seriesLimit) }
+        if let limit = limit(on: labels, of: target, in: index) { return .overLimit(limit) }
         return resolution(index.add(labels, target: target), in: index, group)
     }
 
     private mutating func resolution(_ number: Int, in index: HeadIndex, _ group: SampleGroup) -> Resolution {
         let home = index.series[number].group
         if lastBuilder?.group !== home {
-            lastBuilder = (home, builder(for: home, capacity: group.values.count))
+            lastBuilder = (home, builder(for: home, .new, capacity: group.values.count))
         }
         return .series(
             number: number, column: index.series[number].column, builder: lastBuilder?.place ?? 0)
     }
 
-    /// Whether one more series is within the limits of the whole head, of its target, and of its metric.
-    private func hasRoom(for labels: Labels, of target: Labels, in index: HeadIndex) -> Bool {
-        if options.seriesMaximum > 0, index.series.count >= options.seriesMaximum { return false }
+    /// The limit, of the whole head, of the target or of the metric, that one more series would be over.
+    private func limit(on labels: Labels, of target: Labels, in index: HeadIndex) -> SeriesLimit? {
+        if options.seriesMaximum > 0, index.series.count >= options.seriesMaximum { return .all }
         if options.seriesPerTargetMaximum > 0, let group = index.groups[target] {
-            if group.state.withLock(\.seriesCount) >= options.seriesPerTargetMaximum { return false }
+            if group.state.withLock(\.seriesCount) >= options.seriesPerTargetMaximum { return .target(target) }
         }
-        guard options.seriesPerMetricMaximum > 0, let name = labels.metricName else { return true }
-        return index.count(name: Labels.metricNameLabel, value: name) < options.seriesPerMetricMaximum
+        guard options.seriesPerMetricMaximum > 0, let name = labels.metricName,
+            index.count(name: Labels.metricNameLabel, value: name) >= options.seriesPerMetricMaximum
+        else { return nil }
+        return .metric(name)
     }
 
-    private mutating func builder(for group: HeadGroup, capacity: Int) -> Int {
-        if let known = builderOf[group.id] { return known }
-        builderOf[group.id] = builders.count
+    private mutating func builder(for group: HeadGroup, _ age: Age, capacity: Int) -> Int {
+        let key = BuilderKey(group: group.id, age: age)
+        if let known = builderOf[key] { return known }
+        builderOf[key] = builders.count
         builders.append(GroupWriteBuilder(group: group, capacity: builders.isEmpty ? capacity : 0))
+        ages.append(age)
         group.pendingAppends.add(1, ordering: .relaxed)
         return builders.count - 1
     }
 
-    /// Whether a sample is not too far behind its series.
-    private mutating func isRecent(
-        _ time: Int64, _ column: Int, _ builder: Int, ofHistograms: Bool, _ reference: SeriesReference
-    ) -> Bool {
-        // What is not behind its group is not behind its series.
-        if isBacklog || time >= builders[builder].newestMilliseconds { return true }
-        let last = builders[builder].group.lastMilliseconds(column: column, ofHistograms: ofHistograms)
-        if time >= last { return true }
-        // Far apart times may not even have a difference of 64 bits.
-        let (behind, overflow) = last.subtractingReportingOverflow(time)
-        if !overflow, behind <= options.behindMilliseconds { return true }
-        outcome.add(reference.labels, time, options.behindMilliseconds == 0 ? .outOfOrder : .tooOld)
-        return false
+    private func age(
+        of time: Int64, _ column: Int, _ builder: Int, ofHistograms: Bool, _ index: HeadIndex
+    ) -> Age {
+        // What is not behind its group, and not in a block, is not behind its series.
+        let isUnsealed = time > index.sealedMilliseconds
+        if isUnsealed, time >= builders[builder].newestMilliseconds { return .new }
+        let group = builders[builder].group
+        if time > group.knownMilliseconds(column: column, ofHistograms: ofHistograms) { return .new }
+        if group.isOld(time, by: options.behindMilliseconds) { return .old }
+        return isUnsealed ? .new : .late
     }
 }

@@ -8,6 +8,11 @@ struct FrozenGroup: Sendable {
     let tables: [HeadTable]
     /// Everything of the group up to here is in the tables or in blocks already.
     let sealedThrough: LogPosition
+
+    /// From its first to its last row; nil without rows.
+    var times: TimeRange? {
+        tables.compactMap { $0.snapshot()?.times }.reduce(nil) { joined, times in joined?.joined(times) ?? times }
+    }
 }
 
 extension Head {
@@ -17,8 +22,12 @@ extension Head {
         let groups = index.withLock { Array($0.groups.values) }
         let frozen = visible.withLock { applied in
             let frozen = groups.compactMap { $0.freeze(where: isWanted, applied: applied) }
-            let fullest = groups.reduce(0) { max($0, $1.risingRowCount) }
+            let fullest = groups.reduce(0) { max($0, $1.chunkRowCount) }
             rowsOfFullest.store(fullest, ordering: .relaxed)
+            // Before the rows leave the head, so that no late sample is taken for new in between.
+            if let newest = frozen.compactMap(\.times?.endMilliseconds).max() {
+                index.withLock { $0.noteSealed(newest) }
+            }
             return frozen
         }
         return frozen.sorted { $0.group.target < $1.group.target }
@@ -60,18 +69,31 @@ extension Head {
 
 extension HeadGroup {
     /// The rows that count for the length of a chunk.
-    fileprivate var risingRowCount: Int { state.withLock { $0.current.rows.withLock(\.risingRowCount) } }
+    fileprivate var chunkRowCount: Int {
+        state.withLock { state in state.tables.reduce(0) { max($0, $1.rows.withLock(\.chunkRowCount)) } }
+    }
 
-    /// Puts a new table in place of one that is wanted; nil when no table of the group is frozen then.
+    /// Puts a new table in place of one that is wanted; nil when no table of the group is frozen then. What was filled
+    /// in goes along with the rest, but not the rest with it.
     fileprivate func freeze(where isWanted: (HeadTable.Rows) -> Bool, applied: LogPosition) -> FrozenGroup? {
         state.withLock { state in
             let isDue = state.current.rows.withLock { rows in !rows.times.isEmpty && isWanted(rows) }
+            if let backfill = state.backfill {
+                let (isEmpty, isWanted) = backfill.rows.withLock { ($0.times.isEmpty, isDue || isWanted($0)) }
+                if isWanted, !isEmpty { state.frozen.append(backfill) }
+                if isWanted || isEmpty { state.backfill = nil }
+            }
             if isDue {
                 state.frozen.append(state.current)
                 state.current = HeadTable()
             }
-            return state.frozen.isEmpty
-                ? nil : FrozenGroup(group: self, tables: state.frozen, sealedThrough: applied)
+            guard !state.frozen.isEmpty else { return nil }
+            // Of the tables that go on taking rows.
+            let open = [state.current] + (state.backfill.map { [$0] } ?? [])
+            let unsealed = open.compactMap { $0.rows.withLock(\.firstPosition) }.min()
+            return FrozenGroup(
+                group: self, tables: state.frozen,
+                sealedThrough: unsealed.map { LogPosition($0.ordinal - 1) } ?? applied)
         }
     }
 
@@ -79,7 +101,7 @@ extension HeadGroup {
     fileprivate func idleSeriesCount(in round: UInt32) -> Int {
         guard pendingAppends.load(ordering: .relaxed) == 0 else { return 0 }
         return state.withLock { state in
-            guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return 0 }
+            guard state.isEmpty else { return 0 }
             return state.columns.indices.reduce(0) { $0 + (state.isIdle(column: $1, in: round) ? 1 : 0) }
         }
     }
@@ -88,7 +110,7 @@ extension HeadGroup {
     /// group has no series left.
     fileprivate func forgetIdleSeries(in round: UInt32) -> (columns: Set<Int>, isEmpty: Bool) {
         state.withLock { state in
-            guard state.frozen.isEmpty, state.current.rows.withLock(\.times.isEmpty) else { return ([], false) }
+            guard state.isEmpty else { return ([], false) }
             var gone: Set<Int> = []
             for column in state.columns.indices where state.isIdle(column: column, in: round) {
                 gone.insert(column)
@@ -111,15 +133,18 @@ extension FrozenGroup {
         var histogramStarts: [Int64] = []
     }
 
-    /// Writes the group: rows of equal time become one, of several samples the first stays.
-    func write(to writer: inout BlockWriter) throws(StorageError) {
+    /// Writes the rows of the group within `span`: rows of equal time become one, of several samples the first stays.
+    /// The block with the last of the rows is what tells that the log has none that are not in blocks.
+    func write(within span: TimeRange, to writer: inout BlockWriter) throws(StorageError) {
+        guard let whole = self.times, whole.overlaps(span) else { return }
         let rows = tables.map { table in table.rows.withLock { $0 } }
-        let times = Self.distinctTimes(rows)
+        let times = Self.distinctTimes(rows, within: span)
         guard !times.isEmpty else { return }
+        let sealedThrough = span.endMilliseconds >= whole.endMilliseconds ? sealedThrough : LogPosition(0)
         let allRows = Array(times.indices)
         let unordered = group.state.withLock(\.labels).enumerated().compactMap { number, labels -> Column? in
             if labels.isEmpty { return nil }
-            let column = Self.column(number, labels: labels, of: rows, times: times, allRows: allRows)
+            let column = Self.column(number, labels: labels, of: rows, within: span, times: times, allRows: allRows)
             return column.rows.isEmpty && column.histogramRows.isEmpty ? nil : column
         }
         let layout = SeriesLayout(unordered.map(\.labels), target: group.target)
@@ -135,8 +160,13 @@ extension FrozenGroup {
         }
     }
 
-    private static func distinctTimes(_ tables: [HeadTable.Rows]) -> [Int64] {
+    private static func distinctTimes(_ tables: [HeadTable.Rows], within span: TimeRange) -> [Int64] {
         var times = tables.flatMap(\.times)
+        if tables.contains(where: { $0.minimumMilliseconds < span.startMilliseconds })
+            || tables.contains(where: { $0.maximumMilliseconds > span.endMilliseconds })
+        {
+            times.removeAll { !span.contains($0) }
+        }
         if tables.count > 1 || !(tables.first?.isSorted ?? true) { times.sort() }
         var distinct: [Int64] = []
         distinct.reserveCapacity(times.count)
@@ -145,7 +175,8 @@ extension FrozenGroup {
     }
 
     private static func column(
-        _ number: Int, labels: Labels, of tables: [HeadTable.Rows], times: [Int64], allRows: [Int]
+        _ number: Int, labels: Labels, of tables: [HeadTable.Rows], within span: TimeRange, times: [Int64],
+        allRows: [Int]
     ) -> Column {
         var column = Column(labels: labels)
         if let bits = wholeColumn(number, of: tables, times: times) {
@@ -155,9 +186,9 @@ extension FrozenGroup {
         var floats = SampleRun()
         var histograms = SampleRun()
         for rows in tables {
-            if number < rows.columns.count { collect(rows.columns[number], of: rows, into: &floats) }
+            if number < rows.columns.count { collect(rows.columns[number], of: rows, within: span, into: &floats) }
             if let found = rows.histogramColumns[number] {
-                rows.samples(of: found, belowRow: .max, in: .all, into: &histograms)
+                rows.samples(of: found, belowRow: .max, in: span, into: &histograms)
             }
         }
         floats.sortKeepingFirst()
@@ -178,9 +209,11 @@ extension FrozenGroup {
         return column.bits(first: column.count)
     }
 
-    private static func collect(_ column: HeadColumn, of rows: HeadTable.Rows, into run: inout SampleRun) {
+    private static func collect(
+        _ column: HeadColumn, of rows: HeadTable.Rows, within span: TimeRange, into run: inout SampleRun
+    ) {
         let before = run.count
-        rows.samples(of: column, belowRow: .max, in: .all, into: &run)
+        rows.samples(of: column, belowRow: .max, in: span, into: &run)
         // One table may know start times where another does not.
         if run.starts.isEmpty { return }
         if column.starts.isEmpty { run.starts += [Int64](repeating: 0, count: run.count - before) }

@@ -29,11 +29,17 @@ final class Head: Sendable {
     }
 
     private let wallClock: any WallClock
+    /// Samples further behind the newest of their group are filled in for the past.
+    private let behindMilliseconds: Int64
 
-    /// An empty head behind `position`, whose ids no earlier process gave out.
-    init(after position: LogPosition, firstID: UInt64, wallClock: any WallClock) {
+    /// An empty head behind `position`, whose ids no earlier process gave out; blocks have samples up to `sealed`.
+    init(
+        after position: LogPosition, firstID: UInt64, sealedMilliseconds sealed: Int64 = .min,
+        behindMilliseconds: Int64 = .max, wallClock: any WallClock
+    ) {
         self.wallClock = wallClock
-        index = Mutex(HeadIndex(firstID: firstID))
+        self.behindMilliseconds = behindMilliseconds
+        index = Mutex(HeadIndex(firstID: firstID, sealedMilliseconds: sealed))
         visible = Mutex(position)
     }
 
@@ -49,8 +55,9 @@ final class Head: Sendable {
 
     private func apply(_ write: GroupWrite, position: LogPosition, to outcome: inout Outcome) {
         let now = wallClock.nowMilliseconds
+        let isBackfill = write.times.last.map { write.group.isOld($0, by: behindMilliseconds) } ?? false
         write.group.state.withLock { state in
-            let (table, frozen) = (state.current, state.frozen)
+            let table = isBackfill ? state.backfillTable() : state.current
             table.rows.withLock { rows in
                 let bytesBefore = rows.memoryBytes
                 let samplesBefore = rows.sampleCount
@@ -59,12 +66,13 @@ final class Head: Sendable {
                     applyNewest(write, at: time, row: firstRow, &state, &rows)
                     outcome.accepted += write.columns.count
                 } else {
-                    applyCells(of: write, firstRow: firstRow, frozen: frozen, &state, &rows, &outcome)
+                    let others = state.tables(without: table)
+                    applyCells(of: write, firstRow: firstRow, others: others, &state, &rows, &outcome)
                 }
                 if rows.sampleCount == samplesBefore { rows.removeEmptyRows(from: firstRow) }
                 rowBytes.add(rows.memoryBytes - bytesBefore, ordering: .relaxed)
-                if rows.risingRowCount > rowsOfFullest.load(ordering: .relaxed) {
-                    rowsOfFullest.store(rows.risingRowCount, ordering: .relaxed)
+                if rows.chunkRowCount > rowsOfFullest.load(ordering: .relaxed) {
+                    rowsOfFullest.store(rows.chunkRowCount, ordering: .relaxed)
                 }
             }
             if let last = write.times.last, last > write.group.newest {
@@ -91,7 +99,7 @@ final class Head: Sendable {
 
     /// Adds each sample unless its series has one at that time: the same again changes nothing, another is refused.
     private func applyCells(
-        of write: GroupWrite, firstRow: Int, frozen: [HeadTable], _ state: inout HeadGroup.State,
+        of write: GroupWrite, firstRow: Int, others: [HeadTable], _ state: inout HeadGroup.State,
         _ rows: inout HeadTable.Rows, _ outcome: inout Outcome
     ) {
         let round = round.load(ordering: .relaxed)
@@ -101,7 +109,7 @@ final class Head: Sendable {
             for cell in write.cells(of: index) {
                 let (row, bits) = (write.row(of: cell), write.bits[cell])
                 let time = write.times[row]
-                if let known = Self.known(at: time, column: column, state, rows, frozen) {
+                if let known = Self.known(at: time, column: column, state, rows, others) {
                     if known == bits {
                         outcome.accepted += 1
                     } else {
@@ -120,34 +128,34 @@ final class Head: Sendable {
             }
         }
         for cell in write.histograms {
-            apply(cell, of: write, firstRow: firstRow, frozen: frozen, &state, &rows, &outcome)
+            apply(cell, of: write, firstRow: firstRow, others: others, &state, &rows, &outcome)
         }
     }
 
     /// What a series has at a time.
     private static func known(
-        at time: Int64, column: Int, _ state: HeadGroup.State, _ rows: HeadTable.Rows, _ frozen: [HeadTable]
+        at time: Int64, column: Int, _ state: HeadGroup.State, _ rows: HeadTable.Rows, _ others: [HeadTable]
     ) -> UInt64? {
         let last = state.columns[column].lastMilliseconds
         if time > last { return nil }
         // The smallest time stands for none, too.
         if time == last, last != .min { return state.columns[column].lastBits }
         if let found = rows.bits(column: column, at: time) { return found }
-        for table in frozen {
+        for table in others {
             if let found = table.rows.withLock({ $0.bits(column: column, at: time) }) { return found }
         }
         return nil
     }
 
     private func apply(
-        _ cell: GroupWrite.HistogramCell, of write: GroupWrite, firstRow: Int, frozen: [HeadTable],
+        _ cell: GroupWrite.HistogramCell, of write: GroupWrite, firstRow: Int, others: [HeadTable],
         _ state: inout HeadGroup.State, _ rows: inout HeadTable.Rows, _ outcome: inout Outcome
     ) {
         let column = Int(write.columns[cell.series])
         let time = write.times[cell.row]
         if time <= state.lastHistogramMilliseconds[column] ?? .min {
             var found = rows.histogram(column: column, at: time)
-            for table in frozen where found == nil {
+            for table in others where found == nil {
                 found = table.rows.withLock { $0.histogram(column: column, at: time) }
             }
             if let found {
@@ -240,6 +248,6 @@ extension HeadTable.Rows {
     mutating func removeEmptyRows(from first: Int) {
         memoryBytes -= (times.count - first) * 8
         times.removeSubrange(first...)
-        if times.isEmpty { self = HeadTable.Rows() }
+        if times.isEmpty { self = HeadTable.Rows(isBackfill: isBackfill) }
     }
 }

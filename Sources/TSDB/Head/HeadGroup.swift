@@ -22,6 +22,9 @@ final class HeadGroup: Sendable {
         /// The newest float, so that the common case (later than it, or the same again) needs no search.
         var lastMilliseconds = Int64.min
         var lastBits: UInt64 = 0
+        /// Up to this time blocks may have samples that the head does not know of: it was not here before, or its newest
+        /// were deleted.
+        var sealedMilliseconds: Int64
         /// What the log said last, if that was in the chain of rows it writes now.
         var loggedBits: UInt64 = 0
         var loggedChain: UInt32 = 0
@@ -35,6 +38,9 @@ final class HeadGroup: Sendable {
     struct State {
         /// Takes the appends.
         var current = HeadTable()
+        /// Takes what is filled in for a time long past, so that it does not mix with the present; nil while there is
+        /// nothing.
+        var backfill: HeadTable?
         /// Being written to a block, oldest first; still read.
         var frozen: [HeadTable] = []
         var columns: [Column] = []
@@ -76,41 +82,52 @@ final class HeadGroup: Sendable {
     }
 
     /// Gives a series the next free column, under the lock of the index.
-    func addColumn(id: UInt64, labels: Labels) -> Int {
+    func addColumn(id: UInt64, labels: Labels, sealedMilliseconds: Int64) -> Int {
         let bytes = labels.encoded.count
         labelBytes.add(bytes, ordering: .relaxed)
         if bytes > labelBytesMaximum.load(ordering: .relaxed) { labelBytesMaximum.store(bytes, ordering: .relaxed) }
         return state.withLock { state in
             if let column = state.freeColumns.popLast() {
-                state.columns[column] = Column(id: id)
+                state.columns[column] = Column(id: id, sealedMilliseconds: sealedMilliseconds)
                 state.labels[column] = labels
                 // The list of the last row may name the column for the series it had before.
                 state.log.columns = []
                 return column
             }
-            state.columns.append(Column(id: id))
+            state.columns.append(Column(id: id, sealedMilliseconds: sealedMilliseconds))
             state.labels.append(labels)
             return state.columns.count - 1
         }
     }
 
-    /// The newest sample of a series, float or histogram; `Int64.min` when there is none.
-    func lastMilliseconds(column: Int, ofHistograms: Bool) -> Int64 {
+    /// Up to when a series may have samples, floats or histograms, here or in blocks.
+    func knownMilliseconds(column: Int, ofHistograms: Bool) -> Int64 {
         state.withLock { state in
-            ofHistograms
+            let last =
+                ofHistograms
                 ? state.lastHistogramMilliseconds[column] ?? .min : state.columns[column].lastMilliseconds
+            return max(last, state.columns[column].sealedMilliseconds)
         }
+    }
+
+    /// Whether a time is further behind the newest than `window`.
+    func isOld(_ milliseconds: Int64, by window: Int64) -> Bool {
+        let newest = newestMilliseconds.load(ordering: .relaxed)
+        guard newest != .min, milliseconds < newest else { return false }
+        // Far apart times may not even have a difference of 64 bits.
+        let (behind, overflow) = newest.subtractingReportingOverflow(milliseconds)
+        return overflow || behind > window
     }
 
     /// All tables as they are now, oldest first.
     func snapshots() -> [HeadTable.Snapshot] {
-        state.withLock { state in (state.frozen + [state.current]).compactMap { $0.snapshot() } }
+        state.withLock { state in state.tables.compactMap { $0.snapshot() } }
     }
 
     /// The first place in the log whose rows are in no block.
     var firstUnsealedPosition: LogPosition? {
         state.withLock { state in
-            (state.frozen + [state.current]).compactMap { table in table.rows.withLock(\.firstPosition) }.min()
+            state.tables.compactMap { table in table.rows.withLock(\.firstPosition) }.min()
         }
     }
 
@@ -119,6 +136,39 @@ final class HeadGroup: Sendable {
 }
 
 extension HeadGroup.State {
+    /// All tables, oldest first.
+    var tables: [HeadTable] { frozen + (backfill.map { [$0] } ?? []) + [current] }
+
+    /// Whether no table has a row.
+    var isEmpty: Bool { tables.allSatisfy { $0.rows.withLock(\.times.isEmpty) } }
+
+    /// The other tables, which may have samples of the same times.
+    func tables(without table: HeadTable) -> [HeadTable] {
+        if table === current, backfill == nil { return frozen }
+        return tables.filter { $0 !== table }
+    }
+
+    /// The table for what is filled in, made when there is none.
+    mutating func backfillTable() -> HeadTable {
+        let table = backfill ?? HeadTable(isBackfill: true)
+        backfill = table
+        return table
+    }
+
+    /// Forgets the newest samples of a series that lie within `range`: they were deleted, and the same ones may come
+    /// again.
+    mutating func forgetNewest(of column: Int, within range: TimeRange) {
+        let last = columns[column].lastMilliseconds
+        if range.contains(last) {
+            columns[column].sealedMilliseconds = max(columns[column].sealedMilliseconds, last)
+            columns[column].lastMilliseconds = .min
+        }
+        if let last = lastHistogramMilliseconds[column], range.contains(last) {
+            columns[column].sealedMilliseconds = max(columns[column].sealedMilliseconds, last)
+            lastHistogramMilliseconds[column] = nil
+        }
+    }
+
     /// The number of series.
     var seriesCount: Int { columns.count - freeColumns.count }
 
@@ -129,7 +179,7 @@ extension HeadGroup.State {
 
     /// Lets go of a series.
     mutating func forget(column: Int) {
-        columns[column] = HeadGroup.Column(id: 0)
+        columns[column] = HeadGroup.Column(id: 0, sealedMilliseconds: .min)
         labels[column] = .empty
         lastHistogramMilliseconds[column] = nil
         freeColumns.append(column)

@@ -17,6 +17,8 @@ struct HeadIndex: LabelIndex {
     private var nextID: UInt64
     /// Ids given out for appends hold as long as the numbers do.
     private var generation: UInt64 = 1
+    /// Blocks have samples up to this time.
+    private(set) var sealedMilliseconds: Int64
     /// An estimate of the memory held.
     private(set) var memoryBytes = 0
     /// Changes with every change of the index.
@@ -33,9 +35,13 @@ struct HeadIndex: LabelIndex {
     private static let seriesBytes = 240
 
     /// An empty index that gives out ids from `firstID` on.
-    init(firstID: UInt64) {
+    init(firstID: UInt64, sealedMilliseconds: Int64) {
         nextID = firstID
+        self.sealedMilliseconds = sealedMilliseconds
     }
+
+    /// Remembers that samples up to a time go to a block.
+    mutating func noteSealed(_ milliseconds: Int64) { sealedMilliseconds = max(sealedMilliseconds, milliseconds) }
 
     var allSeries: Postings { Postings(0..<UInt32(series.count)) }
 
@@ -78,7 +84,7 @@ struct HeadIndex: LabelIndex {
             group = HeadGroup(id: takeID(), target: target)
             groups[target] = group
         }
-        let column = group.addColumn(id: takeID(), labels: labels)
+        let column = group.addColumn(id: takeID(), labels: labels, sealedMilliseconds: sealedMilliseconds)
         insert(HeadSeries(labels: labels, group: group, column: column))
         return series.count - 1
     }

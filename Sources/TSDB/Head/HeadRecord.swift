@@ -9,6 +9,8 @@ enum HeadRecordKind: UInt8 {
     case marks = 2
     /// What is known about metrics: begins each segment too.
     case metadata = 3
+    /// Exemplars of series, see `ExemplarRecord`.
+    case exemplars = 4
 }
 
 /// Writes the records of the log. Only the writer thread uses it, in the order of the log.

@@ -32,6 +32,7 @@ struct HeadReplay {
     /// Through which place each group is in blocks.
     private let sealedThrough: [Labels: LogPosition]
     private let metadataMaximum: Int
+    private let exemplars: ExemplarStore?
     private var series: [LoggedSeries] = []
     private var seriesOf: [UInt64: Int] = [:]
     private var groups: [LoggedGroup] = []
@@ -53,8 +54,12 @@ struct HeadReplay {
     private(set) var gaps: LogGapFinder
 
     /// A replay into an empty head; samples up to `newest` are in blocks.
-    init(into head: Head, sealedThrough: [Labels: LogPosition], metadataMaximum: Int, newest: Int64? = nil) {
+    init(
+        into head: Head, _ exemplars: ExemplarStore? = nil, sealedThrough: [Labels: LogPosition], metadataMaximum: Int,
+        newest: Int64? = nil
+    ) {
         gaps = LogGapFinder(newest: newest)
+        self.exemplars = exemplars
         self.head = head
         self.sealedThrough = sealedThrough
         self.metadataMaximum = metadataMaximum
@@ -73,6 +78,8 @@ struct HeadReplay {
                 let marks = try HeadRecordReader.marks(frame.payload)
                 for (sender, sequence) in marks { raise(sender, to: sequence) }
             case .metadata: head.learn(try HeadRecordReader.metadata(frame.payload), maximum: metadataMaximum)
+            case .exemplars:
+                exemplars?.apply(try ExemplarRecord.decode(frame.payload), position: frame.position)
             case nil: recordsUnreadable += 1
             }
         } catch {

@@ -19,16 +19,30 @@ final class HeadTable: Sendable {
         /// Whether times never fall from row to row.
         var isSorted = true
         /// Rows later than all before them: what counts for the length of a chunk.
-        var risingRowCount = 0
+        fileprivate(set) var risingRowCount = 0
+        /// Whether it takes what is filled in for the past.
+        let isBackfill: Bool
         var sampleCount = 0
         /// The place in the log of the first row.
         var firstPosition: LogPosition?
         /// When the first row came, by the wall clock.
         var firstAppendMilliseconds = Int64.max
         var memoryBytes = 0
+
+        init(isBackfill: Bool) {
+            self.isBackfill = isBackfill
+        }
+
+        /// The rows that make a chunk worth writing. What is filled in comes in any order, many chunks at a time.
+        var chunkRowCount: Int { isBackfill ? times.count / 8 : risingRowCount }
     }
 
-    let rows = Mutex(Rows())
+    let rows: Mutex<Rows>
+
+    /// A table without rows.
+    init(isBackfill: Bool = false) {
+        rows = Mutex(Rows(isBackfill: isBackfill))
+    }
 
     /// A table as a reader saw it.
     struct Snapshot: Sendable {

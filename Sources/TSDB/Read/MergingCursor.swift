@@ -145,7 +145,7 @@ extension SampleBuffer {
 
 extension [Int64] {
     /// The first index from `start` on whose element satisfies a condition that holds from some element on.
-    fileprivate func firstIndexRising(from start: Int, _ holds: (Int64) -> Bool) -> Int {
+    func firstIndexRising(from start: Int, _ holds: (Int64) -> Bool) -> Int {
         var low = start
         var high = count
         while low < high {
