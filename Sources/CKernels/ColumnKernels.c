@@ -289,51 +289,273 @@ INLINE int read_varint(struct cursor *cursor, uint64_t *value) {
     return 0;
 }
 
-// Reads one block into `block`; returns 0 when the bytes cannot be right.
-INLINE int read_block(struct cursor *cursor, size_t count, int64_t *block) {
+// A block as its head says it is.
+struct block {
+    const uint8_t *packed;
+    unsigned width;
+    unsigned patch_count;
+    struct cursor patches;
+    int64_t base;
+};
+
+// Reads the head of a block of `count` values and passes over its bytes; returns 0 when they cannot be right.
+INLINE int read_head(struct cursor *cursor, size_t count, struct block *block) {
     if (cursor->at >= cursor->end) return 0;
-    unsigned head = *cursor->at++, width = head & ~PATCH_FLAG;
+    unsigned head = *cursor->at++;
     uint64_t base, high;
-    if (width > 64 || !read_varint(cursor, &base)) return 0;
-    base = (base >> 1) ^ (0 - (base & 1));
-    unsigned patch_count = 0;
-    struct cursor patches = *cursor;
+    block->width = head & ~PATCH_FLAG;
+    if (block->width > 64 || !read_varint(cursor, &base)) return 0;
+    block->base = (int64_t)((base >> 1) ^ (0 - (base & 1)));
+    block->patch_count = 0;
     if (head & PATCH_FLAG) {
-        if (width > 63 || cursor->at >= cursor->end) return 0;
-        patch_count = *cursor->at++;
-        patches = *cursor;
-        for (unsigned i = 0; i < patch_count; i++) {
+        if (block->width > 63 || cursor->at >= cursor->end) return 0;
+        block->patch_count = *cursor->at++;
+        block->patches = *cursor;
+        for (unsigned i = 0; i < block->patch_count; i++) {
             if (cursor->at >= cursor->end || *cursor->at++ >= count || !read_varint(cursor, &high)) return 0;
         }
     }
-    size_t packed = (count * width + 7) / 8;
+    size_t packed = (count * block->width + 7) / 8;
     if ((size_t)(cursor->end - cursor->at) < packed) return 0;
-    vedette_unpack(cursor->at, width, count, (int64_t)base, block);
+    block->packed = cursor->at;
     cursor->at += packed;
-    for (unsigned i = 0; i < patch_count; i++) {
+    return 1;
+}
+
+// What becomes of the integers of a column.
+struct target {
+    int is_summed;
+    const int64_t *reference;
+    int64_t first;
+    uint64_t divisor;
+    int scaling;
+    double power;
+    uint64_t *bits;
+};
+
+// Any block, integer by integer; `sum` is what the values before add up to.
+static void decode_wide_block(struct block *block, size_t count, size_t done, const struct target *target, int64_t *sum) {
+    int64_t values[BLOCK_COUNT];
+    vedette_unpack(block->packed, block->width, count, block->base, values);
+    for (unsigned i = 0; i < block->patch_count; i++) {
+        unsigned index = *block->patches.at++;
+        uint64_t high;
+        if (read_varint(&block->patches, &high))
+            values[index] = (int64_t)((uint64_t)values[index] + (high << block->width));
+    }
+    if (target->is_summed) {
+        vedette_sum(values, count, *sum);
+        *sum = values[count - 1];
+    }
+    if (target->reference) vedette_add(values, target->reference + done, count);
+    vedette_scale(values, count, target->first, target->divisor, target->scaling, target->power, target->bits + done);
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+// Values of more bits may reach over the four bytes that are looked at.
+#define NARROW_WIDTH 25
+#define NARROW __attribute__((target("avx2")))
+#define NARROW_INLINE static inline __attribute__((always_inline, target("avx2")))
+
+// Where eight values of one width are: bytes of each half, and the bits to drop.
+static struct lanes {
+    uint8_t bytes[32];
+    uint32_t shift[8];
+    uint32_t half;
+} lanes[NARROW_WIDTH + 1];
+
+__attribute__((constructor)) static void fill_lanes(void) {
+    for (unsigned width = 0; width <= NARROW_WIDTH; width++) {
+        struct lanes *one = &lanes[width];
+        one->half = 4 * width / 8;
+        for (unsigned k = 0; k < 8; k++) {
+            unsigned start = k * width / 8 - (k < 4 ? 0 : one->half);
+            one->shift[k] = k * width % 8;
+            for (unsigned byte = 0; byte < 4; byte++) one->bytes[4 * k + byte] = (uint8_t)(start + byte);
+        }
+    }
+}
+
+NARROW_INLINE __m256d scaled(__m256d integer, int scaling, __m256d power) {
+    switch (scaling) {
+    case VEDETTE_MULTIPLY: return _mm256_mul_pd(integer, power);
+    case VEDETTE_THOUSANDTHS:
+        return _mm256_div_pd(_mm256_div_pd(integer, _mm256_set1_pd(1000.0)), _mm256_set1_pd(1000.0));
+    case VEDETTE_DIVIDE: return _mm256_div_pd(integer, power);
+    default: return integer;
+    }
+}
+
+// The block as 32-bit integers, patched; returns 0 where they, or their sums, may not fit.
+NARROW_INLINE int unpack_narrow(struct block *block, size_t count, int32_t *values) {
+    if (block->width > NARROW_WIDTH || block->base > 1 << 23 || block->base < -(1 << 23)) return 0;
+    uint64_t magnitude = (uint64_t)(block->base < 0 ? -block->base : block->base);
+    uint64_t reach = BLOCK_COUNT * ((1ull << block->width) + magnitude), high;
+    struct cursor patches = block->patches;
+    for (unsigned i = 0; i < block->patch_count; i++) {
+        patches.at++;
+        if (!read_varint(&patches, &high) || high >= 1u << (31 - block->width)) return 0;
+        reach += high << block->width;
+    }
+    if (reach >= 1u << 31) return 0;
+    const struct lanes *one = &lanes[block->width];
+    __m256i bytes = _mm256_loadu_si256((const __m256i *)one->bytes);
+    __m256i shift = _mm256_loadu_si256((const __m256i *)one->shift);
+    __m256i mask = _mm256_set1_epi32((int)((1u << block->width) - 1)), base = _mm256_set1_epi32((int)block->base);
+    const uint8_t *at = block->packed;
+    for (size_t i = 0; i < count; i += 8, at += block->width) {
+        __m256i eight = _mm256_inserti128_si256(
+            _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)at)),
+            _mm_loadu_si128((const __m128i *)(at + one->half)), 1);
+        eight = _mm256_srlv_epi32(_mm256_shuffle_epi8(eight, bytes), shift);
+        _mm256_storeu_si256((__m256i *)(values + i), _mm256_add_epi32(_mm256_and_si256(eight, mask), base));
+    }
+    patches = block->patches;
+    for (unsigned i = 0; i < block->patch_count; i++) {
         unsigned index = *patches.at++;
-        if (read_varint(&patches, &high)) block[index] = (int64_t)((uint64_t)block[index] + (high << width));
+        if (read_varint(&patches, &high)) values[index] += (int32_t)(high << block->width);
     }
     return 1;
 }
 
+// Eight running sums behind `carry`, the last of which becomes the next carry.
+NARROW_INLINE __m256i summed(__m256i eight, __m256i *carry) {
+    eight = _mm256_add_epi32(eight, _mm256_slli_si256(eight, 4));
+    eight = _mm256_add_epi32(eight, _mm256_slli_si256(eight, 8));
+    __m256i low = _mm256_shuffle_epi32(eight, 0xff);
+    eight = _mm256_add_epi32(eight, _mm256_permute2x128_si256(low, low, 0x08));
+    eight = _mm256_add_epi32(eight, *carry);
+    *carry = _mm256_permutevar8x32_epi32(eight, _mm256_set1_epi32(7));
+    return eight;
+}
+
+// Sums, adds the reference, scales. What is looked at beyond `count` is thrown away. Returns the bits that any integer
+// had, or all where that cannot be told: the caller does it again the long way then.
+NARROW_INLINE uint64_t finish_narrow(
+    const int32_t *values, size_t count, size_t done, const struct target *target, int is_summed, int has_reference,
+    int scaling, int64_t *sum) {
+    const __m256i conversion = _mm256_set1_epi64x((long long)CONVERSION_BITS);
+    const __m256d offset = _mm256_set1_pd(CONVERSION), power = _mm256_set1_pd(target->power);
+    const __m256d factor = _mm256_set1_pd((double)target->divisor), first = _mm256_set1_pd((double)target->first);
+    const __m256i before = _mm256_set1_epi64x(*sum), zero = _mm256_setzero_si256();
+    __m256i carry = zero, reach = zero;
+    double *out = (double *)(target->bits + done);
+    for (size_t i = 0; i < count; i += 8) {
+        __m256i eight = _mm256_loadu_si256((const __m256i *)(values + i));
+        if (is_summed) eight = summed(eight, &carry);
+        double tail[8];
+        int is_whole = i + 8 <= count;
+        for (int half = 0; half < 2; half++) {
+            __m128i four = half ? _mm256_extracti128_si256(eight, 1) : _mm256_castsi256_si128(eight);
+            __m256i integer = _mm256_cvtepi32_epi64(four);
+            if (is_summed) integer = _mm256_add_epi64(integer, before);
+            if (has_reference) {
+                int64_t other[4] = {0};
+                size_t start = i + 4 * (size_t)half;
+                if (start + 4 <= count) {
+                    integer = _mm256_add_epi64(
+                        integer, _mm256_loadu_si256((const __m256i *)(target->reference + done + start)));
+                } else {
+                    for (size_t k = 0; start + k < count; k++) other[k] = target->reference[done + start + k];
+                    integer = _mm256_add_epi64(integer, _mm256_loadu_si256((const __m256i *)other));
+                }
+                reach = _mm256_or_si256(reach, _mm256_xor_si256(integer, _mm256_cmpgt_epi64(zero, integer)));
+            }
+            __m256d value = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_add_epi64(integer, conversion)), offset);
+            value = scaled(_mm256_add_pd(_mm256_mul_pd(value, factor), first), scaling, power);
+            _mm256_storeu_pd((is_whole ? out + i : tail) + 4 * half, value);
+        }
+        if (!is_whole) memcpy(out + i, tail, (count - i) * sizeof(double));
+    }
+    if (is_summed) *sum += _mm256_extract_epi32(carry, 0);
+    uint64_t bits[4];
+    _mm256_storeu_si256((__m256i *)bits, reach);
+    return bits[0] | bits[1] | bits[2] | bits[3];
+}
+
+// One loop for each way, so that none asks which it is.
+#define FINISH(is_summed, has_reference)                                                                               \
+    switch (scaling) {                                                                                                 \
+    case VEDETTE_MULTIPLY:                                                                                             \
+        return finish_narrow(values, count, done, target, is_summed, has_reference, VEDETTE_MULTIPLY, sum);            \
+    case VEDETTE_THOUSANDTHS:                                                                                          \
+        return finish_narrow(values, count, done, target, is_summed, has_reference, VEDETTE_THOUSANDTHS, sum);         \
+    case VEDETTE_DIVIDE:                                                                                               \
+        return finish_narrow(values, count, done, target, is_summed, has_reference, VEDETTE_DIVIDE, sum);              \
+    default: return finish_narrow(values, count, done, target, is_summed, has_reference, -1, sum);                     \
+    }
+
+NARROW static uint64_t finish_block(
+    const int32_t *values, size_t count, size_t done, const struct target *target, int64_t *sum) {
+    int scaling = target->scaling == VEDETTE_DIVIDE && target->power == 1.0 ? -1 : target->scaling;
+    if (target->reference) {
+        FINISH(1, 1)
+    } else if (target->is_summed) {
+        FINISH(1, 0)
+    } else {
+        FINISH(0, 0)
+    }
+}
+
+// A block whose values, sums and results are small enough to be exact in 32 bits, 64 bits and doubles.
+NARROW static int decode_narrow_block(
+    struct block *block, size_t count, size_t done, const struct target *target, int64_t *sum) {
+    int32_t values[BLOCK_COUNT + 8];
+    // Sums of a block stay below 2^31, those before it must too, but for some bits.
+    int64_t before = *sum;
+    uint64_t magnitude = (uint64_t)(before ^ (before >> 63));
+    if (target->scaling == VEDETTE_BITS || (target->reference && !target->is_summed)) return 0;
+    if (target->first > 1ll << 52 || target->first < -(1ll << 52)) return 0;
+    unsigned room = 51 - bit_length(target->divisor);
+    if (bit_length(target->divisor) > 20 || bit_length(magnitude | 1u << 31) + 1 > room) return 0;
+    if (!unpack_narrow(block, count, values)) return 0;
+    uint64_t reach = finish_block(values, count, done, target, sum);
+    if (bit_length(reach) <= room) return 1;
+    *sum = before;
+    return 0;
+}
+#else
+static int decode_narrow_block(
+    struct block *block, size_t count, size_t done, const struct target *target, int64_t *sum) {
+    return 0;
+}
+#endif
+
 int vedette_decode_packed(const uint8_t *bytes, size_t length, size_t count, int is_summed, const int64_t *reference,
                           int64_t first, uint64_t divisor, int scaling, double power, uint64_t *bits) {
     struct cursor cursor = {bytes, bytes + length};
-    int64_t block[BLOCK_COUNT] = {0};
+    struct target target = {is_summed, reference, first, divisor, scaling, power, bits};
+    int64_t sum = 0;
     if (count == 0) return length == 0 ? 0 : -1;
     // The first value is known; the blocks begin behind it.
-    vedette_scale(block, 1, first, divisor, scaling, power, bits);
-    int64_t sum = 0;
+    vedette_scale(&sum, 1, first, divisor, scaling, power, bits);
+    int is_narrow = has_wide();
     for (size_t done = 1; done < count;) {
         size_t n = count - done < BLOCK_COUNT ? count - done : BLOCK_COUNT;
-        if (!read_block(&cursor, n, block)) return -1;
-        if (is_summed) {
-            vedette_sum(block, n, sum);
-            sum = block[n - 1];
-        }
-        if (reference) vedette_add(block, reference + done, n);
-        vedette_scale(block, n, first, divisor, scaling, power, bits + done);
+        struct block block;
+        if (!read_head(&cursor, n, &block)) return -1;
+        if (!is_narrow || !decode_narrow_block(&block, n, done, &target, &sum))
+            decode_wide_block(&block, n, done, &target, &sum);
+        done += n;
+    }
+    return cursor.at == cursor.end ? 0 : -1;
+}
+
+int vedette_decode_packed_portable(const uint8_t *bytes, size_t length, size_t count, int is_summed,
+                                   const int64_t *reference, int64_t first, uint64_t divisor, int scaling,
+                                   double power, uint64_t *bits) {
+    struct cursor cursor = {bytes, bytes + length};
+    struct target target = {is_summed, reference, first, divisor, scaling, power, bits};
+    int64_t sum = 0;
+    if (count == 0) return length == 0 ? 0 : -1;
+    vedette_scale_portable(&sum, 1, first, divisor, scaling, power, bits);
+    for (size_t done = 1; done < count;) {
+        size_t n = count - done < BLOCK_COUNT ? count - done : BLOCK_COUNT;
+        struct block block;
+        if (!read_head(&cursor, n, &block)) return -1;
+        decode_wide_block(&block, n, done, &target, &sum);
         done += n;
     }
     return cursor.at == cursor.end ? 0 : -1;

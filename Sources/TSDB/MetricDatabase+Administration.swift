@@ -54,6 +54,7 @@ extension MetricDatabase: StorageAdministration {
             let spent = blocks.view.blocks.filter { block in
                 block.times.endMilliseconds < cutoff && block.reader.footer.sealedThrough < firstPosition
             }
+            try blocks.forgetMissing(before: cutoff)
             guard !spent.isEmpty else { return 0 }
             counters.blocksDropped.add(spent.count, ordering: .relaxed)
             return Int(clamping: try blocks.drop(spent))
@@ -122,7 +123,8 @@ extension MetricDatabase: StorageAdministration {
                 }
             }
         }
-        return view.quarantined + damaged + logDamage
+        let missing = view.missing.map { $0.quarantined(at: blocks.path(of: $0.sequence)) }
+        return view.quarantined + missing + damaged + logDamage
     }
 
     package var metrics: [StoreMetric] {
@@ -153,13 +155,15 @@ extension MetricDatabase: StorageAdministration {
     }
 
     private var cacheBytes: Int {
-        blocks.cache.memoryBytes + blocks.view.blocks.reduce(0) { $0 + $1.reader.indexBytes }
+        blocks.cache.memoryBytes + blocks.references.memoryBytes
+            + blocks.view.blocks.reduce(0) { $0 + $1.reader.indexBytes }
     }
 
     package var memoryBytes: Int { head.memoryBytes + cacheBytes + exemplars.memoryBytes }
 
     package func releaseMemory(bytes: Int) -> Int {
-        let pages = blocks.cache.release(bytes: bytes)
+        let decoded = blocks.references.release(bytes: bytes)
+        let pages = decoded + blocks.cache.release(bytes: max(0, bytes - decoded))
         guard pages < bytes else { return pages }
         let indexes = blocks.view.blocks.reduce(0) { $0 + $1.reader.indexBytes }
         return pages + blocks.trimIndexes(to: max(0, indexes - (bytes - pages)))

@@ -107,7 +107,8 @@ package final class MetricDatabase: Sendable {
         options: MetricDatabaseOptions, counters: MetricCounters, nowMilliseconds: Int64
     ) throws -> (findings: [String], gaps: [LogGap]) {
         var findings = segments.recovery.isClean ? [] : ["the log of metrics: \(segments.recovery)"]
-        findings += blocks.view.quarantined.map { "\($0.path): \($0.reason)" }
+        let missing = blocks.view.missing.map { $0.quarantined(at: blocks.path(of: $0.sequence)) }
+        findings += (blocks.view.quarantined + missing).map { "\($0.path): \($0.reason)" }
         var sealedThrough: [Labels: LogPosition] = [:]
         for block in blocks.view.blocks where block.reader.footer.sealedThrough >= segments.firstPosition {
             do {
@@ -145,7 +146,27 @@ package final class MetricDatabase: Sendable {
                     + "were declared in them; everything else was kept, check the disk")
         }
         replay.end(atMilliseconds: nowMilliseconds, records: lost)
-        return (findings, replay.gaps.gaps)
+        guard let gap = lostSegment(of: segments, blocks: blocks, options: options, nowMilliseconds: nowMilliseconds)
+        else { return (findings, replay.gaps.gaps) }
+        if segments.recovery.quarantined.isEmpty {
+            findings.append("the log of metrics in \(segments.folder) is gone; what was not in blocks yet is lost")
+        }
+        return (findings, replay.gaps.gaps + [gap])
+    }
+
+    /// What is in doubt when a segment of the log is unreadable, or the whole log gone from beside its blocks.
+    private static func lostSegment(
+        of segments: SegmentedLog, blocks: BlockStore, options: MetricDatabaseOptions, nowMilliseconds: Int64
+    ) -> LogGap? {
+        let isGone = segments.recovery.segments == 0 && blocks.isListed
+        guard isGone || !segments.recovery.quarantined.isEmpty else { return nil }
+        let newest = blocks.view.blocks.map(\.times.endMilliseconds).max() ?? nowMilliseconds
+        // Targets fill at different times: some rows that were in no block are older than the newest that are.
+        return LogGap(
+            times: TimeRange(
+                startMilliseconds: newest - options.headAgeMilliseconds,
+                endMilliseconds: max(newest, nowMilliseconds) + options.aheadMilliseconds),
+            records: 0)
     }
 
     private static func damage(of segments: SegmentedLog, framesLost: Int) -> [Quarantined] {

@@ -101,7 +101,7 @@ struct AdministrationTests {
         let report = harness.database.cardinality(limit: 10)
         #expect(report.overLimit.map(\.count) == [4, 1])
         #expect(report.overLimit.map(\.name) == ["target {instance=\"a\", job=\"node\"}", "metric m0"])
-        #expect(report.labelPairCount == 7 && report.chunkCount == 4)
+        #expect(report.labelPairCount == 6 && report.chunkCount == 4)
         #expect(report.bytesByLabelName.first { $0.name == "job" }?.count == 16)
         let counted = harness.database.metrics.filter { $0.name == "vedette_tsdb_samples_over_limit_total" }
         #expect(counted.map(\.value) == [1, 4] && counted.last?.labels["limit"] == "target")
@@ -112,14 +112,16 @@ struct AdministrationTests {
         try fill(harness, ticks: 0..<10)
         let block = harness.database.blocks.view.blocks[0].reader
         let whole = try BlockInspection(block.path, in: harness.storage)
-        #expect(whole.damage.isEmpty && whole.summary.contains("series 2, samples 20"))
+        #expect(whole.damage.isEmpty && whole.seriesCount == 2 && whole.sampleCount == 20)
+        #expect(whole.groups.map(\.samples) == [20] && whole.columns.reduce(0) { $0 + $1.samples } == 20)
+        #expect(try BlockInspection.files(at: DatabaseHarness.folder, in: harness.storage) == [block.path])
         let strip = try block.groups()[0].strips[0]
         harness.storage.flipBit(
             3, ofByte: Int(strip.offset) + strip.headerByteCount + BlockFormat.pageHeaderByteCount, in: block.path)
         let page = try BlockInspection(block.path, in: harness.storage)
         #expect(page.damage.count == 2 && page.damage.allSatisfy { $0.contains("is lost") })
         harness.storage.flipBit(3, ofByte: Int(strip.offset) + 20, in: block.path)
-        #expect(try BlockInspection(block.path, in: harness.storage).damage.first?.contains("2 series") == true)
+        #expect(try BlockInspection(block.path, in: harness.storage).damage.first?.contains("20 samples") == true)
     }
 
     @Test func snapshotsOpenAsADatabase() throws {

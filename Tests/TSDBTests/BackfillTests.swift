@@ -1,4 +1,5 @@
 import Disk
+import Synchronization
 import Telemetry
 import TestSupport
 import Testing

@@ -79,6 +79,11 @@ struct MetricFormatTests {
         ])
         try expect(tombstones, page, "tombstone job=\"node\" from 1 to 2 through block 5")
         #expect(try TombstoneFile.decode(tombstones).first?.throughSequence == 5)
+        let entry = BlockManifest.Entry(
+            sequence: BlockSequence(first: 4, last: 4), times: TimeRange(startMilliseconds: 1, endMilliseconds: 2),
+            sampleCount: 3)
+        try expect(BlockManifest.encode([entry]), page, "list of block 4 with 3 samples from 1 to 2")
+        #expect(try BlockManifest.decode(BlockManifest.encode([entry])) == [entry])
     }
 
     @Test func aWholeBlockIsAsThePageSays() throws {

@@ -1,5 +1,5 @@
 // The inner loops of the metric store's column codec; docs/formats/metric-block.md has the layout they read and write.
-// Every buffer of bytes that is read has at least eight bytes of its own in front of it and behind it.
+// Every buffer of bytes that is read has at least 32 bytes of its own in front of it and behind it.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +52,11 @@ void vedette_scale_portable(const int64_t *values, size_t count, int64_t first, 
 /// one, scales. Returns 0, or -1 when the bytes cannot be right.
 int vedette_decode_packed(const uint8_t *bytes, size_t length, size_t count, int is_summed, const int64_t *reference,
                           int64_t first, uint64_t divisor, int scaling, double power, uint64_t *bits);
+
+/// The same without vector instructions, for comparison.
+int vedette_decode_packed_portable(const uint8_t *bytes, size_t length, size_t count, int is_summed,
+                                   const int64_t *reference, int64_t first, uint64_t divisor, int scaling,
+                                   double power, uint64_t *bits);
 
 /// Turns doubles into integers: rounds value * power (for VEDETTE_DIVIDE; the other way round for VEDETTE_MULTIPLY) and
 /// tries whether scaling back gives the same bits. Values where it does not become INT64_MIN; returns how many.

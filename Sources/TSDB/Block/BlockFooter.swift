@@ -16,6 +16,8 @@ struct BlockFooter: Sendable, Equatable {
     /// A footer is a few hundred bytes.
     static let byteCountMaximum = 16 << 10
 
+    /// The format of the file.
+    private(set) var version = BlockFormat.version
     var sequence: BlockSequence
     var history: BlockHistory
     /// The highest place of the log that any group is sealed through.
@@ -62,6 +64,7 @@ struct BlockFooter: Sendable, Equatable {
         parsing bytes: UnsafeRawBufferPointer, version: UInt8, endingAt sectionsEnd: UInt64
     ) throws(ByteError) {
         var reader = ByteReader(bytes)
+        self.version = version
         sequence = try BlockSequence(from: &reader)
         history = BlockHistory(silent: sequence)
         sealedThrough = LogPosition(try reader.varint())

@@ -1,18 +1,43 @@
 package import Disk
-internal import Telemetry
+package import Telemetry
 
 /// What is inside one block file, and what of it is damaged: every checksum is checked, every column decoded.
 package struct BlockInspection: Sendable {
-    /// Lines for people: what the block holds and where its bytes are.
-    package private(set) var summary: [String] = []
+    /// Bytes of one kind.
+    package struct Part: Sendable {
+        package var name: String
+        package var columns = 0
+        package var samples = 0
+        package var bytes = 0
+    }
+
+    /// A target and what the block has of it.
+    package struct Group: Sendable {
+        package var target: Labels
+        package var series: Int
+        package var strips: Int
+        package var samples: Int
+        /// The pages of its strips.
+        package var bytes: Int
+    }
+
+    package let path: String
+    package let formatVersion: Int
+    package let byteCount: UInt64
+    /// The numbers in its name.
+    package let sequence: (first: UInt64, last: UInt64)
+    /// 0 for a flush, else how often its samples were merged.
+    package let level: Int
+    package let times: TimeRange
+    package let seriesCount: Int
+    package let sampleCount: Int
+    package private(set) var groups: [Group] = []
+    /// The parts of the index, by name.
+    package private(set) var sections: [Part] = []
+    /// Columns by how they are encoded, the most bytes first.
+    package private(set) var columns: [Part] = []
     /// One line for each damaged place: where, why, and which series and times it costs. Empty for a whole block.
     package private(set) var damage: [String] = []
-
-    private struct Tally {
-        var columns = 0
-        var samples = 0
-        var bytes = 0
-    }
 
     /// Reads the block at `path`. Throws when not even its footer can be read, naming the reason.
     package init(_ path: String, in storage: any FileStorage) throws {
@@ -26,20 +51,31 @@ package struct BlockInspection: Sendable {
         } catch .storage(let error) {
             throw error
         }
-        describe(reader)
-        var tallies: [String: Tally] = [:]
-        do {
-            let groups = try reader.groups()
-            summary.append("groups \(groups.count), strips \(groups.reduce(0) { $0 + $1.strips.count })")
-            let index = try? reader.index()
-            if index == nil { damage.append("the index cannot be read; series are told by their numbers") }
-            for group in groups { for strip in group.strips { inspect(strip, of: reader, index, &tallies) } }
-        } catch {
-            damage.append("\(error); all samples of the block are out of reach")
+        let footer = reader.footer
+        self.path = path
+        formatVersion = Int(footer.version)
+        byteCount = reader.byteCount
+        sequence = (footer.sequence.first, footer.sequence.last)
+        level = footer.history.level
+        times = footer.times
+        (seriesCount, sampleCount) = (footer.seriesCount, footer.sampleCount)
+        for section in footer.sections {
+            let kind = BlockFormat.SectionKind(rawValue: section.kind & ~BlockFormat.compressedFlag)
+            sections.append(Part(name: kind.map { "\($0)" } ?? "kind \(section.kind)", bytes: section.byteCount))
         }
-        for (name, tally) in tallies.sorted(by: { $0.key < $1.key }) {
-            summary.append("\(name): \(tally.columns) columns, \(tally.samples) samples, \(tally.bytes) bytes")
+        inspect(reader)
+    }
+
+    /// The block files that a path means: the file itself, or those of a folder of blocks, of a metric database, or of
+    /// a data folder.
+    package static func files(at path: String, in storage: any FileStorage) throws(StorageError) -> [String] {
+        for folder in [path, StoragePath.join(path, "blocks"), StoragePath.join(path, "metrics/blocks")] {
+            guard let entries = try? storage.list(folder) else { continue }
+            let names = entries.filter { !$0.isFolder && BlockSequence(fileName: $0.name) != nil }.map(\.name)
+            if !names.isEmpty { return names.sorted().map { StoragePath.join(folder, $0) } }
         }
+        _ = try storage.open(path, .read).size()
+        return [path]
     }
 
     private static func open(
@@ -48,33 +84,43 @@ package struct BlockInspection: Sendable {
         do throws(StorageError) { return try storage.open(path, .read) } catch { throw .storage(error) }
     }
 
-    private mutating func describe(_ reader: BlockReader) {
-        let footer = reader.footer
-        summary = [
-            "\(reader.path): format version \(BlockFormat.version), \(reader.byteCount) bytes",
-            "flushes \(footer.sequence.first) to \(footer.sequence.last), "
-                + "sealed through \(footer.sealedThrough.ordinal)",
-            "from \(footer.times.startMilliseconds) to \(footer.times.endMilliseconds) ms",
-            "series \(footer.seriesCount), samples \(footer.sampleCount)",
-        ]
-        for section in footer.sections {
-            let kind = BlockFormat.SectionKind(rawValue: section.kind & ~BlockFormat.compressedFlag)
-            let name = kind.map { "\($0)" } ?? "kind \(section.kind)"
-            summary.append("section \(name): \(section.byteCount) bytes at \(section.offset)")
+    private mutating func inspect(_ reader: BlockReader) {
+        var parts: [String: Part] = [:]
+        do {
+            let groups = try reader.groups()
+            var index: BlockIndex?
+            do {
+                index = try reader.index()
+            } catch {
+                damage.append("\(error); the samples are whole, but the names of their series are lost")
+            }
+            for group in groups {
+                self.groups.append(Group(group))
+                for strip in group.strips { inspect(strip, of: reader, index, &parts) }
+            }
+        } catch {
+            damage.append("\(error); all samples of the block are out of reach")
         }
+        columns = parts.values.sorted { ($1.bytes, $0.name) < ($0.bytes, $1.name) }
     }
 
     private mutating func inspect(
-        _ location: StripLocation, of reader: BlockReader, _ index: BlockIndex?, _ tallies: inout [String: Tally]
+        _ location: StripLocation, of reader: BlockReader, _ index: BlockIndex?, _ parts: inout [String: Part]
     ) {
-        let span = "from \(location.times.startMilliseconds) to \(location.times.endMilliseconds) ms"
+        let start = Timestamps.rfc3339(milliseconds: location.times.startMilliseconds)
+        let span = "from \(start) to \(Timestamps.rfc3339(milliseconds: location.times.endMilliseconds))"
+        func note(_ name: String, columns: Int, samples: Int, bytes: Int) {
+            var part = parts[name] ?? Part(name: name)
+            part.columns += columns
+            part.samples += samples
+            part.bytes += bytes
+            parts[name] = part
+        }
         do {
             var columns = try reader.columns(of: location)
-            tallies["strip headers", default: Tally()].bytes += location.headerByteCount
+            note("strip headers", columns: 0, samples: 0, bytes: location.headerByteCount)
             for (place, entry) in columns.strip.entries.enumerated() {
-                tallies[entry.codecName, default: Tally()].columns += 1
-                tallies[entry.codecName, default: Tally()].samples += entry.rowCount
-                tallies[entry.codecName, default: Tally()].bytes += entry.bodyByteCount
+                note(entry.codecName, columns: 1, samples: entry.rowCount, bytes: entry.bodyByteCount)
                 do {
                     _ = try reader.samples(of: place, in: &columns, at: location, range: .all)
                 } catch {
@@ -83,9 +129,23 @@ package struct BlockInspection: Sendable {
                 }
             }
         } catch {
-            let series = location.ordinals.count
-            damage.append("\(error); up to \(series) series \(span) are lost, \(location.sampleCount) samples")
+            let lost = location.ordinals.map { ordinal in
+                (try? index?.labels(of: ordinal))?.description ?? "series \(ordinal)"
+            }
+            let named = lost.prefix(3).joined(separator: ", ") + (lost.count > 3 ? " and \(lost.count - 3) more" : "")
+            damage.append("\(error); \(location.sampleCount) samples \(span) are lost, of \(named)")
         }
+    }
+}
+
+extension BlockInspection.Group {
+    /// What the index says of a group.
+    fileprivate init(_ group: BlockGroup) {
+        target = group.target
+        series = group.ordinals.count
+        strips = group.strips.count
+        samples = group.strips.reduce(0) { $0 + $1.sampleCount }
+        bytes = group.strips.reduce(0) { $0 + $1.headerByteCount + $1.streamByteCount }
     }
 }
 

@@ -11,6 +11,7 @@ final class BlockReader: Sendable {
     private let file: any ObjectReader
     private let seed: UInt32
     private let cache: PageCache
+    private let references: PageCache
     /// Never given to another reader of this process.
     private let number: UInt64
     private let loaded = Mutex<BlockIndex?>(nil)
@@ -29,9 +30,10 @@ final class BlockReader: Sendable {
     }
 
     /// Opens a block; reads its header and its footer only.
-    init(_ file: any ObjectReader, cache: PageCache) throws(OpenError) {
+    init(_ file: any ObjectReader, cache: PageCache, references: PageCache? = nil) throws(OpenError) {
         self.file = file
         self.cache = cache
+        self.references = references ?? cache
         path = file.path
         number = Self.numbers.add(1, ordering: .relaxed).newValue
         do {
@@ -98,7 +100,11 @@ final class BlockReader: Sendable {
 
     /// A reader of the columns of a strip.
     func columns(of location: StripLocation) throws -> StripReader {
-        StripReader(try strip(location)) { [self] entry in try body(of: entry, at: location) }
+        let key = PageCache.Key(reader: number, offset: location.offset)
+        let references = ReferenceCache(cache: references, key: key)
+        return StripReader(try strip(location), references: references) { [self] entry in
+            try body(of: entry, at: location)
+        }
     }
 
     /// The samples of one column within `range`, in time order.
@@ -113,6 +119,15 @@ final class BlockReader: Sendable {
         let capacity = BlockFormat.pagePayloadByteCount
         let firstPage = location.offset + UInt64(location.headerByteCount)
         let end = entry.bodyOffset + entry.bodyByteCount
+        // Most columns lie within one page.
+        let page = entry.bodyOffset / capacity
+        if end <= (page + 1) * capacity, end > entry.bodyOffset {
+            let length = min(capacity, location.streamByteCount - page * capacity)
+            let offset = firstPage + UInt64(page) * UInt64(BlockFormat.pageByteCount)
+            let start = page * capacity
+            return try cachedPage(at: offset, payloadByteCount: length)
+                .slice(entry.bodyOffset - start..<end - start)
+        }
         var pieces: [PaddedBytes] = []
         var position = entry.bodyOffset
         while position < end {
@@ -282,7 +297,8 @@ extension BlockReader {
         }
         if let stale = entry.shape.stale { try run.insertStale(stale, presence: entry.shape.presence) }
         if let presence = entry.shape.presence {
-            run.timesMilliseconds = presence.rows.map { times[$0] }
+            run.timesMilliseconds.reserveCapacity(presence.count)
+            for rows in presence.runs { run.timesMilliseconds.append(contentsOf: times[rows]) }
         } else {
             run.timesMilliseconds = times
         }

@@ -4,8 +4,8 @@ internal import Telemetry
 
 /// The folder of blocks: opens, adds, replaces, drops and sets aside block files, each step safe against a crash.
 ///
-/// There is no list of blocks on disk: a file that has its final name is whole, and one that another says was merged
-/// into it is removed.
+/// A file that has its final name is whole, and one that another says was merged into it is removed. The list of blocks
+/// only tells which are missing.
 final class BlockStore: Sendable {
     /// What queries see, all of it from one moment.
     struct View: Sendable {
@@ -14,20 +14,26 @@ final class BlockStore: Sendable {
         var tombstones: [Tombstone] = []
         /// Set aside because nothing in them could be read.
         var quarantined: [Quarantined] = []
+        /// Listed, and not there.
+        var missing: [BlockManifest.Entry] = []
     }
 
     private struct State {
         var view = View()
         var nextSequence: UInt64 = 1
+        var isListed = false
     }
 
     let folder: String
     let cache: PageCache
+    /// A part of its own for what is decoded, so that a query over much of it leaves the pages where they are.
+    let references: PageCache
     private let storage: any FileStorage
     private let reserve: SpaceReserve
     private let salt: @Sendable () -> UInt64
     private let state = Mutex(State())
     private let tombstoneFile: TombstoneFile
+    private let manifest: BlockManifest
 
     private var blockFolder: String { StoragePath.join(folder, "blocks") }
     private var quarantineFolder: String { StoragePath.join(folder, "quarantine") }
@@ -42,9 +48,11 @@ final class BlockStore: Sendable {
         self.folder = folder
         self.storage = storage
         self.cache = cache
+        references = PageCache(maximumBytes: cache.maximumBytes / 8)
         self.reserve = reserve
         self.salt = salt
         tombstoneFile = TombstoneFile(path: StoragePath.join(folder, "tombstones"), storage: storage)
+        manifest = BlockManifest(path: StoragePath.join(folder, "blocklist"), storage: storage)
         try storage.makeFolder(blockFolder)
         try storage.makeFolder(quarantineFolder)
         // The process before may have died between a rename and the sync of its folder: what is seen now must stay.
@@ -52,7 +60,11 @@ final class BlockStore: Sendable {
         try listQuarantine()
         try openBlocks()
         try openTombstones()
+        try findMissing()
     }
+
+    /// Whether there was a list of blocks at the start: then another process was here before.
+    var isListed: Bool { state.withLock { $0.isListed } }
 
     /// What is there now.
     var view: View { state.withLock { $0.view } }
@@ -96,7 +108,8 @@ final class BlockStore: Sendable {
             throw error
         }
         try storage.syncFolder(blockFolder)
-        return Block(reader: try BlockReader(try storage.open(path, .read), cache: cache), name: sequence.fileName)
+        let reader = try BlockReader(try storage.open(path, .read), cache: cache, references: references)
+        return Block(reader: reader, name: sequence.fileName)
     }
 
     /// Makes `block` part of the view in place of those merged into it, whose files are removed.
@@ -108,13 +121,33 @@ final class BlockStore: Sendable {
             state.nextSequence = max(state.nextSequence, block.sequence.last + 1)
             state.view.blocks.sort { $0.precedes($1) }
         }
+        try writeManifest()
         try removeFiles(of: old)
+    }
+
+    private func writeManifest() throws(StorageError) {
+        let view = view
+        try manifest.write(view.blocks.map { BlockManifest.Entry($0) } + view.missing)
+    }
+
+    /// Where a block is, or was.
+    func path(of sequence: BlockSequence) -> String { StoragePath.join(blockFolder, sequence.fileName) }
+
+    /// Misses no longer what retention would have dropped by now.
+    func forgetMissing(before milliseconds: Int64) throws(StorageError) {
+        let isChanged = state.withLock { state in
+            let before = state.view.missing.count
+            state.view.missing.removeAll { $0.times.endMilliseconds < milliseconds }
+            return state.view.missing.count < before
+        }
+        if isChanged { try writeManifest() }
     }
 
     /// Takes blocks out of the view and removes their files; returns the bytes freed.
     func drop(_ blocks: [Block]) throws(StorageError) -> UInt64 {
         let gone = Set(blocks.map(\.sequence))
         state.withLock { $0.view.blocks.removeAll { gone.contains($0.sequence) } }
+        try writeManifest()
         try removeFiles(of: blocks)
         try dropSpentTombstones()
         return blocks.reduce(0) { $0 + $1.reader.byteCount }
@@ -235,7 +268,7 @@ extension BlockStore {
         do throws(StorageError) {
             let file = try storage.open(path, .read)
             return Result { () throws(BlockReader.OpenError) in
-                let reader = try BlockReader(file, cache: cache)
+                let reader = try BlockReader(file, cache: cache, references: references)
                 guard reader.footer.sequence == sequence else {
                     throw damaged("its footer has other numbers than its name")
                 }
@@ -257,14 +290,32 @@ extension BlockStore {
         }
     }
 
+    /// Compares the list with what is there.
+    private func findMissing() throws {
+        var listed: [BlockManifest.Entry] = []
+        try settingAside("whether a block's file is gone cannot be told") {
+            let found = try manifest.read()
+            listed = found ?? []
+            state.withLock { $0.isListed = found != nil }
+        }
+        let view = view
+        let aside = view.quarantined.compactMap { BlockSequence(fileName: StoragePath.name(of: $0.path)) }
+        let known = Set(view.blocks.map(\.sequence) + view.blocks.flatMap { $0.history.replaced ?? [] } + aside)
+        let missing = listed.filter { entry in
+            !known.contains(entry.sequence) && !view.blocks.contains { $0.sequence.covers(entry.sequence) }
+        }
+        for entry in missing { noteSequence(entry.sequence) }
+        state.withLock { $0.view.missing = missing }
+        if listed != view.blocks.map({ BlockManifest.Entry($0) }) + missing { try writeManifest() }
+    }
+
     /// Runs a reader of a file beside the blocks. A damaged one is moved out of the way; `consequence` says what its
     /// loss means and what to do.
     func settingAside(_ consequence: String, _ read: () throws -> Void) throws {
         do {
             try read()
         } catch let damage as BlockDamage {
-            let name = damage.path.split(separator: "/").last.map(String.init) ?? "damaged"
-            let aside = StoragePath.join(quarantineFolder, name)
+            let aside = StoragePath.join(quarantineFolder, StoragePath.name(of: damage.path))
             let words = "\(damage); \(consequence)"
             try storage.rename(damage.path, to: aside)
             try AtomicFile.write(Array(words.utf8), to: aside + Self.reasonSuffix, in: storage)

@@ -2,15 +2,18 @@ internal import Synchronization
 
 /// Keeps what was read and checked lately, of all blocks together, within a budget; the least recently used goes first.
 final class PageCache: Sendable {
-    /// Something kept: a page's payload, or a strip header in the form it is used in.
+    /// Something kept: a page's payload, a strip header in the form it is used in, or the integers of a column that
+    /// others are differences to.
     enum Entry: Sendable {
         case page(PaddedBytes)
         case strip(Strip)
+        case integers([Int64])
 
         var memoryBytes: Int {
             switch self {
             case .page(let bytes): bytes.count
             case .strip(let strip): strip.memoryBytes
+            case .integers(let integers): integers.count * 8
             }
         }
     }
@@ -20,6 +23,8 @@ final class PageCache: Sendable {
         /// The reader's number, so that a file of the same name later is not mistaken.
         var reader: UInt64
         var offset: UInt64
+        /// The place of a column in the strip at `offset`.
+        var column = -1
     }
 
     private struct Slot {
@@ -33,7 +38,7 @@ final class PageCache: Sendable {
         var clock: UInt64 = 0
     }
 
-    private let maximumBytes: Int
+    let maximumBytes: Int
     private let state = Mutex(State())
 
     /// A cache of at most `maximumBytes`, about.

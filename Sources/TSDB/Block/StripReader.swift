@@ -1,18 +1,40 @@
 internal import Telemetry
 
-/// Reads columns of one strip. Columns that others refer to are kept while it lives, so that the buckets of one
-/// histogram are decoded once.
+/// Where the integers of columns that others refer to are kept, so that the buckets of one histogram are decoded once
+/// for all the series of a query.
+struct ReferenceCache {
+    let cache: PageCache
+    /// Of the strip.
+    let key: PageCache.Key
+
+    /// Those of a column.
+    func find(_ column: Int) -> [Int64]? {
+        guard case .integers(let integers)? = cache.find(key(of: column)) else { return nil }
+        return integers
+    }
+
+    /// Keeps those of a column.
+    func keep(_ integers: [Int64], of column: Int) { cache.keep(.integers(integers), as: key(of: column)) }
+
+    private func key(of column: Int) -> PageCache.Key {
+        PageCache.Key(reader: key.reader, offset: key.offset, column: column)
+    }
+}
+
+/// Reads columns of one strip. Columns that others refer to are kept while it lives, and in a cache where it has one.
 struct StripReader {
     let strip: Strip
     /// The body of an entry, checked.
     private let body: (StripEntry) throws -> PaddedBytes
+    private let references: ReferenceCache?
     private var integers: [Int: [Int64]] = [:]
     /// Longer chains than any encoder writes are damage.
     private static let depthMaximum = 16
 
     /// A reader that gets bodies from `body`.
-    init(_ strip: Strip, body: @escaping (StripEntry) throws -> PaddedBytes) {
+    init(_ strip: Strip, references: ReferenceCache? = nil, body: @escaping (StripEntry) throws -> PaddedBytes) {
         self.strip = strip
+        self.references = references
         self.body = body
     }
 
@@ -70,7 +92,7 @@ struct StripReader {
 
     /// The integers of a column that another refers to.
     private mutating func integers(of index: Int, depth: Int) throws -> [Int64] {
-        if let known = integers[index] { return known }
+        if let known = integers[index] ?? references?.find(index) { return known }
         guard depth < Self.depthMaximum, case .floats(let column) = strip.entries[index].values else {
             throw ByteError(offset: 0, reason: "column \(index) is referred to and has no integers")
         }
@@ -82,6 +104,7 @@ struct StripReader {
             try column.integers(count: entry.valueCount, from: raw) { reference }.values
         }
         integers[index] = found
+        references?.keep(found, of: index)
         return found
     }
 }

@@ -1,9 +1,9 @@
 internal import Telemetry
 
-/// Bytes with eight others in front and behind, so that kernels may read a whole word at a time without looking where
+/// Bytes with 32 others in front and behind, so that kernels may read a whole vector at a time without looking where
 /// the bytes end. Slices share the memory.
 struct PaddedBytes: Sendable {
-    static let padding = 8
+    static let padding = 32
     private let storage: [UInt8]
     private let range: Range<Int>
 

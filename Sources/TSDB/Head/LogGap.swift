@@ -4,13 +4,18 @@ internal import Telemetry
 struct LogGap: Equatable, Sendable {
     /// The time between the newest sample before and the samples behind them.
     var times: TimeRange
+    /// How many; 0 where a whole segment is gone, and nobody knows how many were in it.
     var records: UInt64
 
     /// Says in the answer what may be missing from it.
     func tell(in context: QueryContext) {
         let (start, end) = (times.startMilliseconds, times.endMilliseconds)
         let damaged =
-            records == 1 ? "1 record of the log of metrics is" : "\(records) records of the log of metrics are"
+            switch records {
+            case 0: "a segment of the log of metrics is gone or"
+            case 1: "1 record of the log of metrics is"
+            default: "\(records) records of the log of metrics are"
+            }
         let reason =
             "\(damaged) damaged; "
             + "samples of any series from \(Timestamps.rfc3339(milliseconds: start)) to "

@@ -133,7 +133,12 @@ extension SampleBuffer {
         if run.isHistogram {
             histograms.append(contentsOf: run.histograms[indexes])
         } else {
-            values.append(contentsOf: run.bits[indexes].lazy.map { Double(bitPattern: $0) })
+            run.bits.withUnsafeBufferPointer { bits in
+                // A bit pattern and its double are the same bytes.
+                UnsafeBufferPointer(rebasing: bits[indexes]).withMemoryRebound(to: Double.self) {
+                    values.append(contentsOf: $0)
+                }
+            }
         }
         if !run.starts.isEmpty {
             startTimesMilliseconds.append(contentsOf: run.starts[indexes])

@@ -22,6 +22,9 @@ struct Selection {
         for quarantined in view.quarantined {
             context.warn("\(quarantined.path) was set aside as damaged: \(quarantined.reason)")
         }
+        for missing in view.missing where missing.times.overlaps(request.range) {
+            missing.quarantined(at: store.path(of: missing.sequence)).tell(over: missing.times, in: context)
+        }
         for block in view.blocks {
             try context.check()
             guard block.times.overlaps(request.range) else {

@@ -50,6 +50,8 @@ struct ServerArguments: ParsableArguments {
     @Option(name: .long, help: "The most memory the process may use, for example 2GiB. Default: 60 % of the limit.")
     var memory: String?
 
+    @OptionGroup(title: "Limits of the metric store") var metricLimits: MetricLimitArguments
+
     @Flag(name: .long, help: "Listen on other than loopback without TLS and a token.")
     var insecure = false
 }

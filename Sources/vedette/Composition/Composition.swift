@@ -5,6 +5,7 @@ internal import Logging
 internal import Query
 internal import Server
 internal import ServiceLifecycle
+internal import TSDB
 internal import Telemetry
 internal import Transport
 internal import UnixSignals
@@ -33,8 +34,10 @@ enum Composition {
             throw CommandFailure(refusal)
         }
         let folder = arguments.data
-        let stores = try await BlockingWork.perform {
-            try Stores.open(folder: folder, memoryBytes: memoryBytes, logger: logger)
+        var metricOptions = MetricDatabaseOptions()
+        try arguments.metricLimits.apply(to: &metricOptions)
+        let stores = try await BlockingWork.perform { [metricOptions] in
+            try Stores.open(folder: folder, metricOptions, memoryBytes: memoryBytes, logger: logger)
         }
         let client = HTTPClient()
         let agents = KnownAgents()

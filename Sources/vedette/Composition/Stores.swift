@@ -12,12 +12,14 @@ struct Stores: Sendable {
     private let lock: FileLock
 
     /// Opens both, or says which could not be opened and why. Blocking.
-    static func open(folder: String, memoryBytes: Int, logger: Logger) throws -> Stores {
+    static func open(
+        folder: String, _ metricOptions: MetricDatabaseOptions, memoryBytes: Int, logger: Logger
+    ) throws -> Stores {
         let storage = SystemStorage()
         do {
             try storage.makeFolder(folder)
             let lock = try FileLock("\(folder)/lock", in: storage)
-            var metricOptions = MetricDatabaseOptions()
+            var metricOptions = metricOptions
             metricOptions.headBytes = min(metricOptions.headBytes, memoryBytes / 4)
             metricOptions.pageCacheBytes = min(metricOptions.pageCacheBytes, memoryBytes / 8)
             metricOptions.indexCacheBytes = min(metricOptions.indexCacheBytes, memoryBytes / 8)
