@@ -115,9 +115,11 @@ final class BlockIndex: Sendable, LabelIndex {
         }
     }
 
-    func postings(name: String, where isWanted: (String) -> Bool) throws -> Postings {
+    func postings(name: String, prefix: String, where isWanted: (String) -> Bool) throws -> Postings {
+        let candidates = symbols.symbols(prefix: prefix)
         var known: [UInt32: Bool] = [:]
         func isWantedOnce(_ value: UInt32) -> Bool {
+            guard candidates.contains(Int(value)) else { return false }
             if let known = known[value] { return known }
             let answer = isWanted(symbols.string(Int(value)))
             known[value] = answer

@@ -49,10 +49,12 @@ struct HeadIndex: LabelIndex {
         places[name]?[value].map { lists[$0] } ?? .empty
     }
 
-    func postings(name: String, where isWanted: (String) -> Bool) -> Postings {
+    func postings(name: String, prefix: String, where isWanted: (String) -> Bool) -> Postings {
         guard let all = places[name] else { return .empty }
         var runs: [Range<UInt32>] = []
-        for (value, list) in all where isWanted(value) { runs.append(contentsOf: lists[list].runs) }
+        for (value, list) in all where value.utf8.starts(with: prefix.utf8) && isWanted(value) {
+            runs.append(contentsOf: lists[list].runs)
+        }
         return Postings(joining: runs)
     }
 

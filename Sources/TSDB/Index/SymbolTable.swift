@@ -25,6 +25,23 @@ struct SymbolTable: Sendable {
         }
     }
 
+    /// The symbols of the strings that begin with a text.
+    func symbols(prefix: String) -> Range<Int> {
+        var prefix = prefix
+        return prefix.withUTF8 { wanted in
+            func first(from low: Int, where isReached: (UnsafeRawBufferPointer) -> Bool) -> Int {
+                var (low, high) = (low, count)
+                while low < high {
+                    let middle = (low + high) / 2
+                    if withBytes(middle, isReached) { high = middle } else { low = middle + 1 }
+                }
+                return low
+            }
+            let start = first(from: 0) { !$0.lexicographicallyPrecedes(wanted) }
+            return start..<first(from: start) { !$0.starts(with: wanted) }
+        }
+    }
+
     /// The symbol of a string, nil when the block does not have it.
     func symbol(_ string: String) -> Int? {
         var string = string
