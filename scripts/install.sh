@@ -1,17 +1,26 @@
 #!/usr/bin/env bash
-# Installs what a build or the tests need on Debian 12. `build`: C libraries and tools. `tests`: real container engines
-# and a user-mode kernel, unpacked into a cache folder and never installed, so that no service starts by itself.
+# Installs what a build or the tests need on Debian 12. `build`: C libraries, and what a toolchain lacks that was only
+# unpacked. `tests`: real container engines and a user-mode kernel, unpacked into a cache folder and never installed, so
+# that no service starts by itself.
 set -euo pipefail
 
 what=${1:?usage: install.sh build|tests}
 libraries=(libre2-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev)
+# Swift's own needs: its compiler and package manager do not start without the first, nor link without the second line.
+libraries+=(libncurses6 libsqlite3-0 libxml2 libcurl4 tzdata git ca-certificates)
+libraries+=(g++ libc6-dev)
 tools=(docker.io containerd runc tini busybox-static user-mode-linux prometheus)
 cache=${VEDETTE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/vedette/tools}
 
 say() { printf 'install: %s\n' "$*"; }
 
 apt() {
-    if [ "$(id -u)" = 0 ]; then apt-get "$@"; else sudo apt-get "$@"; fi
+    local root=(env DEBIAN_FRONTEND=noninteractive)
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || { say "packages can be installed by root alone, and there is no sudo: apt-get $*"; exit 1; }
+        root=(sudo "${root[@]}")
+    fi
+    "${root[@]}" apt-get "$@"
 }
 
 # Package lists are fetched at most once a call, and only when something is missing.
@@ -29,9 +38,13 @@ for package in "${libraries[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    say "C libraries: ${missing[*]}"
+    say "packages: ${missing[*]}"
     update_lists
     apt install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+if ! version=$(swift --version 2>&1) || ! grep -qE 'Swift version (6\.([3-9]|[1-9][0-9])|[7-9])' <<<"$version"; then
+    say "Swift 6.3 or newer is needed; \`swift --version\` says: ${version%%$'\n'*}"
+    exit 1
 fi
 [ "$what" = tests ] || exit 0
 

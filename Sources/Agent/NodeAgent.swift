@@ -142,8 +142,13 @@ package final class NodeAgent: Sendable {
         _ session: AgentSession, _ spool: Spool, _ link: ServerLink, _ hub: EventHub, _ disk: DiskWork
     ) async {
         let engine = DockerEngine(socket: session.engineSocket(options), http: ports.http)
+        let files = DockerFiles(host: session.host, notices: notices)
         let watch = EngineWatch(
             engine: engine, registry: registry, clock: ports.monotonicClock, notices: notices,
+            readFile: { [registry] id in
+                guard let folder = registry.engineDataFolder else { return nil }
+                return await disk.perform { files.container(id, in: folder) }
+            },
             onEvent: { [registry, clock = ports.wallClock] event in
                 hub.saw(event)
                 if let container = registry.container(event.container), event.isUnhealthy {

@@ -85,6 +85,33 @@ import Wire
         #expect(stage.spool.isAcceptingLines)
     }
 
+    @Test func aFullDiskIsToldOnceAndSoIsItsEnd() throws {
+        var plan = SimulatedStorage.Plan()
+        plan.capacityBytes = 1 << 20
+        let storage = SimulatedStorage(seed: 4, plan: plan)
+        let told = Mutex<[AgentNotice]>([])
+        let notices = Notices { notice in told.withLock { $0.append(notice) } }
+        let stage = try SpoolStage(storage, ManualClock(), notices: notices)
+        func fill(_ turns: Int) {
+            for number in 0..<turns {
+                var group = SampleGroup(target: Labels(["job": "j\(number)"]), intervalMilliseconds: 1)
+                for series in 0..<500 {
+                    group.append(Labels(["__name__": "m\(number)", "s": "\(series)"]), milliseconds: 1, value: 1)
+                }
+                stage.spool.submit(SampleBatch(groups: [group]), isUrgent: false)
+                stage.worker.turn()
+            }
+        }
+        fill(600)
+        let lost = Int(stage.spool.statistics.droppedBatches)
+        #expect(lost > 10)
+        #expect(told.withLock { $0 }.map(\.level) == [.error])
+        storage.setCapacity(1 << 30)
+        fill(1)
+        let texts = told.withLock { $0 }.map(\.text)
+        #expect(texts.count == 2 && texts.last?.contains("\(lost) batches of samples were lost") == true, "\(texts)")
+    }
+
     @Test func aDamagedLedgerBeginsANewEpochAndStillSendsWhatWaits() throws {
         let storage = SimulatedStorage(seed: 6)
         let clock = ManualClock()

@@ -30,7 +30,7 @@ package final class UserModeGuest {
         let make = """
             set -e; r=\(root); mkdir -p $r/bin $r/dev $r/proc $r/sys $r/tmp $r/data
             cp \(busybox) $r/bin/busybox
-            for a in sh mount mknod ifconfig sleep poweroff; do ln -s busybox $r/bin/$a; done
+            for a in $($r/bin/busybox --list | grep -v '^busybox$'); do ln -sf busybox $r/bin/$a; done
             for p in \(VedetteProcess.binary) \(Loader.path); do
               cp $p $r/bin/
               for l in $(ldd $p | grep -o '/[^ ]*'); do mkdir -p $r$(dirname $l); cp -L $l $r$l; done
@@ -48,15 +48,12 @@ package final class UserModeGuest {
     package func boot(run: Int, cutAfterMilliseconds: UInt64) async throws -> Run {
         let check = try ChildProcess.run("e2fsck", ["-fy", scratch.file("disk.img")])
         guard check.status < 4 else { throw ScenarioError("e2fsck: \(check.output)") }
-        try scratch.write("root/cut.sh", script(run: run))
-        chmod(scratch.file("root/cut.sh"), 0o755)
-        let guest = try ChildProcess(
-            "linux.uml",
-            [
-                "mem=768M", "root=/dev/root", "rootfstype=hostfs", "rootflags=\(scratch.file("root"))", "rw",
-                "init=/cut.sh", "ubd0=\(scratch.file("disk.img"))", "con=null", "con0=null,fd:1", "ssl=null", "quiet",
-            ],
-            logPath: scratch.file("console.\(run)"), folder: scratch.path)
+        let guest = try start(
+            """
+            vedette server --data /data/vedette --listen 127.0.0.1:9797 --memory 400MiB > /tmp/server.log 2>&1 &
+            vedette-loader http://127.0.0.1:9797 \(run) || { cat /tmp/server.log; }
+            sleep 100
+            """, console: "console.\(run)")
         let isLoading = await eventually(seconds: 60) { !guest.isRunning || guest.output.contains("ack ") }
         try await Task.sleep(nanoseconds: cutAfterMilliseconds * 1_000_000)
         // The guest's other processes are of its group; none may go on writing.
@@ -66,18 +63,37 @@ package final class UserModeGuest {
         return Run(report: LoadReport(console), console: console + remark)
     }
 
-    private func script(run: Int) -> String {
-        """
-        #!/bin/sh
-        export PATH=/bin
-        mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /tmp
-        mount -t devtmpfs dev /dev 2>/dev/null
-        [ -e /dev/ubda ] || mknod /dev/ubda b 98 0
-        mount -t ext4 /dev/ubda /data || echo "the image cannot be mounted"
-        ifconfig lo 127.0.0.1 up
-        vedette server --data /data/vedette --listen 127.0.0.1:9797 --memory 400MiB > /tmp/server.log 2>&1 &
-        vedette-loader http://127.0.0.1:9797 \(run) || { cat /tmp/server.log; }
-        sleep 100
-        """
+    /// Boots, lets the guest do `script` and end by itself, and returns what it printed. Throws when it takes longer.
+    package func play(_ script: String, seconds: Double) async throws -> String {
+        let guest = try start(script + "\npoweroff -f\n", console: "console")
+        let isOver = await eventually(seconds: seconds) { !guest.isRunning }
+        guard await guest.killGroup() else { throw ScenarioError("processes of the guest outlived it") }
+        guard isOver else { throw ScenarioError("the guest is not through after \(seconds) s:\n\(guest.output)") }
+        return guest.output
+    }
+
+    /// Boots with the usual mounts, the image on /data and cgroup v2, and does `script`.
+    private func start(_ script: String, console: String) throws -> ChildProcess {
+        let preparation = """
+            #!/bin/sh
+            export PATH=/bin
+            mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /tmp
+            mount -t devtmpfs dev /dev 2>/dev/null
+            [ -e /dev/ubda ] || mknod /dev/ubda b 98 0
+            [ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11
+            mount -t ext4 /dev/ubda /data || echo "the image cannot be mounted"
+            mount -t cgroup2 cgroup2 /sys/fs/cgroup || echo "there is no cgroup v2"
+            ifconfig lo 127.0.0.1 up
+
+            """
+        try scratch.write("root/play.sh", preparation + script)
+        chmod(scratch.file("root/play.sh"), 0o755)
+        return try ChildProcess(
+            "linux.uml",
+            [
+                "mem=768M", "root=/dev/root", "rootfstype=hostfs", "rootflags=\(scratch.file("root"))", "rw",
+                "init=/play.sh", "ubd0=\(scratch.file("disk.img"))", "con=null", "con0=null,fd:1", "ssl=null", "quiet",
+            ],
+            logPath: scratch.file(console), folder: scratch.path)
     }
 }

@@ -37,6 +37,9 @@ internal import Testing
             #expect(try await vedette.get("/-/healthy").status == 200)
             let ready = try await vedette.get("/-/ready", ["for": "ingest"])
             #expect(ready.status == 503 && saysFull(ready.body), "\(ready)")
+            await expectSoon("the server's own log says so") {
+                vedette.process.output.contains("warning vedette: [vedette] logs: the disk")
+            }
 
             // 3. Alerting goes on, its journal and audit log on the same full disk.
             try stage.scratch.write("rules/full.yml", ServerStage.alwaysFiring("DuringFullDisk"))
@@ -53,6 +56,9 @@ internal import Testing
                 try await ingest().status == 200
             }
             let next = acknowledged
+            await expectSoon("the server's own log says that too") {
+                vedette.process.output.contains("logs: new data is taken again")
+            }
             await expectSoon("a push is taken") { try await push(next, to: vedette).status == 204 }
             acknowledged += 1
             await expectSoon("the agent's samples arrive again") {

@@ -23,7 +23,21 @@ internal import Wire
         ("name: web\ncolour: red\n", "a.yml:2:1: unknown key colour; known here: interval, name"),
         ("interval: 5s\n", "a.yml:1:1: name is missing"),
         ("name: [a]\n", "a.yml:1:7: text wanted, found a list"),
-        ("name: 'a\n", "a.yml:2:1: not YAML: found unexpected end of stream while scanning a quoted scalar"),
+        ("nmae: web\n", "a.yml:1:1: unknown key nmae; did you mean name?"),
+        (
+            "name: a\ninterval: 15\n",
+            "a.yml:2:11: not a valid duration string: \"15\"; write for example 15s, 5m, 1h30m or 7d"
+        ),
+        (
+            "name: 'a\n",
+            "a.yml:2:1: not YAML: found unexpected end of stream while scanning a quoted scalar"
+                + "; see whether this line is indented like its neighbours, and whether quotes and brackets are closed"
+        ),
+        (
+            "name:\n\ta: b\n",
+            "a.yml:2:1: not YAML: found character that cannot start any token while scanning for the next token"
+                + "; YAML is indented with blanks, and there is a tab"
+        ),
     ])
     func complaintsNameThePlace(_ text: String, _ message: String) {
         let error = #expect(throws: ConfigurationError.self) { try read(text) }

@@ -42,6 +42,7 @@ final class CommandRunner: Sendable {
     /// Runs until its task is cancelled.
     func run() async {
         let interrupted = await load()
+        await sayWhatIsAllowed()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.report() }
             for entry in interrupted { group.addTask { await self.findOut(entry) } }
@@ -244,6 +245,19 @@ final class CommandRunner: Sendable {
             setting.notices.say(.error, about: file.path, "\(error); no command is done until that is put right")
             return (.observeOnly, "\(error)")
         }
+    }
+
+    /// A mistake in the allow-list is better known at the start than when something is to be healed.
+    private func sayWhatIsAllowed() async {
+        let policy = await allowed()
+        guard policy.failure == nil else { return }
+        let actions = Set(policy.value.permissions.map(\.action)).sorted()
+        let path = setting.policy.path
+        setting.notices.say(
+            .information, about: "allow-list",
+            actions.isEmpty
+                ? "there is no \(path), or it allows nothing: this agent observes only"
+                : "\(path) allows \(actions.joined(separator: ", "))")
     }
 
     /// Writes the ledger down; false when it is not durable.

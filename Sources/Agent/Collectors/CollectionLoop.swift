@@ -184,8 +184,12 @@ extension CollectionLoop {
         generation = snapshot.generation
         let milliseconds = setting.wallClock.nowMilliseconds
         var ended: [SampleGroup] = []
+        var begun: [String] = []
         for (id, container) in snapshot.containers {
             let known = targets[id]?.container
+            if container.startedNanoseconds > 0, container.startedNanoseconds != known?.startedNanoseconds {
+                begun.append(id)
+            }
             if let target = targets[id] {
                 if let group = target.adopt(container, milliseconds: milliseconds) { ended.append(group) }
             } else {
@@ -218,6 +222,16 @@ extension CollectionLoop {
             removed.append(target.container)
         }
         if !ended.isEmpty { setting.deliver(SampleBatch(groups: ended), false) }
+        // A life may be over before the next tick. (The first tick follows at once.)
+        if ticks > 0 { sendEvents(of: begun) }
+    }
+
+    /// Sends the starts and the counters of some containers now.
+    private func sendEvents(of containers: some Collection<String>) {
+        guard !containers.isEmpty else { return }
+        let tick = eventTick()
+        let groups = containers.sorted().compactMap { targets[$0]?.collectEvents(tick) }
+        if !groups.isEmpty { setting.deliver(SampleBatch(groups: groups), true) }
     }
 
     private func subscribe(_ watch: ContainerWatch) {
@@ -360,8 +374,6 @@ extension CollectionLoop {
     private func tellWritten() {
         guard let report = keeper.takeWritten(), !report.isEmpty else { return }
         if !report.events.isEmpty { setting.tell(report.events) }
-        let tick = eventTick()
-        let groups = report.containers.sorted().compactMap { targets[$0]?.collectEvents(tick) }
-        if !groups.isEmpty { setting.deliver(SampleBatch(groups: groups), true) }
+        sendEvents(of: report.containers)
     }
 }

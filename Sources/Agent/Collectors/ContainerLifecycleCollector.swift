@@ -25,14 +25,14 @@ final class ContainerLifecycleCollector: Collector {
     var ownSlots: [TargetSamples.Slot] { slots + events.map(\.0) }
 
     func collect(_ tick: Tick, into samples: TargetSamples) {
-        if let startedSeconds { samples.set(slots[0], startedSeconds) }
         if container.isRunning { samples.set(slots[1], (Double(tick.milliseconds) / 1000).rounded(.down)) }
         samples.set(slots[2], container.isRunning ? 1 : 0 as Double)
         collectEvents(into: samples)
     }
 
-    /// Sets the counters of events alone.
+    /// Sets the start and the counters of events alone.
     func collectEvents(into samples: TargetSamples) {
+        if let startedSeconds { samples.set(slots[0], startedSeconds) }
         for (slot, kind) in events { samples.set(slot, Double(context.counters.count(kind, of: container.id))) }
     }
 }

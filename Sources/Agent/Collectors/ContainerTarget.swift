@@ -81,7 +81,7 @@ final class ContainerTarget {
         samples.finish()
     }
 
-    /// Only the counters of events, now: for a batch that wakes rules.
+    /// Only the start and the counters of events, now: for a batch that wakes rules.
     func collectEvents(_ tick: Tick) -> SampleGroup? {
         guard let lifecycle else { return nil }
         samples.beginEvent(milliseconds: tick.milliseconds)

@@ -14,11 +14,18 @@ final class SpoolWorker {
     /// Batches the disk had no room for, to be tried again.
     private var stuck: [Spool.Work] = []
     private var rejectedNumber = 0
+    /// Whether the disk refused something in this turn, and since it last took everything.
+    private var isRefused = false
+    private var isRefusing = false
+    private var samplesLost = 0
 
     /// Ids are reserved in such blocks, so that the ledger is written seldom.
     private static let labelIDBlock: UInt64 = 65_536
     private static let rejectedMaximum = 64
     private static let stuckMaximum = 4_096
+
+    /// The subject of what is said about the disk.
+    private static let disk = "spool disk"
 
     /// Opens the spool's queues and puts what an earlier run left into the outboxes.
     init(_ spool: Spool) throws {
@@ -94,9 +101,11 @@ final class SpoolWorker {
         }
         let batches = stuck + work
         stuck = []
+        isRefused = false
         append(batches)
         for item in work { answer(item) }
         maintain()
+        if !isRefused, !batches.isEmpty { settle() }
     }
 
     /// Ends the threads that still wait.
@@ -160,16 +169,34 @@ extension SpoolWorker {
             stuck.append(work)
         } else {
             spool.shared.withLock { $0.statistics.droppedBatches += 1 }
+            if queue == .samples { samplesLost += 1 }
         }
     }
 
     private func say(_ error: StorageError) {
+        isRefused = true
+        isRefusing = true
+        // Which file it was changes from one time to the next, and matters only where the disk is not just full.
+        let reason = error.kind == .noSpace ? "the disk is full" : "\(error)"
         setting.notices.say(
-            .error, about: "spool disk \(error.kind)",
+            .error, about: SpoolWorker.disk,
             """
-            the spool in \(setting.folder) cannot be written (\(error)); log lines stay in their files and events \
+            the spool in \(setting.folder) cannot be written (\(reason)); log lines stay in their files and events \
             wait, samples of this time are lost; free space or check the disk
             """)
+    }
+
+    /// All that was asked for was written.
+    private func settle() {
+        guard isRefusing else { return }
+        isRefusing = false
+        setting.notices.settle(SpoolWorker.disk)
+        setting.notices.deliver(
+            AgentNotice(
+                .information,
+                "the spool in \(setting.folder) is written again; \(samplesLost) batches of samples were lost meanwhile"
+            ))
+        samplesLost = 0
     }
 
     private func answer(_ work: Spool.Work) {

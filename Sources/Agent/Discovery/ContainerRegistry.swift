@@ -23,8 +23,14 @@ final class ContainerRegistry: Sendable {
     /// The container of that id, nil when there is none.
     func container(_ id: String) -> Container? { state.withLock { $0.merged.containers[id] } }
 
-    /// What the engine said last.
-    var engineView: [String: Container] { state.withLock { $0.engine } }
+    /// Whether the engine need not be asked about a container that it lists as running or not: its last word stands,
+    /// and the kernel has not seen the end of that life.
+    func isSettled(_ id: String, isRunning: Bool) -> Bool {
+        state.withLock { views in
+            guard views.engine.isSettled(id, isRunning: isRunning) else { return false }
+            return !isRunning || views.ended[id] == nil || views.ended[id] != views.engine[id]?.startedNanoseconds
+        }
+    }
 
     /// Whether the engine answered lately, so that what it says about running and stopped is to be believed.
     func isEngineAnswering(atNanoseconds now: Int64) -> Bool {
@@ -36,26 +42,42 @@ final class ContainerRegistry: Sendable {
         listeners.withLock { $0.append(listener) }
     }
 
-    /// The engine listed its containers at `now` (monotonic).
+    /// The engine has these containers and no others, as it said at `now` (monotonic).
     func setEngine(_ containers: [Container], atNanoseconds now: Int64) {
+        setEngine(list: Set(containers.map(\.id)), found: containers, askedNanoseconds: now, atNanoseconds: now)
+    }
+
+    /// The engine was asked at `asked` and listed its containers; `found` are those it was asked about one by one. Both
+    /// times are monotonic.
+    func setEngine(list: Set<String>, found: [Container], askedNanoseconds asked: Int64, atNanoseconds now: Int64) {
         change(now) { views in
-            views.engine = Dictionary(containers.map { ($0.id, $0) }) { _, last in last }
+            for container in found { views.engine.take(container, asked: asked) }
+            views.engine.take(list: list, asked: asked)
             views.engineAnswered = now
         }
     }
 
-    /// The engine told about one container at `now` (monotonic).
-    func setEngine(_ container: Container, atNanoseconds now: Int64) {
+    /// The engine told about one container at `now` when it was asked at `asked` (monotonic).
+    func setEngine(_ container: Container, askedNanoseconds asked: Int64, atNanoseconds now: Int64) {
         change(now) { views in
-            views.engine[container.id] = container
+            views.engine.take(container, asked: asked)
             views.engineAnswered = now
         }
     }
+
+    /// The engine's own file about a container was read at `asked`: it says what an answer would, and when the engine
+    /// is slow, says it earlier.
+    func setEngineFile(_ container: Container, askedNanoseconds asked: Int64, atNanoseconds now: Int64) {
+        change(now) { $0.engine.take(container, asked: asked) }
+    }
+
+    /// A container changed, and the engine did not say how.
+    func doubtEngine(_ id: String) { state.withLock { $0.engine.doubt(id) } }
 
     /// The engine removed a container.
     func removeFromEngine(_ id: String, atNanoseconds now: Int64) {
         change(now) { views in
-            views.engine[id] = nil
+            views.engine.remove(id, at: now)
             views.files[id] = nil
         }
     }
@@ -120,7 +142,7 @@ struct ContainerDifference: Sendable {
 
 /// The three views and how they become one. Pure: time is an argument.
 struct ContainerViews: Sendable {
-    var engine: [String: Container] = [:]
+    var engine = EngineView()
     var files: [String: Container] = [:]
     var groups: [String: ContainerGroup] = [:]
     /// When the engine answered last, monotonic; nil for never.
@@ -163,7 +185,7 @@ struct ContainerViews: Sendable {
     private mutating func containers(_ now: Int64) -> [String: Container] {
         let isAnswering = isEngineAnswering(now)
         var next: [String: Container] = [:]
-        for (id, container) in engine.isEmpty ? files : engine { next[id] = container }
+        for container in engine.isEmpty ? Array(files.values) : engine.containers { next[container.id] = container }
         strangers = strangers.filter { groups[$0.key] != nil && next[$0.key] == nil }
         for (id, group) in groups where next[id] == nil {
             let isDocker = group.facts.runtime == .docker

@@ -20,11 +20,13 @@ struct DockerFiles {
         notices.settle(folder)
         return names.prefix(Self.containersMaximum).compactMap { name in
             guard ContainerPath.identifier(in: name) == name else { return nil }
-            return container("\(folder)/\(name)")
+            return container(name, in: dataRoot)
         }
     }
 
-    private func container(_ folder: String) -> Container? {
+    /// One container in an engine's data folder; nil when there is no whole file about it.
+    func container(_ id: String, in dataRoot: String) -> Container? {
+        let folder = "\(dataRoot)/containers/\(id)"
         guard let bytes = host.bytes("\(folder)/config.v2.json", limit: 4 << 20),
             let json = try? JSONValue(parsing: bytes)
         else { return nil }

@@ -1,25 +1,35 @@
+internal import Synchronization
 internal import Telemetry
 internal import Wire
 
 /// Keeps the registry in step with the engine: a whole list now and then, its event stream in between.
 ///
-/// When the engine hangs or is absent the registry goes on with cgroups and files; that is said once.
+/// An event is believed at once, by the engine's own file where it keeps one: its answers may take seconds on a busy
+/// host, and a container's life may be shorter. When the engine hangs or is absent the registry goes on with cgroups
+/// and files; that is said once.
 struct EngineWatch: Sendable {
     let engine: DockerEngine
     let registry: ContainerRegistry
     let clock: any MonotonicClock
     let notices: Notices
-    /// Told of each event, after the registry was brought up to date.
+    /// Reads what the engine wrote down about a container; nil where it keeps no such file.
+    let readFile: @Sendable (String) async -> Container?
+    /// Told of each event, before anybody is asked about it.
     let onEvent: @Sendable (EngineEvent) -> Void
+    private let questions = OpenQuestions()
 
     /// A list every so often repairs whatever the event stream missed.
     private static let listEveryMilliseconds = 10_000
+
+    /// Many containers change at once when a host boots; the engine has others to serve.
+    private static let questionsAtOnceMaximum = 4
 
     /// Runs until its task is cancelled.
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await keepListing() }
             group.addTask { await followEvents() }
+            group.addTask { await answerQuestions() }
         }
     }
 
@@ -36,20 +46,60 @@ struct EngineWatch: Sendable {
         }
     }
 
-    /// Asks for details only of containers that are new or changed their state.
-    private func list() async throws {
-        let known = registry.engineView
-        var containers: [Container] = []
-        for (id, isRunning) in try await engine.list() {
-            if let same = known[id], same.isRunning == isRunning {
-                containers.append(same)
-            } else if let container = try await engine.inspect(id) {
-                containers.append(container)
+    /// Looks closer only at containers that are new, changed their state, or are in doubt: into the engine's file where
+    /// that agrees with the list, else by asking.
+    func list() async throws {
+        let asked = clock.nowNanoseconds
+        let listed = try await engine.list()
+        if registry.engineDataFolder == nil, let folder = try await engine.dataRoot() {
+            registry.setEngineDataFolder(folder)
+        }
+        var found: [Container] = []
+        var open: [String] = []
+        for (id, isRunning) in listed where !registry.isSettled(id, isRunning: isRunning) {
+            if let container = await readFile(id), container.isRunning == isRunning {
+                found.append(container)
+            } else {
+                open.append(id)
             }
         }
-        registry.setEngine(containers, atNanoseconds: clock.nowNanoseconds)
-        guard registry.engineDataFolder == nil, let folder = try await engine.dataRoot() else { return }
-        registry.setEngineDataFolder(folder)
+        registry.setEngine(
+            list: Set(listed.map(\.id)), found: found, askedNanoseconds: asked, atNanoseconds: clock.nowNanoseconds)
+        await ask(open)
+    }
+
+    private func answerQuestions() async {
+        for await _ in questions.arrivals { await ask(questions.take()) }
+    }
+
+    /// Asks the engine about containers, each for itself: it may hang over one of them and answer about all others.
+    private func ask(_ ids: some Sequence<String>) async {
+        await withTaskGroup(of: Void.self) { group in
+            for (index, id) in ids.enumerated() {
+                if index >= Self.questionsAtOnceMaximum { await group.next() }
+                group.addTask { await ask(id) }
+            }
+        }
+    }
+
+    private func ask(_ id: String) async {
+        let asked = clock.nowNanoseconds
+        let subject = "engine container \(id)"
+        do {
+            guard let container = try await engine.inspect(id) else { return }
+            notices.settle(subject)
+            registry.setEngine(container, askedNanoseconds: asked, atNanoseconds: clock.nowNanoseconds)
+        } catch {
+            // The next list asks again, even when the container's state looks the same by then.
+            registry.doubtEngine(id)
+            guard !Task.isCancelled else { return }
+            notices.say(
+                .warning, about: subject,
+                """
+                the container engine at \(engine.endpoint) does not describe container \(id.prefix(12)) (\(error)); \
+                it is known by its cgroup and the engine's file until it does
+                """)
+        }
     }
 
     private func followEvents() async {
@@ -59,9 +109,12 @@ struct EngineWatch: Sendable {
             do {
                 let stream = try await engine.events(sinceNanoseconds: since)
                 pauseMilliseconds = 250
-                // What happened before the stream was open is in a list made now.
-                try await list()
-                try await follow(stream, since: &since)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    // What happened before the stream was open is in a list made now.
+                    group.addTask { try await list() }
+                    try await follow(stream, since: &since)
+                    group.cancelAll()
+                }
             } catch {
                 say(error)
             }
@@ -91,9 +144,11 @@ struct EngineWatch: Sendable {
         switch event.action {
         case "destroy": registry.removeFromEngine(event.container, atNanoseconds: clock.nowNanoseconds)
         case "create", "start", "die", "rename", "update", "pause", "unpause", "restart":
-            if let container = try? await engine.inspect(event.container) {
-                registry.setEngine(container, atNanoseconds: clock.nowNanoseconds)
+            let asked = clock.nowNanoseconds
+            if let container = await readFile(event.container) {
+                registry.setEngineFile(container, askedNanoseconds: asked, atNanoseconds: clock.nowNanoseconds)
             }
+            questions.add(event.container)
         default: break
         }
     }
@@ -106,6 +161,30 @@ struct EngineWatch: Sendable {
             the container engine at \(engine.endpoint) does not answer (\(error)); containers are found by their \
             cgroups and the engine's files until it does
             """)
+    }
+}
+
+/// Containers the engine is to be asked about, each once however often it changed meanwhile.
+private final class OpenQuestions: Sendable {
+    private let ids = Mutex<Set<String>>([])
+    private let arrival: AsyncStream<Void>.Continuation
+    /// Gives something whenever there may be a question.
+    let arrivals: AsyncStream<Void>
+
+    init() {
+        (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    func add(_ id: String) {
+        ids.withLock { _ = $0.insert(id) }
+        arrival.yield()
+    }
+
+    func take() -> Set<String> {
+        ids.withLock { ids in
+            defer { ids = [] }
+            return ids
+        }
     }
 }
 

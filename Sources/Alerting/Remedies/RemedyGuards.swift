@@ -39,7 +39,9 @@ struct RemedyGuards {
         if alert.noDataSince != nil { return "the alert has no data: what is not seen is not touched" }
         if facts.control?.isPaused == true { return "the remedy is paused by \(facts.control?.pausedBy ?? "")" }
         if let suspension = facts.control?.suspensions.first(where: { $0.target == record.target }) {
-            return "suspended for this target: \(suspension.reason)"
+            let remedy = remedy.name
+            return "suspended for this target: \(suspension.reason); once that is put right: "
+                + "vedette remedies pause \(remedy) --resume"
         }
         if let window = remedy.blackouts.first(where: { $0.contains(facts.now) }) {
             return "blackout from \(window.text)"

@@ -36,11 +36,13 @@ package enum RuleFileReader {
         collector.group = name
         defer { collector.rule = "" }
         guard !name.isEmpty else { throw value.error("the group's name is empty") }
-        let interval = try duration(&fields, "interval")
-        if interval == 0 { throw value.error("interval is 0: leave it out for the default") }
-        let limit = try fields.integer("limit", in: 0...1_000_000_000) ?? 0
-        let offset = try duration(&fields, "query_offset") ?? 0
-        let groupLabels = try readLabels(&fields, "labels", areTemplates: false)
+        let interval = collector.gathering { () throws(ConfigurationError) in try duration(&fields, "interval") }
+        if interval == 0 { collector.add(value.error("interval is 0: leave it out for the default")) }
+        let limit = collector.gathering { () throws(ConfigurationError) in
+            try fields.integer("limit", in: 0...1_000_000_000)
+        }
+        let offset = collector.gathering { () throws(ConfigurationError) in try duration(&fields, "query_offset") }
+        let groupLabels = readLabels(&fields, "labels", areTemplates: false, collector)
         var seen: [String: Int] = [:]
         var rules: [Rule] = []
         for element in try fields.elements("rules") {
@@ -48,13 +50,13 @@ package enum RuleFileReader {
             let rule = collector.collecting { () throws(ConfigurationError) in
                 try readRule(element, groupLabels, "\(collector.file);\(name)", &seen, collector)
             }
-            if let rule { rules.append(rule) }
+            if let rule, let rule { rules.append(rule) }
         }
         collector.rule = ""
         try fields.finish()
         return RuleGroup(
-            name: name, file: collector.file, intervalMilliseconds: interval, limit: Int(limit),
-            queryOffsetMilliseconds: offset, rules: rules)
+            name: name, file: collector.file, intervalMilliseconds: interval, limit: Int(limit ?? 0),
+            queryOffsetMilliseconds: offset ?? 0, rules: rules)
     }
 
     private static let ruleKeys: Set<String> = [
@@ -64,7 +66,7 @@ package enum RuleFileReader {
     private static func readRule(
         _ value: YAMLValue, _ groupLabels: [Rule.NamedTemplate], _ groupIdentity: String, _ seen: inout [String: Int],
         _ collector: FindingCollector
-    ) throws(ConfigurationError) -> Rule {
+    ) throws(ConfigurationError) -> Rule? {
         var fields = try value.mapping()
         let alert = try fields.text("alert")
         let record = try fields.text("record")
@@ -79,22 +81,16 @@ package enum RuleFileReader {
             throw value.error("alert and record exclude each other: make two rules of it")
         }
         let isAlert = alert != nil
-        let expression = try readExpression(try fields.required("expr"))
-        let settings = Rule.AlertSettings(
-            forMilliseconds: try onlyForAlerts(&fields, "for", isAlert) { (fields) throws(ConfigurationError) in
-                try duration(&fields, "for")
-            } ?? 0,
-            keepFiringForMilliseconds: try onlyForAlerts(&fields, "keep_firing_for", isAlert) {
-                (fields) throws(ConfigurationError) in try duration(&fields, "keep_firing_for")
-            } ?? 0,
-            annotations: try onlyForAlerts(&fields, "annotations", isAlert) { (fields) throws(ConfigurationError) in
-                try readLabels(&fields, "annotations", areTemplates: true)
-            } ?? [])
-        let labels = try readLabels(&fields, "labels", areTemplates: isAlert)
+        let expression = collector.collecting { () throws(ConfigurationError) in
+            try readExpression(try fields.required("expr"))
+        }
+        let settings = readAlertSettings(&fields, isAlert, collector)
+        let labels = readLabels(&fields, "labels", areTemplates: isAlert, collector)
         // Since Prometheus 3 any text is a name; braces are a mistake all the same.
         if !isAlert, name.contains("{") || name.contains("}") {
             throw value.error("braces in the name of the recorded series: put labels into labels")
         }
+        guard let expression else { return nil }
         let ordinal = seen[name, default: 0]
         seen[name] = ordinal + 1
         let own = Set(labels.map(\.name))
@@ -104,14 +100,21 @@ package enum RuleFileReader {
             identity: "\(groupIdentity);\(name);\(ordinal)", line: value.line)
     }
 
-    private static func onlyForAlerts<Value>(
-        _ fields: inout YAMLMapping, _ key: String, _ isAlert: Bool,
-        _ read: (inout YAMLMapping) throws(ConfigurationError) -> Value?
-    ) throws(ConfigurationError) -> Value? {
-        if !isAlert, let value = fields.optional(key) {
-            throw value.error("\(key) is for alerts, this rule records a series: remove it")
+    private static func readAlertSettings(
+        _ fields: inout YAMLMapping, _ isAlert: Bool, _ collector: FindingCollector
+    ) -> Rule.AlertSettings {
+        if !isAlert {
+            for key in ["for", "keep_firing_for", "annotations"] {
+                guard let value = fields.optional(key) else { continue }
+                collector.add(value.error("\(key) is for alerts, this rule records a series: remove it"))
+            }
+            return Rule.AlertSettings(forMilliseconds: 0, keepFiringForMilliseconds: 0, annotations: [])
         }
-        return try read(&fields)
+        let wait = collector.gathering { () throws(ConfigurationError) in try duration(&fields, "for") }
+        let keep = collector.gathering { () throws(ConfigurationError) in try duration(&fields, "keep_firing_for") }
+        return Rule.AlertSettings(
+            forMilliseconds: wait ?? 0, keepFiringForMilliseconds: keep ?? 0,
+            annotations: readLabels(&fields, "annotations", areTemplates: true, collector))
     }
 
     private static func duration(
@@ -121,7 +124,7 @@ package enum RuleFileReader {
         do throws(ConfigurationError) {
             return try value.durationMilliseconds()
         } catch {
-            throw value.error("bad duration in \(key): \(error.message); write whole numbers such as 30s, 5m, 1h30m")
+            throw value.error("bad duration in \(key): \(error.message)")
         }
     }
 
@@ -142,24 +145,30 @@ package enum RuleFileReader {
     }
 
     private static func readLabels(
-        _ fields: inout YAMLMapping, _ key: String, areTemplates: Bool
-    ) throws(ConfigurationError) -> [Rule.NamedTemplate] {
-        guard let section = fields.optional(key) else { return [] }
-        var result: [Rule.NamedTemplate] = []
-        for (nameValue, textValue) in try section.pairs() {
-            let name = try nameValue.text("a name")
-            if name.isEmpty || name == Labels.metricNameLabel {
-                throw nameValue.error("\"\(name)\" cannot be set in \(key): remove it")
-            }
-            let text = textValue.isNull ? "" : try textValue.text("a text")
-            do throws(TemplateError) {
-                let template = areTemplates ? try Template(text) : Template(literal: text)
-                result.append(Rule.NamedTemplate(name: name, template: template))
-            } catch {
-                throw textValue.error(
-                    "bad template in \(key), \(name), at \(error.line):\(error.column) of it: \(error.message)")
+        _ fields: inout YAMLMapping, _ key: String, areTemplates: Bool, _ collector: FindingCollector
+    ) -> [Rule.NamedTemplate] {
+        let pairs = collector.collecting { () throws(ConfigurationError) in try fields.optional(key)?.pairs() ?? [] }
+        return (pairs ?? []).compactMap { nameValue, textValue in
+            collector.collecting { () throws(ConfigurationError) in
+                try readLabel(nameValue, textValue, key, isTemplate: areTemplates)
             }
         }
-        return result
+    }
+
+    private static func readLabel(
+        _ nameValue: YAMLValue, _ textValue: YAMLValue, _ key: String, isTemplate: Bool
+    ) throws(ConfigurationError) -> Rule.NamedTemplate {
+        let name = try nameValue.text("a name")
+        if name.isEmpty || name == Labels.metricNameLabel {
+            throw nameValue.error("\"\(name)\" cannot be set in \(key): remove it")
+        }
+        let text = textValue.isNull ? "" : try textValue.text("a text")
+        do throws(TemplateError) {
+            return Rule.NamedTemplate(
+                name: name, template: isTemplate ? try Template(text) : Template(literal: text))
+        } catch {
+            throw textValue.error(
+                "bad template in \(key), \(name), at \(error.line):\(error.column) of it: \(error.message)")
+        }
     }
 }

@@ -47,10 +47,10 @@ final class FindingCollector {
 
     /// Keeps an error of the YAML reader.
     func add(_ error: ConfigurationError) {
-        findings.append(
-            RuleFinding(
-                severity: .error, file: file, line: error.line, column: error.column, group: group, rule: rule,
-                message: error.message))
+        let finding = RuleFinding(
+            severity: .error, file: file, line: error.line, column: error.column, group: group, rule: rule,
+            message: error.message)
+        if !findings.contains(finding) { findings.append(finding) }
     }
 
     /// Runs `body`; what it throws becomes a finding.
@@ -62,5 +62,10 @@ final class FindingCollector {
             add(error)
             return nil
         }
+    }
+
+    /// Runs `body`, which may find nothing; what it throws becomes a finding.
+    func gathering<Value>(_ body: () throws(ConfigurationError) -> Value?) -> Value? {
+        collecting(body) ?? nil
     }
 }

@@ -21,7 +21,11 @@ package struct YAMLMapping {
 
     /// The value of `key`; an error when it is absent.
     package mutating func required(_ key: String) throws(ConfigurationError) -> YAMLValue {
-        guard let found = optional(key) else { throw value.error("\(key) is missing") }
+        guard let found = optional(key) else {
+            // What was misspelt is more to the point than what is missing.
+            let typo = entries.first { !asked.contains($0.key) && YAMLMapping.distance($0.key, key) <= 2 }
+            throw typo.map { error($0, [key]) } ?? value.error("\(key) is missing")
+        }
         return found
     }
 

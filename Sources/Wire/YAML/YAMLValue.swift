@@ -30,7 +30,7 @@ package struct YAMLValue: Sendable {
         do {
             root = try Yams.compose(yaml: text)
         } catch {
-            throw translated(error, file: file)
+            throw translated(error, text, file: file)
         }
         return try root.map { (node) throws(ConfigurationError) in try YAMLValue(node, file: file, depth: 0) }
     }
@@ -113,7 +113,7 @@ package struct YAMLValue: Sendable {
         do {
             return try Durations.milliseconds(prometheus: text)
         } catch let failure {
-            throw error("\(failure)")
+            throw error("\(failure); write for example 15s, 5m, 1h30m or 7d")
         }
     }
 
@@ -175,13 +175,24 @@ package struct YAMLValue: Sendable {
         }
     }
 
-    private static func translated(_ error: any Error, file: String) -> ConfigurationError {
+    /// The parser speaks of tokens; nearly always it is the indentation.
+    private static func hint(_ text: String, line: Int) -> String {
+        let lines = text.split(separator: "\n", maxSplits: line, omittingEmptySubsequences: false)
+        guard line >= 1, line <= lines.count else { return "" }
+        let indentation = lines[line - 1].prefix { $0 == " " || $0 == "\t" }
+        if indentation.contains("\t") { return "; YAML is indented with blanks, and there is a tab" }
+        return "; see whether this line is indented like its neighbours, and whether quotes and brackets are closed"
+    }
+
+    private static func translated(_ error: any Error, _ text: String, file: String) -> ConfigurationError {
         switch error {
         case YamlError.scanner(let context, let problem, let mark, _),
             YamlError.parser(let context, let problem, let mark, _),
             YamlError.composer(let context, let problem, let mark, _):
             let around = context.map { " \($0.text)" } ?? ""
-            return ConfigurationError(file: file, line: mark.line, column: mark.column, "not YAML: \(problem)\(around)")
+            let hint = hint(text, line: mark.line)
+            return ConfigurationError(
+                file: file, line: mark.line, column: mark.column, "not YAML: \(problem)\(around)\(hint)")
         case YamlError.duplicatedKeysInMapping(let duplicates, let context):
             let names = duplicates.sorted().joined(separator: ", ")
             let mark = context.mark

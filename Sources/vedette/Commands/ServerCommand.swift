@@ -38,7 +38,7 @@ struct ServerArguments: ParsableArguments {
     @Option(name: .long, help: "A folder of rule files (*.yml) and remedies (*.remedy.yml).")
     var rules: String?
 
-    @Option(name: .long, help: "The configuration file (YAML).")
+    @Option(name: .long, help: "The configuration file (YAML; docs/configuration.md).")
     var config: String?
 
     @Option(name: .long, help: "How long samples are kept, for example 90d; 0 keeps them for ever.")
@@ -47,10 +47,10 @@ struct ServerArguments: ParsableArguments {
     @Option(name: .long, help: "How long lines are kept, for example 30d; 0 keeps them for ever.")
     var retentionLogs: String?
 
-    @Option(name: .long, help: "The most memory the process may use, for example 2GiB. Default: 60 % of the limit.")
+    @Option(
+        name: .long, help: "The most memory the process may use, for example 2GiB. Default: 60 % of its cgroup's limit."
+    )
     var memory: String?
-
-    @OptionGroup(title: "Limits of the metric store") var metricLimits: MetricLimitArguments
 
     @Flag(name: .long, help: "Listen on other than loopback without TLS and a token.")
     var insecure = false

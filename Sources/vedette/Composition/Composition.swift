@@ -25,7 +25,8 @@ enum Composition {
         for finding in settings.reading.findings {
             logger.error("a rule file is left out until it is mended and reloaded: \(finding)")
         }
-        let memoryBytes = try MemoryCap.bytes(option: arguments.memory)
+        let memoryBytes = try MemoryCap.bytes(
+            option: arguments.memory, configured: settings.reading.file.limits.memoryBytes)
         let tls = try TLSFiles.identity(settings.reading.file.tls)
         if let refusal = BindRule.refusal(
             host: listen.host, hasTLS: tls != nil, hasTokens: !settings.reading.tokens.isEmpty,
@@ -34,10 +35,10 @@ enum Composition {
             throw CommandFailure(refusal)
         }
         let folder = arguments.data
-        var metricOptions = MetricDatabaseOptions()
-        try arguments.metricLimits.apply(to: &metricOptions)
-        let stores = try await BlockingWork.perform { [metricOptions] in
-            try Stores.open(folder: folder, metricOptions, memoryBytes: memoryBytes, logger: logger)
+        let stores = try await BlockingWork.perform {
+            try Stores.open(
+                folder: folder, memoryBytes: memoryBytes, limits: settings.reading.file.limits,
+                retention: settings.retention, logger: logger)
         }
         let client = HTTPClient()
         let agents = KnownAgents()
@@ -68,6 +69,7 @@ enum Composition {
             StoresService(stores: stores, logger: logger),
             AlertingRunner(alerting: alerting),
             HousekeepingService(stores: stores, settings: settings, logger: logger),
+            IngestWatch(stores: stores, logger: logger),
             ServerRunner(server: server),
             ScrapeRunner(scrapes: scrapes),
             reload,
@@ -75,7 +77,7 @@ enum Composition {
         var agent: NodeAgent?
         if let host {
             let endpoint = try OwnEndpoint(listen: listen, port: server.port, tls: tls, settings: settings)
-            let own = makeAgent(
+            let own = try makeAgent(
                 host, file: settings.reading.file, endpoint: endpoint.endpoint, fields: endpoint.fields,
                 tlsProfile: endpoint.tlsProfile, folder: "\(folder)/agent",
                 client: HTTPClient(tlsProfiles: endpoint.tlsProfiles), logger: logger)
@@ -100,7 +102,7 @@ enum Composition {
         if let path = command.tokenFile {
             fields.append(HTTPField("Authorization", "Bearer \(try TokenFile.read(path))"))
         }
-        let agent = makeAgent(
+        let agent = try makeAgent(
             command.host, file: file, endpoint: endpoint, fields: fields, tlsProfile: nil, folder: command.data,
             client: HTTPClient(), scrapeJobs: file.scrapeJobs, logger: logger)
         Terminal.note("vedette agent \(ProductVersion.text): sending to \(endpoint), data in \(command.data)")
@@ -169,13 +171,13 @@ enum Composition {
     private static func makeAgent(
         _ host: HostArguments, file: ConfigurationFile, endpoint: HTTPEndpoint, fields: [HTTPField],
         tlsProfile: String?, folder: String, client: HTTPClient, scrapeJobs: [ScrapeJob] = [], logger: Logger
-    ) -> NodeAgent {
+    ) throws -> NodeAgent {
         var options = AgentOptions(server: endpoint, dataFolder: folder, version: ProductVersion.text)
         options.serverFields = fields
         options.tlsProfile = tlsProfile
         options.node = host.node
         options.intervalMilliseconds =
-            host.interval.flatMap { try? TimeArgument.duration($0, option: "--interval") }
+            try host.interval.map { try interval($0) }
             ?? file.agentIntervalMilliseconds ?? options.intervalMilliseconds
         let docker = host.docker ?? file.agentDocker ?? ServerClient.environment("DOCKER_HOST")
         options.engineSocket = AgentOptions.engineSocket(
@@ -185,6 +187,14 @@ enum Composition {
         return NodeAgent(options, ports: AgentPorts(http: client, storage: SystemStorage())) { notice in
             Composition.log(notice, to: logger)
         }
+    }
+
+    private static func interval(_ text: String) throws -> Int64 {
+        let milliseconds = try TimeArgument.duration(text, option: "--interval")
+        guard milliseconds >= ConfigurationFile.intervalMillisecondsMinimum else {
+            throw CommandFailure("--interval \(text) is too short: 100ms is the least")
+        }
+        return milliseconds
     }
 
     private static func writeAddress(_ address: String, folder: String) throws {

@@ -1,19 +1,21 @@
 internal import Glibc
 internal import Telemetry
 
-/// The one memory cap of the process: what `--memory` says, or 60 % of what the machine or the cgroup allows.
+/// The one memory cap of the process: what `--memory` says, else the configuration, else 60 % of what the machine or
+/// the cgroup allows.
 enum MemoryCap {
     /// The share of the limit that is taken without being told.
     static let defaultShare = 0.6
 
-    /// The cap in bytes.
-    static func bytes(option: String?) throws -> Int {
+    /// The cap in bytes; `configured` is what the configuration file says.
+    static func bytes(option: String?, configured: Int64?) throws -> Int {
         if let option {
-            guard let bytes = ByteSizes.bytes(option), bytes >= 64 << 20 else {
+            guard let bytes = ByteSizes.bytes(option), bytes >= StoreLimits.memoryBytesMinimum else {
                 throw CommandFailure("--memory \(option) is no size of 64MiB or more; write for example 512MiB or 2GiB")
             }
             return Int(bytes)
         }
+        if let configured { return Int(configured) }
         let physical = Int(sysconf(Int32(_SC_PHYS_PAGES))) * Int(sysconf(Int32(_SC_PAGESIZE)))
         let limit = min(physical, cgroupLimit() ?? physical)
         return Int(Double(limit) * defaultShare)

@@ -67,11 +67,18 @@ struct Reload: Service {
     /// Reads again; throws what is wrong.
     func perform() async throws {
         let settings = settings
+        let limits = settings.reading.file.limits
         let reading = try await BlockingWork.perform { try settings.reload() }
         alerting.reload(reading.alerting)
         scrapes.apply(reading.file.scrapeJobs)
         let rules = reading.alerting.groups.reduce(0) { $0 + $1.rules.count }
         logger.info("reloaded: \(rules) rules, \(reading.alerting.remedies.count) remedies")
+        guard reading.file.limits != limits else { return }
+        logger.warning(
+            """
+            limits, sizes of retention or logs.redact_numbers changed in the configuration: stores are opened with \
+            them, so they take effect at the next start
+            """)
     }
 }
 
@@ -99,26 +106,36 @@ struct Greeting: Service {
 
     private var text: String {
         let url = "\(isSecure ? "https" : "http")://\(address)"
-        // As it was started: after `make run` no `vedette` is in PATH.
-        let program = CommandLine.arguments.first ?? "vedette"
+        // As it was started, and from any folder: after `make run` no `vedette` is in PATH.
+        let argument = CommandLine.arguments.first ?? "vedette"
+        let program = argument.contains("/") ? AbsolutePath.of(argument) : argument
         let option = address == "127.0.0.1:9797" ? "" : " --server \(url)"
         var lines = [
             "vedette \(ProductVersion.text)",
             "  address     \(url)",
             "  data        \(AbsolutePath.of(folder))",
         ]
-        if let agent {
-            let count = agent.runningContainers
-            lines.append("  containers  \(count) running on this host")
+        let containers = agent?.runningContainers
+        if let containers { lines.append("  containers  \(containers) running on this host") }
+        lines += ["", "try:"]
+        for (command, arguments) in suggestions(hasContainers: containers != 0) {
+            lines.append("  \(program) \(command)\(option)\(arguments)")
         }
-        lines += [
-            "",
-            "try:",
-            "  \(program) query\(option) 'node_load1'",
-            "  \(program) query\(option) 'sum by (name) (rate(container_cpu_usage_seconds_total{name!=\"\"}[1m]))'",
-            "  \(program) logs search\(option) --since 5m error",
-            "",
-        ]
+        lines.append("")
         return lines.joined(separator: "\n")
+    }
+
+    /// What shows something here: a server waits for its agents, a host may have no containers.
+    private func suggestions(hasContainers: Bool) -> [(command: String, arguments: String)] {
+        guard hasContainers else {
+            return [
+                ("query", " 'node_load1'"), ("query", " --since 5m 'node_memory_MemAvailable_bytes'"), ("alerts", ""),
+            ]
+        }
+        return [
+            ("query", " 'node_load1'"),
+            ("query", " 'sum by (name) (rate(container_cpu_usage_seconds_total{name!=\"\"}[1m]))'"),
+            ("logs search", " --since 5m error"),
+        ]
     }
 }

@@ -109,16 +109,8 @@ final class Settings: Sendable {
 
     private static func tokens(_ file: ConfigurationFile) throws -> [AccessToken] {
         try file.tokens.map { token in
-            let permissions = try token.permissions.map { word in
-                guard let permission = Permission(rawValue: word) else {
-                    let known = Permission.allCases.map(\.rawValue).joined(separator: ", ")
-                    throw token.place.error("token \(token.name): \(word) is no permission; known are \(known)")
-                }
-                return permission
-            }
             let secret = Array(try TokenFile.read(token.file).utf8)
-            return AccessToken(
-                secret: secret, principal: Principal(name: token.name, permissions: Set(permissions)))
+            return AccessToken(secret: secret, principal: Principal(name: token.name, permissions: token.permissions))
         }
     }
 

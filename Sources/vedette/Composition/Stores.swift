@@ -13,21 +13,19 @@ struct Stores: Sendable {
 
     /// Opens both, or says which could not be opened and why. Blocking.
     static func open(
-        folder: String, _ metricOptions: MetricDatabaseOptions, memoryBytes: Int, logger: Logger
+        folder: String, memoryBytes: Int, limits: StoreLimits, retention: Settings.Retention, logger: Logger
     ) throws -> Stores {
         let storage = SystemStorage()
         do {
             try storage.makeFolder(folder)
             let lock = try FileLock("\(folder)/lock", in: storage)
-            var metricOptions = metricOptions
-            metricOptions.headBytes = min(metricOptions.headBytes, memoryBytes / 4)
-            metricOptions.pageCacheBytes = min(metricOptions.pageCacheBytes, memoryBytes / 8)
-            metricOptions.indexCacheBytes = min(metricOptions.indexCacheBytes, memoryBytes / 8)
             let metrics = try MetricDatabase.open(
-                storage: storage, folder: "\(folder)/metrics", options: metricOptions, wallClock: SystemWallClock())
+                storage: storage, folder: "\(folder)/metrics", options: metricOptions(memoryBytes, limits, retention),
+                wallClock: SystemWallClock())
             for finding in metrics.findings { logger.warning("metrics: \(finding)") }
             let logs = try LogDatabase.open(
-                storage: storage, folder: "\(folder)/logs", wallClock: SystemWallClock())
+                storage: storage, folder: "\(folder)/logs", options: logOptions(memoryBytes, limits, retention),
+                wallClock: SystemWallClock(), lineTransform: limits.redactsNumbers ? RedactingTransform() : nil)
             for quarantined in logs.quarantine {
                 logger.warning("logs: \(quarantined.path): \(quarantined.reason)")
             }
@@ -35,6 +33,37 @@ struct Stores: Sendable {
         } catch {
             throw CommandFailure("the data folder \(folder) cannot be opened: \(error)")
         }
+    }
+
+    /// A share of the process' memory, and what the owner allows.
+    private static func metricOptions(
+        _ memoryBytes: Int, _ limits: StoreLimits, _ retention: Settings.Retention
+    ) -> MetricDatabaseOptions {
+        var options = MetricDatabaseOptions()
+        options.headBytes = min(options.headBytes, memoryBytes / 4)
+        options.pageCacheBytes = min(options.pageCacheBytes, memoryBytes / 8)
+        options.indexCacheBytes = min(options.indexCacheBytes, memoryBytes / 8)
+        if let bytes = limits.metricsBytes { options.retentionBytes = UInt64(bytes) }
+        if let series = limits.series { options.seriesMaximum = Int(series) }
+        if let series = limits.seriesPerTarget { options.seriesPerTargetMaximum = Int(series) }
+        if let series = limits.seriesPerMetric { options.seriesPerMetricMaximum = Int(series) }
+        if let exemplars = limits.exemplars { options.exemplarsMaximum = Int(exemplars) }
+        if let window = limits.outOfOrderMilliseconds { options.behindMilliseconds = window }
+        options.retentionMilliseconds = retention.metricsMilliseconds
+        return options
+    }
+
+    private static func logOptions(
+        _ memoryBytes: Int, _ limits: StoreLimits, _ retention: Settings.Retention
+    ) -> LogStoreOptions {
+        var options = LogStoreOptions()
+        options.headBytesMaximum = min(options.headBytesMaximum, memoryBytes / 4)
+        options.sealBytes = min(options.sealBytes, memoryBytes / 16)
+        options.cacheBytesMaximum = min(options.cacheBytesMaximum, memoryBytes / 16)
+        options.retentionMilliseconds = retention.logsMilliseconds
+        if let bytes = limits.logsBytes { options.retentionBytes = Int(bytes) }
+        if let streams = limits.logStreams { options.streamsMaximum = Int(streams) }
+        return options
     }
 }
 

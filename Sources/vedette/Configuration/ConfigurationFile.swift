@@ -1,5 +1,6 @@
 internal import Agent
 internal import Disk
+internal import Server
 internal import Telemetry
 internal import Wire
 
@@ -9,9 +10,7 @@ struct ConfigurationFile: Sendable {
     struct Token: Sendable {
         var name: String
         var file: String
-        /// Of read, ingest, silence, act, admin.
-        var permissions: [String]
-        var place: YAMLValue
+        var permissions: Set<Permission>
     }
 
     /// Certificate and key for TLS, as PEM files.
@@ -29,6 +28,7 @@ struct ConfigurationFile: Sendable {
     var evaluationIntervalMilliseconds: Int64 = 1_000
     var retentionMetricsMilliseconds: Int64?
     var retentionLogsMilliseconds: Int64?
+    var limits = StoreLimits()
     var agentIntervalMilliseconds: Int64?
     var agentDocker: String?
     var agentActions: String?
@@ -58,6 +58,8 @@ struct ConfigurationFile: Sendable {
         if let server = mapping.optional("server") { try readServer(server) }
         if let agent = mapping.optional("agent") { try readAgent(agent) }
         if let retention = mapping.optional("retention") { try readRetention(retention) }
+        if let section = mapping.optional("limits") { try limits.readLimits(section) }
+        if let section = mapping.optional("logs") { try limits.readLogs(section) }
         if let section = mapping.optional("scrape_configs") {
             scrapeJobs = try ScrapeConfiguration.jobs(section)
         }
@@ -71,9 +73,9 @@ struct ConfigurationFile: Sendable {
             var token = try element.mapping()
             let name = try token.required("name").text()
             let file = try token.required("file").text()
-            let permissions = try token.required("permissions").texts()
+            let permissions = try ConfigurationFile.permissions(try token.required("permissions"))
             try token.finish()
-            tokens.append(Token(name: name, file: file, permissions: permissions, place: element))
+            tokens.append(Token(name: name, file: file, permissions: permissions))
         }
         if let section = mapping.optional("tls") {
             var tlsMapping = try section.mapping()
@@ -83,16 +85,29 @@ struct ConfigurationFile: Sendable {
                 clientAuthorityFile: try tlsMapping.text("client_ca_file"))
             try tlsMapping.finish()
         }
-        queryTimeoutMilliseconds = try mapping.durationMilliseconds("query_timeout") ?? queryTimeoutMilliseconds
+        queryTimeoutMilliseconds =
+            try ConfigurationFile.interval(mapping.optional("query_timeout")) ?? queryTimeoutMilliseconds
         queryConcurrency = try mapping.integer("query_concurrency", in: 1...1_024) ?? 0
         evaluationIntervalMilliseconds =
-            try mapping.durationMilliseconds("evaluation_interval") ?? evaluationIntervalMilliseconds
+            try ConfigurationFile.interval(mapping.optional("evaluation_interval")) ?? evaluationIntervalMilliseconds
         try mapping.finish()
+    }
+
+    private static func permissions(_ value: YAMLValue) throws(ConfigurationError) -> Set<Permission> {
+        var permissions: Set<Permission> = []
+        for word in try value.texts() {
+            guard let permission = Permission(rawValue: word) else {
+                let known = Permission.allCases.map(\.rawValue).joined(separator: ", ")
+                throw value.error("\(word) is no permission; known are \(known)")
+            }
+            permissions.insert(permission)
+        }
+        return permissions
     }
 
     private mutating func readAgent(_ value: YAMLValue) throws(ConfigurationError) {
         var mapping = try value.mapping()
-        agentIntervalMilliseconds = try mapping.durationMilliseconds("interval")
+        agentIntervalMilliseconds = try ConfigurationFile.interval(mapping.optional("interval"))
         agentDocker = try mapping.text("docker")
         agentActions = try mapping.text("actions")
         try mapping.finish()
@@ -102,7 +117,19 @@ struct ConfigurationFile: Sendable {
         var mapping = try value.mapping()
         retentionMetricsMilliseconds = try ConfigurationFile.retention(mapping.optional("metrics"))
         retentionLogsMilliseconds = try ConfigurationFile.retention(mapping.optional("logs"))
+        try limits.readSizes(&mapping)
         try mapping.finish()
+    }
+
+    /// The shortest time in which something is done again and again.
+    static let intervalMillisecondsMinimum: Int64 = 100
+
+    /// How often something is done, or how long it may take.
+    private static func interval(_ value: YAMLValue?) throws(ConfigurationError) -> Int64? {
+        guard let value else { return nil }
+        let milliseconds = try value.durationMilliseconds()
+        guard milliseconds >= intervalMillisecondsMinimum else { throw value.error("too short: 100ms is the least") }
+        return milliseconds
     }
 
     /// A duration, or 0 for ever.

@@ -13,11 +13,12 @@ struct SpoolStage {
 
     /// Opens the spool on `storage`; throws where the disk crashes on the way.
     init(
-        _ storage: any FileStorage, _ clock: ManualClock, policy: SpoolPolicy = SpoolPolicy(freeBytesMinimum: 0)
+        _ storage: any FileStorage, _ clock: ManualClock, policy: SpoolPolicy = SpoolPolicy(freeBytesMinimum: 0),
+        notices: Notices = Fixture.quiet
     ) throws {
         spool = Spool(
             Spool.Setting(
-                folder: "spool", storage: storage, policy: policy, wallClock: clock, notices: Fixture.quiet))
+                folder: "spool", storage: storage, policy: policy, wallClock: clock, notices: notices))
         worker = try SpoolWorker(spool)
     }
 
