@@ -52,6 +52,11 @@ public struct Labels: Hashable, Sendable {
         self = builder.build()
     }
 
+    /// Hashes the bytes in one piece; the hash that arrays have takes them one by one.
+    public func hash(into hasher: inout Hasher) {
+        encoded.withUnsafeBytes { hasher.combine(bytes: $0) }
+    }
+
     /// Whether there are no labels.
     @inlinable public var isEmpty: Bool { encoded.isEmpty }
 

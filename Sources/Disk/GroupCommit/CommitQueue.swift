@@ -38,6 +38,9 @@ final class CommitQueue: Sendable {
     /// The bytes waiting.
     var bytes: Int { state.withLock { $0.bytes } }
 
+    /// The number of entries waiting.
+    var count: Int { state.withLock { $0.entries.count } }
+
     /// Whether nothing is waiting.
     var isEmpty: Bool { state.withLock { $0.entries.isEmpty } }
 

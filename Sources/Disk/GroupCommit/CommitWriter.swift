@@ -16,9 +16,9 @@ final class CommitWriter: @unchecked Sendable {
                 poison: log.poison))
     }
 
-    /// Writes, syncs and answers everything that waits, in batches of `batchBytes`; false when nothing did.
+    /// Writes, syncs and answers everything that waits, in batches of `batchBytes`; how many entries that were.
     @discardableResult
-    func run(_ queue: CommitQueue, batchBytes: Int) -> Bool {
+    func run(_ queue: CommitQueue, batchBytes: Int) -> Int {
         let entries = queue.take()
         var batch: [WaitingRecord] = []
         var bytes = 0
@@ -41,7 +41,7 @@ final class CommitWriter: @unchecked Sendable {
             }
         }
         flush()
-        return !entries.isEmpty
+        return entries.count
     }
 
     private func commit(_ batch: [WaitingRecord], settling queue: CommitQueue) {

@@ -13,7 +13,10 @@ package final class GroupCommitLog: Sendable {
         /// One write and one sync hold at most this, so that the first of a flood is not kept waiting for the last.
         package var batchBytes = 4 << 20
         /// Under continuous load the thread rests this long between two batches, so that more share a sync.
-        package var gatherMilliseconds = 2
+        package var gatherMicroseconds = 2_000
+        /// When the batch before held several records, their senders are about to send the next: a batch of fewer waits
+        /// this long for the others, so that they go on sharing a sync instead of taking turns.
+        package var companionMicroseconds = 300
 
         /// The defaults.
         package init() {}
@@ -154,15 +157,17 @@ package final class GroupCommitLog: Sendable {
     @discardableResult
     package func runOnce() -> Bool {
         precondition(isManual, "a log with a thread of its own is not driven from outside")
-        return writer.run(queue, batchBytes: options.batchBytes)
+        return writer.run(queue, batchBytes: options.batchBytes) > 0
     }
 }
 
 extension GroupCommitLog {
     private func runUntilClosed() {
+        var companions = 0
         while queue.waitForEntries() {
-            writer.run(queue, batchBytes: options.batchBytes)
-            if !queue.isEmpty { DedicatedThread.rest(milliseconds: options.gatherMilliseconds) }
+            if queue.count < companions { DedicatedThread.rest(microseconds: options.companionMicroseconds) }
+            companions = writer.run(queue, batchBytes: options.batchBytes)
+            if !queue.isEmpty { DedicatedThread.rest(microseconds: options.gatherMicroseconds) }
         }
         end()
     }

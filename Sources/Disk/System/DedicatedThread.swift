@@ -42,7 +42,7 @@ package enum DedicatedThread {
     }
 
     /// Rests this thread.
-    package static func rest(milliseconds: Int) {
-        if milliseconds > 0 { usleep(useconds_t(milliseconds * 1000)) }
+    package static func rest(microseconds: Int) {
+        if microseconds > 0 { usleep(useconds_t(microseconds)) }
     }
 }

@@ -82,9 +82,7 @@ extension GroupWrite {
         part.mayBeSealed = mayBeSealed
         part.times = times
         part.columns = Array(columns[numbers])
-        let cells =
-            numbers.isEmpty
-            ? 0..<0 : cells(of: numbers.lowerBound).lowerBound..<cells(of: numbers.upperBound - 1).upperBound
+        let cells = cells(of: numbers.lowerBound).lowerBound..<cells(of: numbers.upperBound - 1).upperBound
         if !isOneRow {
             part.cellStarts = cellStarts[numbers.lowerBound...numbers.upperBound].map { $0 - cells.lowerBound }
             part.rows = Array(rows[cells])

@@ -232,7 +232,14 @@ struct HeadRecordReader {
         let prefix = try reader.count(upTo: previousLabels.count, "shared prefix")
         let suffix = try reader.count(upTo: previousLabels.count - prefix, "shared suffix")
         let middle = try reader.prefixed()
-        let bytes = Array(previousLabels.prefix(prefix)) + Array(middle) + Array(previousLabels.suffix(suffix))
+        let shared = previousLabels
+        let count = prefix + middle.count + suffix
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { bytes, initialized in
+            _ = bytes[..<prefix].update(fromContentsOf: shared[..<prefix])
+            _ = bytes[prefix..<prefix + middle.count].update(fromContentsOf: middle)
+            _ = bytes[(prefix + middle.count)..<count].update(fromContentsOf: shared[(shared.count - suffix)...])
+            initialized = count
+        }
         guard let labels = Labels(validating: bytes) else {
             throw ByteError(offset: place, reason: "declared labels are not canonical")
         }

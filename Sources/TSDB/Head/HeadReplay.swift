@@ -34,7 +34,7 @@ struct HeadReplay {
     private let metadataMaximum: Int
     private let exemplars: ExemplarStore?
     private var series: [LoggedSeries] = []
-    private var seriesOf: [UInt64: Int] = [:]
+    private var seriesOf = IdentifierTable()
     private var groups: [LoggedGroup] = []
     private var groupOf: [UInt64: Int] = [:]
     private var lastChain: UInt64 = 0
@@ -192,20 +192,17 @@ struct HeadReplay {
         return bits
     }
 
-    /// Where a series of the log is; -1 when its declaration is gone.
+    /// Where a series of the log is; -1 when its declaration is gone. An id never means two series, so that one that
+    /// is declared again, as in each segment, is known already.
     private mutating func resolve(_ reference: HeadRecord.Reference, target: Labels) -> Int {
-        guard let labels = reference.labels else { return seriesOf[reference.id] ?? -1 }
+        if let known = seriesOf[reference.id] { return known }
+        guard let labels = reference.labels else { return -1 }
         let found = head.index.withLock { index in
             let number = index.find(labels) ?? index.add(labels, target: target)
             return index.series[number]
         }
-        let logged = LoggedSeries(group: found.group, column: found.column)
-        if let known = seriesOf[reference.id] {
-            series[known] = logged
-            return known
-        }
-        seriesOf[reference.id] = series.count
-        series.append(logged)
+        series.append(LoggedSeries(group: found.group, column: found.column))
+        seriesOf.set(reference.id, to: series.count - 1)
         return series.count - 1
     }
 

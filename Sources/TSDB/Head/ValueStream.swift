@@ -12,17 +12,21 @@ struct ValueStream {
         withUnsafeTemporaryAllocation(
             byteCount: DifferenceWriter.bytesMaximum(count: values.count) + 1, alignment: 8
         ) { space in
-            // A run at the end goes on: it is written again.
-            let goesOn = endsInRun && values.first == last
-            if goesOn, let run = bytes.popLast() { space[0] = run }
-            var writer = DifferenceWriter(space, behind: goesOn ? 1 : 0, endsInRun: goesOn)
+            // A run at the end goes on: its byte is written again.
+            let kept = endsInRun && !bytes.isEmpty ? 1 : 0
+            if kept > 0 { space[0] = bytes[bytes.count - 1] }
+            var writer = DifferenceWriter(space, behind: kept, endsInRun: kept > 0)
             for value in values {
                 writer.put(value ^ last)
                 last = value
             }
             endsInRun = writer.endsInRun
-            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: space[..<writer.count]))
-            return writer.count - (goesOn ? 1 : 0)
+            if kept > 0 { bytes[bytes.count - 1] = space[0] }
+            let added = writer.count - kept
+            // There are as many of these as series: they must not double.
+            if bytes.count + added > bytes.capacity { bytes.reserveCapacity(bytes.count + bytes.count / 4 + 32) }
+            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: space[kept..<writer.count]))
+            return added
         }
     }
 

@@ -114,14 +114,8 @@ package struct ListenerBody: Sendable {
         if let announcedBytes, announcedBytes > bytesMaximum {
             throw ListenerBodyFailure.tooLarge(bytesMaximum: bytesMaximum)
         }
-        var whole: [UInt8] = []
-        if let announcedBytes { whole.reserveCapacity(announcedBytes) }
-        while let piece = try await next() {
-            guard whole.count + piece.count <= bytesMaximum else {
-                throw ListenerBodyFailure.tooLarge(bytesMaximum: bytesMaximum)
-            }
-            whole += piece
-        }
+        let whole = try await pipe.gather(upTo: bytesMaximum, announced: announcedBytes ?? 0)
+        guard whole.count <= bytesMaximum else { throw ListenerBodyFailure.tooLarge(bytesMaximum: bytesMaximum) }
         return whole
     }
 }

@@ -23,19 +23,19 @@ enum EncodedLabels {
             guard let labelBytes = varint(message, &place), place + labelBytes <= message.count else { return 0 }
             let label = UnsafeRawBufferPointer(rebasing: message[place..<place + labelBytes])
             place += labelBytes
-            // A label without a value is none.
-            if hasNoValue(label) { continue }
-            var field = 0
-            guard take(nameTag, labels, &known, label, &field), take(valueTag, labels, &known, label, &field),
+            var (next, field) = (known, 0)
+            if take(nameTag, labels, &next, label, &field), take(valueTag, labels, &next, label, &field),
                 field == label.count
-            else { return 0 }
+            {
+                known = next
+            } else if !hasNoValue(label) {
+                return 0
+            }
         }
         return known == labels.count ? place : 0
     }
 
-    /// Whether a label ends with an empty value behind its name. A name may end with the same two bytes, therefore the
-    /// name's length is looked at.
-    @inline(__always)
+    /// Whether a label has an empty value, so that it is none.
     private static func hasNoValue(_ label: UnsafeRawBufferPointer) -> Bool {
         guard label.count >= 4, label[label.count - 1] == 0, label[label.count - 2] == valueTag else { return false }
         return label[0] == nameTag && Int(label[1]) == label.count - 4
