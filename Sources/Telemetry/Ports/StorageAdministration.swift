@@ -30,6 +30,14 @@ public struct CardinalityReport: Sendable {
     public var byLabelPair: [CardinalityEntry]
     /// The span of what is held in memory; nil when that is nothing.
     public var headRange: TimeRange?
+    /// The bytes of a label's values, each counted once per series that has it.
+    public var bytesByLabelName: [CardinalityEntry] = []
+    /// How many different pairs of name and value there are.
+    public var labelPairCount = 0
+    /// Chunks held in memory.
+    public var chunkCount = 0
+    /// Samples refused since the start because their series was over a limit, by what the limit is of.
+    public var overLimit: [CardinalityEntry] = []
 
     /// A report.
     public init(
