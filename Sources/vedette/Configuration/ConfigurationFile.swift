@@ -24,6 +24,8 @@ struct ConfigurationFile: Sendable {
 
     var tokens: [Token] = []
     var tls: TLS?
+    /// Web pages of these origins may read answers in a browser.
+    var crossOrigin: RegularExpression?
     var queryTimeoutMilliseconds: Int64 = 120_000
     var queryConcurrency: Int64 = 0
     var evaluationIntervalMilliseconds: Int64 = 1_000
@@ -82,6 +84,14 @@ struct ConfigurationFile: Sendable {
                 keyFile: try tlsMapping.required("key_file").text(),
                 clientAuthorityFile: try tlsMapping.text("client_ca_file"))
             try tlsMapping.finish()
+        }
+        if let section = mapping.optional("cors_origin") {
+            let pattern = try section.text()
+            do throws(RegularExpressionError) {
+                crossOrigin = try RegularExpression(pattern)
+            } catch {
+                throw section.error("cors_origin: \(error)")
+            }
         }
         queryTimeoutMilliseconds = try mapping.durationMilliseconds("query_timeout") ?? queryTimeoutMilliseconds
         queryConcurrency = try mapping.integer("query_concurrency", in: 1...1_024) ?? 0
