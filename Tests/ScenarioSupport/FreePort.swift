@@ -1,9 +1,9 @@
 internal import Glibc
 
 /// A port on loopback that nobody listens on, for programs that cannot pick one themselves.
-enum FreePort {
+package enum FreePort {
     /// Lets the kernel pick one and gives it back.
-    static func find() throws -> Int {
+    package static func find() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         guard let port = bindToLoopback(descriptor) else { throw ScenarioError("no free port: \(errno)") }
