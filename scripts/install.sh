@@ -80,3 +80,13 @@ for program in iptables mkfs.ext4 mount; do
     update_lists
     apt install -y -qq --no-install-recommends iptables e2fsprogs mount >/dev/null
 done
+
+# A Python client of the Prometheus API, for the scenario that real clients play.
+client=prometheus-api-client==0.7.2
+if [ ! -e "$cache/.$client" ] && command -v python3 >/dev/null; then
+    python3 -c 'import ensurepip' 2>/dev/null || { update_lists; apt install -y -qq --no-install-recommends python3-venv >/dev/null; }
+    say "installing $client into $cache/python"
+    rm -rf "$cache/python"
+    python3 -m venv "$cache/python" && "$cache/python/bin/pip" install -q "$client" && touch "$cache/.$client" \
+        || say "no Python client: its scenario is skipped"
+fi

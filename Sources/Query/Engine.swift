@@ -115,6 +115,11 @@ package struct Engine: Sendable {
         }
     }
 
+    /// Refuses ranges that `range` would refuse, before anything is read.
+    package func checkSteps(start: Int64, end: Int64, step: Int64) throws(QueryError) {
+        _ = try checkedTimes(start: start, end: end, step: step)
+    }
+
     func checkedTimes(start: Int64, end: Int64, step: Int64) throws(QueryError) -> StepTimes {
         guard step > 0 else {
             throw QueryError(

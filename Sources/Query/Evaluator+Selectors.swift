@@ -84,6 +84,8 @@ enum LatestContent {
     case value
     /// When the sample was taken, in seconds.
     case time
+    /// As `time`, and a histogram stays one, so that it can be told from a number.
+    case numberTime
     /// When its counter began, in seconds.
     case startTime
 }
@@ -140,7 +142,8 @@ private struct LatestFiller {
         switch content {
         case .value:
             if isHistogram { lastHistogram = buffer.histograms[index] } else { lastNumber = buffer.values[index] }
-        case .time: lastNumber = Double(lastTime) / 1000
+        case .numberTime where isHistogram: lastHistogram = buffer.histograms[index]
+        case .time, .numberTime: lastNumber = Double(lastTime) / 1000
         case .startTime:
             let starts = buffer.startTimesMilliseconds
             lastNumber = Double(starts.isEmpty ? 0 : starts[index]) / 1000

@@ -33,7 +33,8 @@ package struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
     /// "1:5: parse error: unexpected end of input", "not yet supported: info at 1:5", or the message alone.
     package var description: String {
         switch kind {
-        case .parse: line == 0 ? "parse error: \(message)" : "\(line):\(column): parse error: \(message)"
+        case .parse:
+            line == 0 ? "unknown position: parse error: \(message)" : "\(line):\(column): parse error: \(message)"
         case .notSupported: "not yet supported: \(message) at \(line):\(column)"
         case .parameters, .execution: message
         }

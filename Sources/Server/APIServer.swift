@@ -57,7 +57,8 @@ package final class APIServer: Sendable {
         let index = RouteTable.index(of: table.routes, version: dependencies.build.version)
         let routes = table.routes + [Route("GET", "/", .read, wording: .text) { _ in .text(200, index) }]
         let router = Router(
-            routes: routes, policy: { AccessPolicy(tokens: dependencies.tokens()) }, metrics: metrics,
+            routes: routes, policy: { AccessPolicy(tokens: dependencies.tokens()) },
+            crossOrigin: CrossOrigin(allowed: dependencies.options.crossOrigin), metrics: metrics,
             clock: dependencies.monotonicClock, log: dependencies.log)
         do {
             let listener = try await HTTPListener.start(options) { await router.answer($0) }
@@ -95,6 +96,9 @@ package final class APIServer: Sendable {
             series: PrometheusSeriesAPI(dependencies: dependencies, runner: runner),
             status: PrometheusStatusAPI(dependencies: dependencies, runner: runner, startMilliseconds: start),
             targets: PrometheusTargetsAPI(dependencies: dependencies),
+            targetMetadata: TargetMetadataAPI(dependencies: dependencies, runner: runner),
+            exemplars: ExemplarsAPI(dependencies: dependencies, runner: runner),
+            federation: FederationAPI(dependencies: dependencies, runner: runner),
             alerts: alerts, silences: SilencesAPI(dependencies: dependencies),
             remedies: RemediesAPI(dependencies: dependencies),
             loki: loki,

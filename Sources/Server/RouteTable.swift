@@ -6,6 +6,9 @@ struct RouteTable: Sendable {
     let series: PrometheusSeriesAPI
     let status: PrometheusStatusAPI
     let targets: PrometheusTargetsAPI
+    let targetMetadata: TargetMetadataAPI
+    let exemplars: ExemplarsAPI
+    let federation: FederationAPI
     let alerts: AlertsAPI
     let silences: SilencesAPI
     let remedies: RemediesAPI
@@ -25,17 +28,25 @@ struct RouteTable: Sendable {
         [
             Route("GET POST", "/api/v1/query", .read, query.instant),
             Route("GET POST", "/api/v1/query_range", .read, query.range),
+            Route("GET POST", "/api/v1/query_exemplars", .read, exemplars.exemplars),
             Route("GET POST", "/api/v1/format_query", .read, query.format),
+            Route("GET POST", "/api/v1/parse_query", .read, query.tree),
             Route("GET POST", "/api/v1/series", .read, series.series),
             Route("GET POST", "/api/v1/labels", .read, series.labels),
             Route("GET", "/api/v1/label/{name}/values", .read, series.values),
             Route("GET", "/api/v1/metadata", .read, series.metadata),
             Route("GET", "/api/v1/targets", .read, targets.targets),
+            Route("GET", "/api/v1/targets/metadata", .read, targetMetadata.metadata),
+            Route("GET", "/api/v1/scrape_pools", .read, targets.pools),
+            Route("GET", "/api/v1/alertmanagers", .read, targets.alertmanagers),
+            Route("GET", "/federate", .read, wording: .text, federation.federate),
             Route("POST", "/api/v1/write", .ingest, wording: .text, remoteWrite.write),
+            Route("GET", "/api/v1/status/config", .read, status.configuration),
             Route("GET", "/api/v1/status/buildinfo", .read, status.buildInformation),
             Route("GET", "/api/v1/status/runtimeinfo", .read, status.runtimeInformation),
             Route("GET", "/api/v1/status/flags", .read, status.flags),
             Route("GET", "/api/v1/status/tsdb", .read, status.cardinality),
+            Route("GET", "/api/v1/status/walreplay", .read, status.replay),
             Route("GET", "/api/v1/status/queries", .read, status.queries),
             Route("DELETE", "/api/v1/status/queries/{id}", .admin, status.kill),
         ]

@@ -38,6 +38,8 @@ package struct ServerOptions: Sendable {
     package var flags: [String: String] = [:]
     /// Shown by `/api/v1/status/runtimeinfo`, for example "90d".
     package var retentionText = ""
+    /// Web pages of these origins may read answers in a browser; nil for none.
+    package var crossOrigin: RegularExpression?
 
     /// Options under a cap (0: none).
     package init(memoryBytesMaximum: Int, queryConcurrency: Int = 4) {
@@ -69,10 +71,29 @@ package struct ServerLogEntry: Sendable {
     }
 }
 
+/// The configuration that is in force.
+package struct ConfigurationStatus: Sendable {
+    /// As YAML, with `<secret>` for what nobody may read.
+    package var yaml: String
+    /// Whether the last reading found no error.
+    package var isGood: Bool
+    /// When what is in force was read; milliseconds since 1970.
+    package var readMilliseconds: Int64
+
+    /// A configuration.
+    package init(yaml: String = "", isGood: Bool = true, readMilliseconds: Int64 = 0) {
+        self.yaml = yaml
+        self.isGood = isGood
+        self.readMilliseconds = readMilliseconds
+    }
+}
+
 /// Everything the server works on, behind ports: stores, engine, clocks, and what only the product can do.
 package struct ServerDependencies: Sendable {
     package var sampleAppender: any SampleAppender
     package var seriesSource: any SeriesSource
+    /// Nil where exemplars are not kept.
+    package var exemplarSource: (any ExemplarSource)?
     package var metricAdministration: any StorageAdministration
     package var logAppender: any LogAppender
     package var logSource: any LogSource
@@ -94,6 +115,8 @@ package struct ServerDependencies: Sendable {
     /// Reads configuration and rules again. Throws with words that name file and line; everything stays as it was then.
     package var reload: @Sendable () async throws -> Void
     package var log: @Sendable (ServerLogEntry) -> Void
+    /// What was configured, for `/api/v1/status`.
+    package var configuration: @Sendable () -> ConfigurationStatus = { ConfigurationStatus() }
     /// What the process around the server counts, for `/metrics`.
     package var ownMetrics: @Sendable () -> [StoreMetric] = { [] }
 

@@ -24,6 +24,32 @@ package enum LabelName {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// The name that `U__http_2e_method` stands for where only letters, digits and underscores may stand, as in a URL:
+    /// `__` is an underscore, `_2e_` the character U+002E. Text that is not so written stays as it is.
+    package static func unescaped(_ name: String) -> String {
+        guard name.hasPrefix("U__") else { return name }
+        var result = ""
+        var rest = name.dropFirst(3)
+        while let character = rest.popFirst() {
+            guard character == "_" else {
+                result.append(character)
+                continue
+            }
+            if rest.first == "_" {
+                rest.removeFirst()
+                result.append("_")
+                continue
+            }
+            // Six digits are enough for any character.
+            guard let end = rest.prefix(7).firstIndex(of: "_"), let code = UInt32(rest[..<end], radix: 16),
+                let scalar = Unicode.Scalar(code), rest.first?.isHexDigit == true
+            else { return name }
+            result.unicodeScalars.append(scalar)
+            rest = rest[end...].dropFirst()
+        }
+        return result
+    }
+
     private static func isValid(_ name: String, allowsColon: Bool) -> Bool {
         var isFirst = true
         for byte in name.utf8 {

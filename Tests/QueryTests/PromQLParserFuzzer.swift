@@ -51,6 +51,9 @@ struct PromQLParserFuzzer: Fuzzer {
             guard again == expression, again.description == printed else {
                 throw QueryError(.parse, "it reads as \(again)")
             }
+            guard try Engine.parse(expression.pretty) == expression else {
+                throw QueryError(.parse, "over lines it reads otherwise: \(expression.pretty)")
+            }
         } catch {
             throw FuzzFinding(seed: seed, event: event, "“\(text)” is printed as “\(printed)”: \(error)")
         }

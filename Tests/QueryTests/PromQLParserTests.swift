@@ -51,7 +51,7 @@ struct PromQLParserTests {
 
     /// What is refused, and how.
     static let refused: [(String, String)] = [
-        ("", "parse error: no expression found in input"),
+        ("", "unknown position: parse error: no expression found in input"),
         ("# only a comment", "1:1: parse error: no expression found in input"),
         ("1 +", "1:4: parse error: unexpected end of input"),
         ("(1", "1:3: parse error: unclosed left parenthesis"),
@@ -95,6 +95,7 @@ struct PromQLParserTests {
         ("a @ b", "1:5: parse error: unexpected identifier \"b\" in @, expected timestamp"),
         ("a @ Inf", "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"),
         ("a[0s]", "1:3: parse error: duration must be greater than 0"),
+        ("a[1hs]", "1:3: parse error: unknown unit \"hs\" in duration \"1hs\""),
         ("a[1m1h]", "1:3: parse error: not a valid duration string: \"1m1h\""),
         ("1[5m]", "1:2: parse error: ranges only allowed for vector selectors"),
         ("a offset 1m[5m]", "1:12: parse error: no offset modifiers allowed before range"),

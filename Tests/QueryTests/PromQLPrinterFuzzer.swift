@@ -10,12 +10,13 @@ struct PromQLPrinterFuzzer: Fuzzer {
         var builder = ExpressionBuilder(generator: SeededGenerator(seed: seed))
         for event in 0..<events {
             let expression = builder.expression(builder.oneIn(2) ? .vector : .scalar, depth: 5)
-            let printed = expression.description
-            do throws(QueryError) {
-                let again = try Engine.parse(printed)
-                guard again == expression else { throw QueryError(.parse, "it reads as \(again)") }
-            } catch {
-                throw FuzzFinding(seed: seed, event: event, "“\(printed)”: \(error)")
+            for printed in [expression.description, expression.pretty] {
+                do throws(QueryError) {
+                    let again = try Engine.parse(printed)
+                    guard again == expression else { throw QueryError(.parse, "it reads as \(again)") }
+                } catch {
+                    throw FuzzFinding(seed: seed, event: event, "“\(printed)”: \(error)")
+                }
             }
         }
     }

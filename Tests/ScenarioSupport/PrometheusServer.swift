@@ -6,7 +6,24 @@ internal import Wire
 package final class PrometheusServer: Sendable {
     private let process: ChildProcess
     private let client = HTTPClient()
-    private let port: Int
+    package let port: Int
+
+    /// Starts it with nothing to scrape; it takes remote writes of any age.
+    package init(receivingIn scratch: ScratchFolder) async throws {
+        port = try FreePort.find()
+        let file = try scratch.write("receiving.yml", "global: {}\n")
+        process = try ChildProcess(
+            "prometheus",
+            [
+                "--config.file=\(file)", "--storage.tsdb.path=\(scratch.file("received"))",
+                "--web.listen-address=127.0.0.1:\(port)", "--web.enable-remote-write-receiver",
+                "--storage.tsdb.retention.time=100y",
+            ],
+            logPath: scratch.file("receiving.log"))
+        let call = HTTPCall("GET", HTTPEndpoint(.tcp(host: "127.0.0.1", port: port)), "/-/ready")
+        let isReady = await eventually(seconds: 30) { (try? await client.send(call).status) == 200 }
+        guard isReady else { throw ScenarioError("prometheus did not become ready:\n\(process.output.suffix(3_000))") }
+    }
 
     /// Starts it with its data in `scratch`.
     package init(scraping target: Int, in scratch: ScratchFolder) throws {

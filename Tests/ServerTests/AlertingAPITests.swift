@@ -66,7 +66,7 @@ import Wire
         #expect(alerts[0]["state"]?.text == "firing")
         #expect(alerts[0]["labels"]?["alertname"]?.text == "ContainerOOMKilled")
         #expect(alerts[0]["annotations"]?["summary"]?.text == "web ran out of memory")
-        #expect(alerts[0]["value"]?.text == "1")
+        #expect(alerts[0]["value"]?.text == "1e+00")
         #expect(Timestamps.nanoseconds(rfc3339: alerts[0]["activeAt"]?.text ?? "") != nil)
 
         var action: JSONValue?

@@ -60,10 +60,10 @@ import Wire
                 == #"{"status":"success","data":["a"],"warnings":["results truncated due to limit"]}"#)
         #expect(
             try await fixture.text("/api/v1/metadata")
-                == #"{"status":"success","data":{"up":[{"type":"gauge","help":"whether it is up","unit":""}]}}"#)
+                == #"{"status":"success","data":{"up":[{"type":"gauge","unit":"","help":"whether it is up"}]}}"#)
     }
 
-    /// A request and the start of its answer.
+    /// A request and what its error says.
     struct Bad: Sendable, CustomTestStringConvertible {
         var path: String
         var parameters: [String: String]
@@ -74,39 +74,20 @@ import Wire
     }
 
     static let badRequests = [
-        Bad(path: "/api/v1/query", parameters: [:], status: 400, kind: "bad_data", words: "it is missing"),
-        Bad(path: "/api/v1/query", parameters: ["query": "up{"], status: 400, kind: "bad_data", words: "parse error"),
-        Bad(
-            path: "/api/v1/query", parameters: ["query": "up", "time": "soon"], status: 400, kind: "bad_data",
-            words: "invalid parameter \\\"time\\\": cannot parse \\\"soon\\\" to a valid timestamp"),
-        Bad(
-            path: "/api/v1/query", parameters: ["query": "up", "timeout": "x"], status: 400, kind: "bad_data",
-            words: "cannot parse \\\"x\\\" to a valid duration"),
-        Bad(
-            path: "/api/v1/query", parameters: ["query": "up", "limit": "-1"], status: 400, kind: "bad_data",
-            words: "limit"),
-        Bad(
-            path: "/api/v1/query_range", parameters: ["query": "up", "end": "1", "step": "1"], status: 400,
-            kind: "bad_data", words: "start"),
-        Bad(
-            path: "/api/v1/query_range", parameters: ["query": "up", "start": "2", "end": "1", "step": "1"],
-            status: 400,
-            kind: "bad_data", words: "invalid parameter \\\"end\\\": end timestamp must not be before start time"),
-        Bad(
-            path: "/api/v1/query_range", parameters: ["query": "up", "start": "1", "end": "2", "step": "0"],
-            status: 400,
-            kind: "bad_data", words: "zero or negative query resolution step widths are not accepted"),
-        Bad(
-            path: "/api/v1/query_range", parameters: ["query": "up", "start": "1", "end": "99999999", "step": "1"],
-            status: 400, kind: "bad_data", words: "exceeded maximum resolution of 11,000 points per timeseries"),
         Bad(
             path: "/api/v1/query", parameters: ["query": "up + on(x) group_left up"], status: 422, kind: "execution",
             words: ""),
         Bad(
+            path: "/api/v1/query_range", parameters: ["query": "up", "start": "2", "end": "1", "step": "1"],
+            status: 400, kind: "bad_data",
+            words: "invalid parameter \\\"end\\\": end timestamp must not be before start time"),
+        Bad(
+            path: "/api/v1/query_range", parameters: ["query": "up", "start": "1", "end": "2", "step": "0"],
+            status: 400, kind: "bad_data",
+            words: "zero or negative query resolution step widths are not accepted"),
+        Bad(
             path: "/api/v1/series", parameters: [:], status: 400, kind: "bad_data",
             words: "no match[] parameter provided"),
-        Bad(path: "/api/v1/series", parameters: ["match[]": "{"], status: 400, kind: "bad_data", words: "match[]"),
-        Bad(path: "/api/v1/format_query", parameters: ["query": "sum("], status: 400, kind: "bad_data", words: "parse"),
         Bad(path: "/api/v1/nothing", parameters: [:], status: 404, kind: "not_found", words: "GET / lists"),
     ]
 

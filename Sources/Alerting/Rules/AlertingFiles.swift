@@ -122,19 +122,24 @@ package enum AlertingFiles {
         path.hasSuffix(".remedy.yml") || path.hasSuffix(".remedy.yaml")
     }
 
-    /// promtool's lint: two rules that would write the same series or raise the same alerts.
+    /// promtool's lint: two rules of a file that would write the same series or raise the same alerts.
     private static func duplicates(in groups: [RuleGroup]) -> [RuleFinding] {
-        var seen: Set<String> = []
+        var lines: [String: Int] = [:]
         var findings: [RuleFinding] = []
         for group in groups {
             for rule in group.rules {
                 let labels = rule.labels.map { "\($0.name)=\($0.template.text)" }.sorted().joined(separator: "\u{0}")
-                guard !seen.insert("\(rule.name)\u{0}\(labels)").inserted else { continue }
+                let identity = "\(rule.name)\u{0}\(labels)"
+                guard let line = lines[identity] else {
+                    lines[identity] = rule.line
+                    continue
+                }
                 findings.append(
                     RuleFinding(
                         severity: .warning, file: group.file, line: rule.line, column: 0, group: group.name,
                         rule: rule.name,
-                        message: "another rule has the same name and labels: they may write the same series"))
+                        message: "the rule in line \(line) has the same name and labels: they may write the same series"
+                    ))
             }
         }
         return findings

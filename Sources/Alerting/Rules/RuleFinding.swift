@@ -28,9 +28,8 @@ package struct RuleFinding: Error, Hashable, Sendable, CustomStringConvertible {
         if !group.isEmpty { place.append("group \"\(group)\"") }
         if !rule.isEmpty { place.append("rule \"\(rule)\"") }
         let owner = place.isEmpty ? "" : place.joined(separator: ", ") + ": "
-        let mark = severity == .warning ? "warning: " : ""
         let position = line == 0 ? file : column == 0 ? "\(file):\(line)" : "\(file):\(line):\(column)"
-        return "\(position): \(mark)\(owner)\(message)"
+        return "\(position): \(owner)\(message)"
     }
 }
 

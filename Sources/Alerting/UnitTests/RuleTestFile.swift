@@ -65,7 +65,10 @@ package struct RuleTestFile: Sendable {
     let groupOrder: [String]
     /// Whether numbers may differ in their last bit.
     let isFuzzy: Bool
-    let groups: [TestGroup]
+    private(set) var groups: [TestGroup]
+
+    /// Leaves only the tests that `isWanted` names.
+    package mutating func keepTests(_ isWanted: (_ name: String) -> Bool) { groups.removeAll { !isWanted($0.name) } }
 
     /// Reads a file; throws the first thing that is wrong, with its place.
     package init(_ text: String, path: String) throws(ConfigurationError) {

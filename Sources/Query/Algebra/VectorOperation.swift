@@ -19,13 +19,16 @@ struct VectorOperation {
         // "Many" is the side whose labels the result keeps; for one-to-one the left.
         let many = isSwapped ? right : left
         let one = isSwapped ? left : right
-        var sides = try OneSide(one, matching, isSwapped: isSwapped, namesDuplicates: namesDuplicates)
+        // Prometheus does not look at one side of a step on which the other is empty; Loki does.
+        let isWhole = !namesDuplicates || matching.fillLeft != nil || matching.fillRight != nil
+        var sides = try OneSide(
+            one, asking: isWhole ? nil : many, matching, isSwapped: isSwapped, namesDuplicates: namesDuplicates)
         var results = Results(steps: steps, isOneToOne: matching.cardinality == .oneToOne)
         for column in many {
             let signature = LabelSets.signature(column.labels, matching)
             try combine(column, signature, &sides, &results)
         }
-        if (isSwapped ? matching.fillRight : matching.fillLeft) != nil { try fillMany(sides, &results) }
+        if matching.fillLeft != nil { try fillMany(sides, &results) }
         return results.columns.filter { !$0.isEmpty }
     }
 
@@ -34,24 +37,24 @@ struct VectorOperation {
         _ column: SeriesColumn, _ signature: Labels, _ sides: inout OneSide, _ results: inout Results
     ) throws(QueryError) {
         let group = sides.places[signature]
-        let fill = isSwapped ? matching.fillLeft : matching.fillRight
+        // As in Prometheus: with `group_right` too, `fill_right` is for the "one" side and `fill_left` for "many".
+        let fill = matching.fillRight
         if group == nil, fill == nil { return }
         if let group, fill == nil, try combineNumbers(column, group, signature, &sides, &results) { return }
         var target = Target()
         for step in 0..<steps {
             guard let element = column.element(at: step) else { continue }
             var partner: Int?
-            if let group {
-                sides.groups[group].isMatched[step] = true
-                partner = sides.groups[group].partner(at: step, sides.columns)
-            }
+            if let group { partner = sides.groups[group].partner(at: step, sides.columns) }
             guard let other = partner.flatMap({ sides.columns[$0].element(at: step) }) ?? fill.map({ .number($0) })
             else { continue }
             if target.partner != partner || !target.isKnown {
                 let labels = partner.map { sides.columns[$0].labels } ?? signature
                 target = Target(partner: partner, place: results.place(resultLabels(column.labels, labels)))
+                if column.dropsName { results.columns[target.place].dropsName = true }
             }
-            try put(element, other, at: step, target.place, signature, &results)
+            let isMatched = try put(element, other, at: step, target.place, signature, &results)
+            if let group, isMatched { sides.groups[group].isMatched[step] = true }
         }
     }
 
@@ -65,9 +68,9 @@ struct VectorOperation {
         let partner = sides.columns[sides.groups[group].members[0]]
         guard partner.histograms.isEmpty else { return false }
         let place = results.place(resultLabels(column.labels, partner.labels))
-        if returnsBool { results.columns[place].dropsName = true }
+        if returnsBool || column.dropsName { results.columns[place].dropsName = true }
         let isFilter = operation.isComparison && !returnsBool
-        let needsMatches = (isSwapped ? matching.fillRight : matching.fillLeft) != nil
+        let needsMatches = matching.fillLeft != nil
         for step in 0..<steps {
             let (many, one) = (column.values[step], partner.values[step])
             if SeriesColumn.isAbsent(many) || SeriesColumn.isAbsent(one) { continue }
@@ -100,7 +103,7 @@ struct VectorOperation {
 
     /// Series of the "one" side that met nobody, with a number in place of the missing partner.
     private func fillMany(_ sides: OneSide, _ results: inout Results) throws(QueryError) {
-        guard let fill = isSwapped ? matching.fillRight : matching.fillLeft else { return }
+        guard let fill = matching.fillLeft else { return }
         for (signature, place) in sides.places {
             let group = sides.groups[place]
             for step in 0..<steps where !group.isMatched[step] {
@@ -108,19 +111,20 @@ struct VectorOperation {
                     let element = sides.columns[partner].element(at: step)
                 else { continue }
                 let place = results.place(resultLabels(signature, sides.columns[partner].labels))
-                try put(.number(fill), element, at: step, place, signature, &results)
+                _ = try put(.number(fill), element, at: step, place, signature, &results)
             }
         }
     }
 
+    /// False where the operator has no answer for the two.
     private func put(
         _ many: ElementValue, _ one: ElementValue, at step: Int, _ place: Int, _ signature: Labels,
         _ results: inout Results
-    ) throws(QueryError) {
+    ) throws(QueryError) -> Bool {
         let outcome =
             isSwapped ? BinaryOutcome(operation, one, many) : BinaryOutcome(operation, many, one)
         for remark in outcome.remarks { tell(remark) }
-        guard let value = outcome.value else { return }
+        guard let value = outcome.value else { return false }
         try results.claim(place, signature, at: step)
         if returnsBool {
             results.columns[place].values[step] = outcome.holds ? 1 : 0
@@ -128,6 +132,7 @@ struct VectorOperation {
         } else if outcome.holds {
             results.columns[place].set(value, at: step)
         }
+        return true
     }
 
     /// The labels of a result: those of the "many" side, less what matching leaves out, plus what it copies.
@@ -162,10 +167,20 @@ private struct OneSide {
     private(set) var places: [Labels: Int] = [:]
     var groups: [Group] = []
 
+    /// `others` are those of the other side, nil when all steps count whether they have a value there or not.
     init(
-        _ columns: [SeriesColumn], _ matching: VectorMatching, isSwapped: Bool, namesDuplicates: Bool
+        _ columns: [SeriesColumn], asking others: [SeriesColumn]?, _ matching: VectorMatching, isSwapped: Bool,
+        namesDuplicates: Bool
     ) throws(QueryError) {
         self.columns = columns
+        var presence: [Bool] = []
+        func isAsked(_ step: Int) -> Bool {
+            guard let others else { return true }
+            if presence.isEmpty {
+                presence = columns[0].values.indices.map { step in others.contains { $0.isPresent(at: step) } }
+            }
+            return presence[step]
+        }
         for (index, column) in columns.enumerated() {
             let signature = LabelSets.signature(column.labels, matching)
             guard let place = places[signature] else {
@@ -176,7 +191,7 @@ private struct OneSide {
             }
             for other in groups[place].members {
                 for step in column.values.indices
-                where column.isPresent(at: step) && columns[other].isPresent(at: step) {
+                where column.isPresent(at: step) && columns[other].isPresent(at: step) && isAsked(step) {
                     let members = namesDuplicates ? (columns[other].labels, column.labels) : nil
                     throw OneSide.duplicate(members, matching, isSwapped: isSwapped)
                 }

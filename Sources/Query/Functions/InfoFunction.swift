@@ -10,34 +10,39 @@ struct InfoFunction {
 
     private let evaluator: Evaluator
     private let base: [SeriesColumn]
-    /// Which metrics are info metrics.
+    /// Which metrics are info metrics: `target_info` unless the call names others.
     private let nameMatchers: [LabelMatcher]
     /// Which of their labels are wanted, and which values they must have; all where there are none.
     private let dataMatchers: [LabelMatcher]
-    private let isBare: Bool
 
     @Sendable static func evaluate(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
         var matchers: [LabelMatcher] = []
         if call.arguments.count > 1, case .vector(let selector) = call.arguments[1] { matchers = selector.matchers }
         let function = InfoFunction(
             evaluator: evaluator, base: try evaluator.vector(call.arguments[0]),
-            nameMatchers: matchers.filter { $0.name == Labels.metricNameLabel },
-            dataMatchers: matchers.filter { $0.name != Labels.metricNameLabel }, isBare: call.arguments.count == 1)
+            nameMatchers: try names(matchers.filter { $0.name == Labels.metricNameLabel }),
+            dataMatchers: matchers.filter { $0.name != Labels.metricNameLabel })
         let info = try function.infoSeries(call.arguments[0])
         return .vector(try function.combined(with: info))
+    }
+
+    /// Matchers that only exclude names are about those that look like an info metric's.
+    private static func names(_ matchers: [LabelMatcher]) throws -> [LabelMatcher] {
+        if matchers.isEmpty { return [.equal(Labels.metricNameLabel, defaultMetric)] }
+        let includes = matchers.contains { $0.operation == .equal || $0.operation == .matchesRegex }
+        return includes ? matchers : [try LabelMatcher(Labels.metricNameLabel, .matchesRegex, ".+_info")] + matchers
     }
 
     /// Info series themselves stay as they are.
     private func isInfo(_ labels: Labels) -> Bool {
         let name = labels.metricName ?? ""
-        if isBare { return name == InfoFunction.defaultMetric }
-        return !nameMatchers.isEmpty && nameMatchers.allSatisfy { $0.matches(name) }
+        return nameMatchers.allSatisfy { $0.matches(name) }
     }
 
     // MARK: Info series
 
-    /// When the info series that may describe the base were sampled last, at each step. They are looked up when the
-    /// first selector of the base is.
+    /// When the info series that may describe the base were sampled last, at each step. They are looked up at the time
+    /// that the first selector of the base looks at.
     private func infoSeries(_ operand: Expression) throws -> [SeriesColumn] {
         var values: [String: Set<String>] = [:]
         for column in base where !isInfo(column.labels) {
@@ -47,16 +52,34 @@ struct InfoFunction {
         }
         guard !values.isEmpty else { return [] }
         var matchers = nameMatchers + dataMatchers
-        if nameMatchers.isEmpty { matchers.append(.equal(Labels.metricNameLabel, InfoFunction.defaultMetric)) }
         for (name, values) in values.sorted(by: { $0.key < $1.key }) {
             let pattern = values.sorted().map(InfoFunction.escaped).joined(separator: "|")
             matchers.append(try LabelMatcher(name, .matchesRegex, pattern))
         }
         var selector = VectorSelector(name: "", matchers: matchers)
-        var first: VectorSelector?
-        operand.forEachSelector { first = first ?? $0 }
-        if let first { selector.modifiers = first.modifiers }
-        return try evaluator.latest(selector, .time)
+        if let modifiers = InfoFunction.modifiersOfFirstSelector(operand) { selector.modifiers = modifiers }
+        return try evaluator.latest(selector, .numberTime)
+    }
+
+    /// The modifiers of the first selector, with those of the sub-queries around it: offsets add up until an `@` fixes
+    /// the time, which nothing further out moves. Nil when there is no selector.
+    private static func modifiersOfFirstSelector(_ expression: Expression) -> TimeModifiers? {
+        switch expression {
+        case .vector(let selector): return selector.modifiers
+        case .matrix(let matrix): return matrix.selector.modifiers
+        case .subquery(let subquery):
+            guard var modifiers = modifiersOfFirstSelector(subquery.inner) else { return nil }
+            if modifiers.at == nil {
+                modifiers.offset = .milliseconds(
+                    modifiers.offsetMilliseconds + subquery.modifiers.offsetMilliseconds)
+                modifiers.at = subquery.modifiers.at
+            }
+            return modifiers
+        case .aggregation(let node):
+            // The parameter is looked at last.
+            return modifiersOfFirstSelector(node.operand) ?? node.parameter.flatMap(modifiersOfFirstSelector)
+        default: return expression.children.lazy.compactMap(modifiersOfFirstSelector).first
+        }
     }
 
     /// `text` as an expression that matches nothing else.
@@ -112,7 +135,10 @@ struct InfoFunction {
 
     private func newest(_ group: Group, _ info: [SeriesColumn], at step: Int) throws -> Int? {
         var best: Int?
-        for index in group.members where info[index].hasNumber(at: step) {
+        for index in group.members where info[index].isPresent(at: step) {
+            guard info[index].hasNumber(at: step) else {
+                throw QueryError(.execution, "info sample should be float")
+            }
             guard let kept = best else {
                 best = index
                 continue

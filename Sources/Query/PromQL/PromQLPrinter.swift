@@ -9,8 +9,7 @@ extension Expression: CustomStringConvertible {
         case .string(let node): node.source ?? GoText.quoted(node.value)
         case .vector(let node): node.description
         case .matrix(let node): node.description
-        case .subquery(let node):
-            "\(node.inner)[\(node.range):\(node.step?.description ?? "")]\(node.modifiers.description)"
+        case .subquery(let node): "\(node.inner)\(node.timeDescription)"
         case .call(let node):
             "\(node.function.name)(\(node.arguments.map(\.description).joined(separator: ", ")))"
         case .aggregation(let node): node.description
@@ -98,13 +97,18 @@ extension MatrixSelector: CustomStringConvertible {
     }
 }
 
+extension Subquery {
+    /// What stands behind the inner expression: `[1h:5m] @ 1.500 offset 5m`.
+    var timeDescription: String { "[\(range):\(step?.description ?? "")]\(modifiers)" }
+}
+
 extension Aggregation: CustomStringConvertible {
-    package var description: String {
-        let clause =
-            isWithout
-            ? " without (\(PromQLNames.list(grouping))) "
-            : grouping.isEmpty ? "" : " by (\(PromQLNames.list(grouping))) "
-        return "\(operation.rawValue)\(clause)(\(parameter.map { "\($0), " } ?? "")\(operand))"
+    package var description: String { "\(head)(\(parameter.map { "\($0), " } ?? "")\(operand))" }
+
+    /// What stands before the parentheses: `sum by (job) `.
+    var head: String {
+        if isWithout { return "\(operation.rawValue) without (\(PromQLNames.list(grouping))) " }
+        return grouping.isEmpty ? operation.rawValue : "\(operation.rawValue) by (\(PromQLNames.list(grouping))) "
     }
 }
 

@@ -1,4 +1,5 @@
 internal import Alerting
+internal import Query
 internal import Telemetry
 internal import Transport
 internal import Wire
@@ -7,35 +8,17 @@ internal import Wire
 struct AlertsAPI: Sendable {
     let dependencies: ServerDependencies
 
-    /// All rules with their alerts.
+    /// The rules that were asked for, with their alerts.
     func rules(_ request: ServerRequest) async throws -> ListenerResponse {
-        let parameters = try await request.parameters()
-        let type = parameters["type"]
-        guard type == nil || type == "alert" || type == "record" else {
-            throw APIFailure.invalid(
-                "type", "not supported value \(QuotedText.quoted(type ?? "")); use alert or record")
-        }
-        let names = Set(parameters.all("rule_name[]"))
-        let groupNames = Set(parameters.all("rule_group[]"))
-        let files = Set(parameters.all("file[]"))
-        let excludesAlerts = parameters["exclude_alerts"] == "true" || parameters["exclude_alerts"] == "1"
-        let groups = dependencies.alerting.ruleGroups().filter { group in
-            (groupNames.isEmpty || groupNames.contains(group.name)) && (files.isEmpty || files.contains(group.file))
-        }
-        let isWanted: @Sendable (RuleStatus) -> Bool = { rule in
-            (type == nil || (type == "alert") == (rule.kind == .alerting))
-                && (names.isEmpty || names.contains(rule.name))
-        }
+        let listing = try RuleListing(await request.parameters())
+        let page = try listing.page(of: dependencies.alerting.ruleGroups())
         let bytes = PrometheusAnswer.success { writer in
             writer.beginObject()
             writer.key("groups")
             writer.beginArray()
-            for var group in groups {
-                group.rules = group.rules.filter(isWanted)
-                if group.rules.isEmpty && (type != nil || !names.isEmpty) { continue }
-                AlertsAPI.write(group, excludesAlerts: excludesAlerts, &writer)
-            }
+            for group in page.groups { AlertsAPI.write(group, excludesAlerts: listing.excludesAlerts, &writer) }
             writer.endArray()
+            if let token = page.nextToken { writer.member("groupNextToken", token) }
             writer.endObject()
         }
         return .compressedJSON(bytes, acceptsGzip: request.acceptsGzip)
@@ -63,7 +46,8 @@ struct AlertsAPI: Sendable {
         writer.beginObject()
         if rule.kind == .alerting { writer.member("state", rule.state.name) }
         writer.member("name", rule.name)
-        writer.member("query", rule.query)
+        // As Prometheus: the canonical text. A rule over logs stays as it was written.
+        writer.member("query", (try? Engine.parse(rule.query))?.description ?? rule.query)
         if rule.kind == .alerting {
             writer.key("duration")
             writer.number(Double(rule.forMilliseconds) / 1_000)
@@ -74,9 +58,13 @@ struct AlertsAPI: Sendable {
         if rule.kind == .alerting {
             write("annotations", rule.annotations, &writer)
             writer.key("alerts")
-            writer.beginArray()
-            if !excludesAlerts { for alert in rule.alerts { write(alert, &writer) } }
-            writer.endArray()
+            if excludesAlerts {
+                writer.null()
+            } else {
+                writer.beginArray()
+                for alert in rule.alerts { write(alert, &writer) }
+                writer.endArray()
+            }
         }
         writer.member("health", rule.health.rawValue)
         if !rule.lastError.isEmpty { writer.member("lastError", rule.lastError) }
@@ -109,7 +97,7 @@ struct AlertsAPI: Sendable {
         write("annotations", alert.annotations, &writer)
         writer.member("state", alert.state.name)
         writer.member("activeAt", Timestamps.rfc3339(milliseconds: alert.activeAtMilliseconds))
-        writer.member("value", FloatText.general(alert.value))
+        writer.member("value", FloatText.exponential(alert.value))
         for (name, milliseconds) in [
             ("keepFiringSince", alert.keepFiringSinceMilliseconds), ("firedAt", alert.firedAtMilliseconds),
             ("noDataSince", alert.noDataSinceMilliseconds),

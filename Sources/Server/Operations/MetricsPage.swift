@@ -16,14 +16,7 @@ struct MetricsPage: Sendable {
 
     /// Answers a scrape.
     func answer(_ request: ServerRequest) async throws -> ListenerResponse {
-        let text = MetricsPage.text(readings)
-        let type = HTTPField("Content-Type", ExpositionWriter.contentType)
-        guard request.acceptsGzip, text.count >= PiecewiseAnswer.gzipBytesMinimum else {
-            return ListenerResponse(status: 200, fields: [type], body: .bytes(text))
-        }
-        let fields = [type, HTTPField("Content-Encoding", "gzip"), HTTPField("Vary", "Accept-Encoding")]
-        return ListenerResponse(
-            status: 200, fields: fields, body: .bytes(Compression.gzip.compress(text, level: 1)))
+        .exposition(MetricsPage.text(readings), acceptsGzip: request.acceptsGzip)
     }
 
     private var readings: [StoreMetric] {
@@ -94,5 +87,20 @@ struct MetricsPage: Sendable {
             return String(reading.name.dropLast(suffix.count))
         }
         return reading.name
+    }
+}
+
+extension ListenerResponse {
+    /// Metrics in the text format, compressed where the client takes it and it pays.
+    static func exposition(_ text: [UInt8], acceptsGzip: Bool) -> ListenerResponse {
+        let fields = [
+            HTTPField("Content-Type", ExpositionWriter.contentType), HTTPField("Vary", "Accept-Encoding"),
+        ]
+        guard acceptsGzip, text.count >= PiecewiseAnswer.gzipBytesMinimum else {
+            return ListenerResponse(status: 200, fields: fields, body: .bytes(text))
+        }
+        return ListenerResponse(
+            status: 200, fields: fields + [HTTPField("Content-Encoding", "gzip")],
+            body: .bytes(Compression.gzip.compress(text, level: 1)))
     }
 }

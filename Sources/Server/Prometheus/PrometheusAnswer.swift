@@ -150,6 +150,9 @@ enum PrometheusAnswer {
         writer.endArray()
     }
 
+    /// The most warnings and the most infos of an answer; the rest is counted.
+    private static let remarksMaximum = 10
+
     /// `warnings` and `infos`, and a warning for each span the answer does not cover.
     static func remarks(of context: QueryContext, _ writer: inout JSONWriter) {
         // Where a store says in a warning of its own what is missing, that is said once.
@@ -160,10 +163,13 @@ enum PrometheusAnswer {
             let labels = gap.labels.isEmpty ? "all series" : "\(gap.labels)"
             return "the answer is incomplete from \(start) to \(end) for \(labels): \(gap.reason)"
         }
-        for (name, texts) in [("warnings", warnings + gaps), ("infos", context.infos)] where !texts.isEmpty {
+        for (name, kind, texts) in [("warnings", "warning", warnings + gaps), ("infos", "info", context.infos)]
+        where !texts.isEmpty {
             writer.key(name)
             writer.beginArray()
-            for text in texts { writer.string(text) }
+            for text in texts.prefix(remarksMaximum) { writer.string(text) }
+            let rest = texts.count - remarksMaximum
+            if rest > 0 { writer.string("\(rest) more \(kind) annotations omitted") }
             writer.endArray()
         }
     }

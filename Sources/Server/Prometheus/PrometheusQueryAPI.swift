@@ -20,16 +20,17 @@ struct PrometheusQueryAPI: Sendable {
     /// Evaluates at the steps of a range.
     func range(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
-        guard let start = try parameters.time("start") else { throw APIFailure.invalid("start", "it is missing") }
-        guard let end = try parameters.time("end") else { throw APIFailure.invalid("end", "it is missing") }
+        let start = try parameters.requiredTime("start")
+        let end = try parameters.requiredTime("end")
         guard end >= start else {
             throw APIFailure.invalid("end", "end timestamp must not be before start time")
         }
-        guard let step = try parameters.duration("step") else { throw APIFailure.invalid("step", "it is missing") }
+        let step = try parameters.requiredDuration("step")
         guard step > 0 else {
             throw APIFailure.invalid(
                 "step", "zero or negative query resolution step widths are not accepted. Try a positive integer")
         }
+        try dependencies.engine().checkSteps(start: start, end: end, step: step)
         return try await evaluate(request, parameters) { engine, text, context in
             try engine.range(text, startMilliseconds: start, endMilliseconds: end, stepMilliseconds: step, in: context)
         }
@@ -39,9 +40,9 @@ struct PrometheusQueryAPI: Sendable {
         _ request: ServerRequest, _ parameters: RequestParameters,
         _ body: @escaping @Sendable (Engine, String, QueryContext) throws -> QueryValue
     ) async throws -> ListenerResponse {
-        let text = try parameters.required("query")
-        let limit = try parameters.count("limit") ?? 0
-        let lookback = try parameters.duration("lookback_delta")
+        let text = parameters["query"] ?? ""
+        let limit = try parameters.limit()
+        let lookback = try parameters.lookback()
         let wantsStatistics = parameters["stats"] != nil
         let engine = dependencies.engine(lookbackMilliseconds: lookback)
         let clock = dependencies.monotonicClock
@@ -55,7 +56,7 @@ struct PrometheusQueryAPI: Sendable {
             let value: QueryValue
             do {
                 value = try body(engine, text, context)
-            } catch let error as QueryError where error.kind == .parse {
+            } catch let error as QueryError where error.kind == .parse || error.kind == .parameters {
                 throw APIFailure.invalid("query", error.description)
             }
             let times = QueryTimes(
@@ -79,14 +80,21 @@ struct PrometheusQueryAPI: Sendable {
         }
     }
 
-    /// The canonical text of an expression.
+    /// The canonical text of an expression, over several lines where it is long.
     func format(_ request: ServerRequest) async throws -> ListenerResponse {
-        let text = try await parsed(request).description
+        let text = try await parsed(request).pretty
         return .json(PrometheusAnswer.success { $0.string(text) })
     }
 
+    /// The syntax tree of an expression.
+    func tree(_ request: ServerRequest) async throws -> ListenerResponse {
+        let expression = try await parsed(request)
+        return .compressedJSON(
+            PrometheusAnswer.success { ExpressionTree.write(expression, to: &$0) }, acceptsGzip: request.acceptsGzip)
+    }
+
     private func parsed(_ request: ServerRequest) async throws -> Expression {
-        let text = try await request.parameters().required("query")
+        let text = try await request.parameters()["query"] ?? ""
         do {
             return try Engine.parse(text)
         } catch {

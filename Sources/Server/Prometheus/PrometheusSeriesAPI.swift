@@ -15,25 +15,21 @@ struct PrometheusSeriesAPI: Sendable {
         var text: String
     }
 
-    private func selection(_ parameters: RequestParameters) throws -> Selection {
+    private func selection(
+        _ parameters: RequestParameters, namesParameter: Bool = false
+    ) throws(APIFailure) -> Selection {
+        let limit = try parameters.limit()
         let start = try parameters.time("start") ?? TimeRange.all.startMilliseconds
         let end = try parameters.time("end") ?? TimeRange.all.endMilliseconds
-        guard start <= end else {
-            throw APIFailure.invalid("end", "end timestamp must not be before start timestamp")
-        }
+        var matcherSets = try parameters.matcherSets(namesParameter: namesParameter)
+        if matcherSets.isEmpty { matcherSets = [[]] }
+        var selection = Selection(
+            requests: [], limit: limit, text: parameters.all("match[]").joined(separator: " or "))
+        // Nothing lies between an end and a later start, and Prometheus says no more about it.
+        guard start <= end else { return selection }
         let range = TimeRange(startMilliseconds: start, endMilliseconds: end)
-        let limit = try parameters.count("limit") ?? 0
-        let selectors = parameters.all("match[]")
-        var requests: [SeriesRequest] = []
-        for selector in selectors {
-            do {
-                requests.append(SeriesRequest(matchers: try Engine.matchers(selector), range: range))
-            } catch {
-                throw APIFailure.invalid("match[]", error.description)
-            }
-        }
-        if requests.isEmpty { requests = [SeriesRequest(matchers: [], range: range)] }
-        return Selection(requests: requests, limit: limit, text: selectors.joined(separator: " or "))
+        selection.requests = matcherSets.map { SeriesRequest(matchers: $0, range: range) }
+        return selection
     }
 
     private func description(
@@ -56,7 +52,7 @@ struct PrometheusSeriesAPI: Sendable {
         guard !parameters.all("match[]").isEmpty else {
             throw APIFailure(.badData, "no match[] parameter provided")
         }
-        let selection = try selection(parameters)
+        let selection = try selection(parameters, namesParameter: true)
         let source = dependencies.seriesSource
         let acceptsGzip = request.acceptsGzip
         return try await runner.run(description("series", request, selection)) { context in
@@ -80,7 +76,7 @@ struct PrometheusSeriesAPI: Sendable {
 
     /// The values of one label.
     func values(_ request: ServerRequest) async throws -> ListenerResponse {
-        let name = request.capture("name")
+        let name = LabelName.unescaped(request.capture("name"))
         guard !name.isEmpty else { throw APIFailure(.badData, "invalid label name: \(QuotedText.quoted(name))") }
         return try await names("label values", request) { source, request, context in
             try source.labelValues(name, request, in: context)
@@ -104,28 +100,29 @@ struct PrometheusSeriesAPI: Sendable {
         }.value
     }
 
-    /// What producers said about metrics.
+    /// What producers said about metrics: `limit` metrics, `limit_per_metric` entries of each.
     func metadata(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
-        let limit = try parameters.count("limit") ?? 0
+        let limit = try parameters.number("limit") ?? .max
+        let limitPerMetric = try parameters.number("limit_per_metric").flatMap { $0 == 0 ? nil : $0 } ?? .max
         let metric = parameters["metric"]
         let source = dependencies.seriesSource
         let acceptsGzip = request.acceptsGzip
         let description = QueryRunner.Description(
             kind: "metadata", text: metric ?? "", principal: request.principal.name)
         return try await runner.run(description) { context in
-            let all = try source.metadata(metricName: metric, limit: limit, in: context)
-            let byName = Dictionary(grouping: all) { $0.metricName }.sorted { $0.key < $1.key }
+            let all = try source.metadata(metricName: metric, limit: 0, in: context)
+            let byName = Dictionary(grouping: all) { $0.metricName }.sorted { $0.key < $1.key }.prefix(limit)
             let bytes = PrometheusAnswer.success { writer in
                 writer.beginObject()
                 for (name, entries) in byName {
                     writer.key(name)
                     writer.beginArray()
-                    for entry in entries {
+                    for entry in entries.prefix(limitPerMetric) {
                         writer.beginObject()
                         writer.member("type", entry.kind.rawValue)
-                        writer.member("help", entry.help)
                         writer.member("unit", entry.unit)
+                        writer.member("help", entry.help)
                         writer.endObject()
                     }
                     writer.endArray()

@@ -29,13 +29,22 @@ struct PrometheusStatusAPI: Sendable {
     func runtimeInformation(_ request: ServerRequest) async throws -> ListenerResponse {
         let usage = ProcessUsage.read()
         let damaged = dependencies.metricAdministration.quarantine + dependencies.logAdministration.quarantine
+        let configuration = dependencies.configuration()
         return .json(
             PrometheusAnswer.success { writer in
                 writer.beginObject()
                 writer.member("startTime", Timestamps.rfc3339(milliseconds: startMilliseconds))
+                writer.member("CWD", ProcessUsage.workingFolder)
+                writer.member("hostname", ProcessUsage.hostName)
                 writer.member("serverTime", Timestamps.rfc3339(milliseconds: dependencies.wallClock.nowMilliseconds))
+                writer.member("reloadConfigSuccess", configuration.isGood)
+                writer.member("lastConfigTime", Timestamps.rfc3339(milliseconds: configuration.readMilliseconds))
                 writer.member("corruptionCount", damaged.count)
                 writer.member("goroutineCount", usage.threads)
+                writer.member("GOMAXPROCS", ProcessUsage.processorCount)
+                writer.member("GOMEMLIMIT", dependencies.options.memoryBytesMaximum)
+                writer.member("GOGC", "")
+                writer.member("GODEBUG", "")
                 writer.member("residentMemoryBytes", usage.residentBytes)
                 writer.member("memoryCapBytes", dependencies.options.memoryBytesMaximum)
                 writer.member("storageRetention", dependencies.options.retentionText)
@@ -52,6 +61,27 @@ struct PrometheusStatusAPI: Sendable {
             })
     }
 
+    /// The configuration in force.
+    func configuration(_ request: ServerRequest) async throws -> ListenerResponse {
+        let yaml = dependencies.configuration().yaml
+        return .json(
+            PrometheusAnswer.success { writer in
+                writer.beginObject()
+                writer.member("yaml", yaml)
+                writer.endObject()
+            })
+    }
+
+    /// How far the log was read at the start: to its end, or this would not be answered.
+    func replay(_ request: ServerRequest) async throws -> ListenerResponse {
+        .json(
+            PrometheusAnswer.success { writer in
+                writer.beginObject()
+                for key in ["min", "max", "current"] { writer.member(key, 0) }
+                writer.endObject()
+            })
+    }
+
     /// The options the process was started with.
     func flags(_ request: ServerRequest) async throws -> ListenerResponse {
         .json(
@@ -64,9 +94,16 @@ struct PrometheusStatusAPI: Sendable {
             })
     }
 
+    private static func limit(_ parameters: RequestParameters) throws(APIFailure) -> Int {
+        guard let text = parameters["limit"] else { return 10 }
+        guard let limit = Int(text), limit > 0 else { throw APIFailure(.badData, "limit must be a positive number") }
+        guard limit <= 10_000 else { throw APIFailure(.badData, "limit must not exceed 10000") }
+        return limit
+    }
+
     /// Cardinality of the metric store.
     func cardinality(_ request: ServerRequest) async throws -> ListenerResponse {
-        let limit = min(try await request.parameters().count("limit") ?? 10, 10_000)
+        let limit = try PrometheusStatusAPI.limit(await request.parameters())
         let store = dependencies.metricAdministration
         let description = QueryRunner.Description(
             kind: "cardinality", text: "", principal: request.principal.name)
@@ -78,12 +115,15 @@ struct PrometheusStatusAPI: Sendable {
                     writer.key("headStats")
                     writer.beginObject()
                     writer.member("numSeries", report.total)
+                    writer.member("numLabelPairs", report.labelPairCount)
+                    writer.member("chunkCount", report.chunkCount)
                     writer.member("minTime", report.headRange?.startMilliseconds ?? 0)
                     writer.member("maxTime", report.headRange?.endMilliseconds ?? 0)
                     writer.endObject()
                     for (name, entries) in [
                         ("seriesCountByMetricName", report.byMetricName),
                         ("labelValueCountByLabelName", report.byLabelName),
+                        ("memoryInBytesByLabelName", report.bytesByLabelName),
                         ("seriesCountByLabelValuePair", report.byLabelPair),
                     ] {
                         writer.key(name)

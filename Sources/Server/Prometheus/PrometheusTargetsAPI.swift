@@ -42,6 +42,35 @@ struct PrometheusTargetsAPI: Sendable {
             }, acceptsGzip: request.acceptsGzip)
     }
 
+    /// The names of the jobs that are scraped.
+    func pools(_ request: ServerRequest) async throws -> ListenerResponse {
+        let targets = (dependencies.targets?.activeTargets ?? []) + (dependencies.targets?.droppedTargets ?? [])
+        let names = Set(targets.map(\.pool)).sorted()
+        return .json(
+            PrometheusAnswer.success { writer in
+                writer.beginObject()
+                writer.key("scrapePools")
+                writer.beginArray()
+                for name in names { writer.string(name) }
+                writer.endArray()
+                writer.endObject()
+            })
+    }
+
+    /// No Alertmanager is told: this server tells receivers itself.
+    func alertmanagers(_ request: ServerRequest) async throws -> ListenerResponse {
+        .json(
+            PrometheusAnswer.success { writer in
+                writer.beginObject()
+                for key in ["activeAlertmanagers", "droppedAlertmanagers"] {
+                    writer.key(key)
+                    writer.beginArray()
+                    writer.endArray()
+                }
+                writer.endObject()
+            })
+    }
+
     private static func write(_ target: ScrapedTarget, to writer: inout JSONWriter) {
         writer.beginObject()
         write("discoveredLabels", target.discovered, to: &writer)

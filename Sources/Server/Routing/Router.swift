@@ -6,16 +6,18 @@ internal import Wire
 struct Router: Sendable {
     let routes: [Route]
     private let policy: @Sendable () -> AccessPolicy
+    private let crossOrigin: CrossOrigin
     private let metrics: ServerMetrics
     private let clock: any MonotonicClock
     private let log: @Sendable (ServerLogEntry) -> Void
 
     init(
-        routes: [Route], policy: @escaping @Sendable () -> AccessPolicy, metrics: ServerMetrics,
-        clock: any MonotonicClock, log: @escaping @Sendable (ServerLogEntry) -> Void
+        routes: [Route], policy: @escaping @Sendable () -> AccessPolicy, crossOrigin: CrossOrigin,
+        metrics: ServerMetrics, clock: any MonotonicClock, log: @escaping @Sendable (ServerLogEntry) -> Void
     ) {
         self.routes = routes
         self.policy = policy
+        self.crossOrigin = crossOrigin
         self.metrics = metrics
         self.clock = clock
         self.log = log
@@ -25,12 +27,16 @@ struct Router: Sendable {
     func answer(_ request: ListenerRequest) async -> ListenerResponse {
         let start = clock.nowNanoseconds
         let (route, captures, failure) = find(request)
-        let response: ListenerResponse
-        if let route {
+        var response: ListenerResponse
+        if request.method == "OPTIONS", let failure, failure.kind == .methodNotAllowed {
+            // A browser asks so, without credentials, before it lets a page ask for more.
+            response = ListenerResponse(status: 204, fields: failure.fields)
+        } else if let route {
             response = await answer(request, route, captures)
         } else {
             response = failure.map { request.target.hasPrefix("/loki/") ? $0.text : $0.json } ?? .text(500, "")
         }
+        response.fields += crossOrigin.fields(for: request)
         metrics.requests.record(
             route: route?.pattern ?? "none", method: route == nil ? "other" : request.method, status: response.status,
             nanoseconds: clock.nowNanoseconds - start)

@@ -1,6 +1,6 @@
 /// Why text is no duration, in the words of Prometheus or Go.
 package struct DurationError: Error, Equatable, CustomStringConvertible {
-    /// "not a valid duration string: \"5x\""
+    /// "unknown unit \"x\" in duration \"5x\""
     package let description: String
 }
 
@@ -20,6 +20,10 @@ package enum Durations {
             rest = rest.dropFirst(number.count)
             let name = rest.prefix { $0 &- UInt8(ascii: "0") >= 10 }
             rest = rest.dropFirst(name.count)
+            if !number.isEmpty, !name.isEmpty, !prometheusUnits.contains(where: { $0.name.utf8.elementsEqual(name) }) {
+                let unit = QuotedText.quoted(String(Substring(name)))
+                throw DurationError(description: "unknown unit \(unit) in duration \(QuotedText.quoted(text))")
+            }
             guard !number.isEmpty, let index = unitsLeft.firstIndex(where: { $0.name.utf8.elementsEqual(name) })
             else { throw invalid }
             let unit = unitsLeft[index]

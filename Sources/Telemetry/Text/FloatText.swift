@@ -18,6 +18,13 @@ package enum FloatText {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// The shortest digits, always with an exponent (`'e', -1`): "1e+00", "5.123e-05", "+Inf".
+    package static func exponential(_ value: Double) -> String {
+        var bytes: [UInt8] = []
+        if value.isFinite { Digits(value).appendWithExponent(to: &bytes) } else { _ = appendSpecial(value, to: &bytes) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// How Prometheus' HTTP API prints a value: plain, but with an exponent below 1e-6 and from 1e21 on.
     package static func appendAnswer(_ value: Double, to target: inout [UInt8]) {
         let magnitude = value.magnitude

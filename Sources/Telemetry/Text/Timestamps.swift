@@ -72,8 +72,13 @@ package enum Timestamps {
             let milliseconds = (seconds * 1000).rounded()
             return Int64(exactly: milliseconds)
         }
-        guard let nanoseconds = nanoseconds(rfc3339: text) else { return nil }
-        return floored(nanoseconds, by: 1_000_000).quotient
+        if let nanoseconds = nanoseconds(rfc3339: text) { return floored(nanoseconds, by: 1_000_000).quotient }
+        // What clients of Prometheus send for "the earliest time" and "the latest".
+        switch text {
+        case "-292273086-05-16T16:47:06Z": return .min / 1000 * 1000 + 62_135_596_801_000
+        case "292277025-08-18T07:12:54.999999999Z": return .max / 1000 * 1000 - 62_135_596_801_000 + 999
+        default: return nil
+        }
     }
 
     /// A time parameter of Loki's API in nanoseconds: whole nanoseconds (whole seconds up to ten digits), seconds with

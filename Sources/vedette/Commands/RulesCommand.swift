@@ -10,30 +10,50 @@ struct RulesCommand: AsyncParsableCommand {
         subcommands: [RulesCheckCommand.self, RulesListCommand.self])
 }
 
+/// Which checks beyond errors `vedette rules check` makes, in promtool's words.
+enum RuleLint: String, ExpressibleByArgument, CaseIterable {
+    case all
+    case duplicateRules = "duplicate-rules"
+    case none
+}
+
 /// `vedette rules check`: rule files and remedies, without a server.
 struct RulesCheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Check rule files (*.yml) and remedies (*.remedy.yml), each with file, line, column and what to do.")
+        abstract: "Check rule files (*.yml) and remedies (*.remedy.yml), each with file, line, column and what to do.",
+        discussion: "Exit status: 0 when all is well, 1 for errors, 3 for warnings with --lint-fatal.")
 
-    @Argument(help: "Files, or folders of them.")
-    var paths: [String]
+    /// promtool's status for "only the linter complains".
+    private static let lintStatus: Int32 = 3
+
+    @Argument(help: "Files, or folders of them; none reads a rule file from standard input.")
+    var paths: [String] = []
+
+    @Option(name: .long, help: "What to warn of beside errors: all, duplicate-rules or none.")
+    var lint: RuleLint = .duplicateRules
+
+    @Flag(name: .long, help: "Fail with status 3 when there are warnings.")
+    var lintFatal = false
 
     @Option(name: [.short, .long], help: "How to print the answer: table or json.")
     var output: OutputFormat = .table
 
     func run() throws {
-        let content = try RuleFiles.examine(paths)
+        var content = paths.isEmpty ? RuleFiles.standardInput() : try RuleFiles.examine(paths)
+        if lint == .none { content.findings.removeAll { $0.severity == .warning } }
         let errors = content.findings.count { $0.severity == .error }
+        let warnings = content.findings.count - errors
         if output == .json {
             Terminal.write(json(content))
         } else {
             for finding in content.findings { Terminal.write("\(finding.severity.rawValue): \(finding)\n") }
             Terminal.write(
                 "\(content.files) files: \(content.ruleCount) rules in \(content.groups.count) groups, "
-                    + "\(content.remedies.count) remedies, \(errors) errors\n")
+                    + "\(content.remedies.count) remedies, \(errors) errors, \(warnings) warnings\n")
         }
         if errors > 0 { throw ExitCode(1) }
+        if lintFatal, warnings > 0 { throw ExitCode(RulesCheckCommand.lintStatus) }
     }
 
     private func json(_ content: AlertingFiles.Content) -> [UInt8] {

@@ -12,7 +12,13 @@ struct TestRulesCommand: AsyncParsableCommand {
     @Argument(help: "The test files; each names its rule files, relative to itself.")
     var files: [String]
 
+    @Option(
+        name: .customLong("run"), parsing: .singleValue,
+        help: "Run only tests whose name this regular expression matches; may be given several times.")
+    var names: [String] = []
+
     func run() async throws {
+        let wanted = try names.map(TestRulesCommand.expression)
         let folders = ScratchFolders()
         defer { folders.remove() }
         let runner = RuleTestRunner(clock: SystemMonotonicClock()) {
@@ -21,7 +27,10 @@ struct TestRulesCommand: AsyncParsableCommand {
         var passed = 0
         var failed = 0
         for file in files {
-            let test = try RuleTestFile(try RuleFiles.source(at: file).text, path: file)
+            var test = try RuleTestFile(try RuleFiles.source(at: file).text, path: file)
+            if !wanted.isEmpty {
+                test.keepTests { name in wanted.contains { $0.matches(name) } }
+            }
             let content = try rules(of: test)
             let errors = content.findings.filter { $0.severity == .error }
             guard errors.isEmpty else {
@@ -37,6 +46,14 @@ struct TestRulesCommand: AsyncParsableCommand {
         }
         Terminal.write("\(passed) passed, \(failed) failed\n")
         if failed > 0 { throw ExitCode(1) }
+    }
+
+    private static func expression(_ text: String) throws -> RegularExpression {
+        do {
+            return try RegularExpression(text)
+        } catch {
+            throw CommandFailure("--run \(text): \(error)")
+        }
     }
 
     private func rules(of test: RuleTestFile) throws -> AlertingFiles.Content {

@@ -56,11 +56,14 @@ enum Composition {
             agents: agents, wallClock: SystemWallClock(), monotonicClock: SystemMonotonicClock(),
             build: BuildInformation(version: ProductVersion.text, revision: "", compiler: "swift 6"),
             options: serverOptions(arguments, settings, memoryBytes: memoryBytes))
+        let metricStore: Any = stores.metrics
+        dependencies.exemplarSource = metricStore as? any ExemplarSource
         dependencies.tokens = { settings.tokens }
         dependencies.targets = scrapes
         dependencies.bindings = try await bindings(folder, logger)
         dependencies.reload = { try await reload.perform() }
         dependencies.ownMetrics = { settings.metrics }
+        dependencies.configuration = { settings.status }
         dependencies.log = { entry in Composition.log(entry, to: logger) }
         let server = try await APIServer.start(
             dependencies, listen: HTTPListener.Options(host: listen.host, port: listen.port, tls: tls))
@@ -158,6 +161,7 @@ enum Composition {
         }
         options.queryTimeoutMilliseconds = file.queryTimeoutMilliseconds
         let retention = settings.retention
+        options.crossOrigin = file.crossOrigin
         options.retentionText = Durations.prometheus(milliseconds: retention.metricsMilliseconds)
         options.flags = [
             "data": arguments.data, "listen": arguments.listen, "rules": arguments.rules ?? "",

@@ -76,6 +76,16 @@ final class Settings: Sendable {
         }
     }
 
+    /// What is in force, for those who ask over the API.
+    var status: ConfigurationStatus {
+        let last = last.withLock { $0 }
+        let reading = reading
+        let receivers = reading.alerting.notify.receiverNames
+        return ConfigurationStatus(
+            yaml: EffectiveConfiguration(file: reading.file, retention: reading.retention, receivers: receivers).yaml,
+            isGood: last.isGood, readMilliseconds: last.goodAtMilliseconds)
+    }
+
     /// How reading went, under Prometheus' names.
     var metrics: [StoreMetric] {
         let last = last.withLock { $0 }

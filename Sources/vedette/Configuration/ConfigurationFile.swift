@@ -23,6 +23,8 @@ struct ConfigurationFile: Sendable {
 
     var tokens: [Token] = []
     var tls: TLS?
+    /// Web pages of these origins may read answers in a browser.
+    var crossOrigin: RegularExpression?
     var queryTimeoutMilliseconds: Int64 = 120_000
     var queryConcurrency: Int64 = 0
     var evaluationIntervalMilliseconds: Int64 = 1_000
@@ -87,6 +89,14 @@ struct ConfigurationFile: Sendable {
         }
         queryTimeoutMilliseconds =
             try ConfigurationFile.interval(mapping.optional("query_timeout")) ?? queryTimeoutMilliseconds
+        if let section = mapping.optional("cors_origin") {
+            let pattern = try section.text()
+            do throws(RegularExpressionError) {
+                crossOrigin = try RegularExpression(pattern)
+            } catch {
+                throw section.error("cors_origin: \(error)")
+            }
+        }
         queryConcurrency = try mapping.integer("query_concurrency", in: 1...1_024) ?? 0
         evaluationIntervalMilliseconds =
             try ConfigurationFile.interval(mapping.optional("evaluation_interval")) ?? evaluationIntervalMilliseconds

@@ -30,6 +30,19 @@ enum RuleFiles {
         return AlertingFiles.read(sources)
     }
 
+    /// What is piped into the process, as one rule file.
+    static func standardInput() -> AlertingFiles.Content {
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 64 << 10)
+        while bytes.count <= AlertingFiles.fileBytesMaximum {
+            let count = Glibc.read(STDIN_FILENO, &piece, piece.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            bytes += piece.prefix(count)
+        }
+        return AlertingFiles.read([AlertingFiles.Source(path: "<stdin>", bytes: bytes)])
+    }
+
     /// One file; an error in words when it is not there or cannot be read.
     static func source(at path: String) throws -> AlertingFiles.Source {
         let source: AlertingFiles.Source?

@@ -1,3 +1,5 @@
+internal import Glibc
+
 internal import Telemetry
 
 /// Draws series over time with braille dots: two columns and four rows of dots in each character.
@@ -39,9 +41,7 @@ struct Plot {
         let rows = max(3, height - 2)
         let labels = (0..<rows).map { row -> String in
             let value = high - (high - low) * Double(row) / Double(rows - 1)
-            // What is left of zero by rounding is zero.
-            let isZero = value.magnitude < (high - low) * 1e-9
-            return row % 4 == 0 || row == rows - 1 ? unit.text(isZero ? 0 : value) : ""
+            return row % 4 == 0 || row == rows - 1 ? unit.text(Plot.rounded(value, within: high - low)) : ""
         }
         let margin = labels.map(\.count).max() ?? 0
         let columns = max(10, width - margin - 2)
@@ -60,6 +60,15 @@ struct Plot {
         let gap = max(1, columns - start.count - end.count)
         text += String(repeating: " ", count: margin + 2) + start + String(repeating: " ", count: gap) + end + "\n"
         return text
+    }
+
+    /// A value with as many digits as tell the places of an axis of this span apart.
+    private static func rounded(_ value: Double, within span: Double) -> Double {
+        let unit = pow(10, floor(log10(span)) - 2)
+        guard unit > 1e-300 else { return value }
+        // A tenth has no exact double, its inverse does. Adding zero makes one of a negative zero.
+        let parts = (1 / unit).rounded()
+        return (unit < 1 ? (value * parts).rounded() / parts : (value / unit).rounded() * unit) + 0
     }
 
     /// What stands in front of a line's name in a legend.

@@ -38,7 +38,7 @@ struct QueryPrinter {
             let value = histogram.map { "count \($0["count"]?.text ?? ""), sum \($0["sum"]?.text ?? "")" }
             table.append(cells + [value ?? number(element["value"]?[1])])
         }
-        return table.render()
+        return table.render(width: canvas?.columns)
     }
 
     private func number(_ value: JSONValue?) -> String {
@@ -68,26 +68,27 @@ struct QueryPrinter {
                 name: cells.filter { !$0.isEmpty }.joined(separator: " "),
                 values: QueryPrinter.spaced(samples, start: start, end: end, step: step))
         }
-        // The picture shows the highest, the table below all of them.
+        // The picture and the table below show the highest, and both fit on the screen.
         let ranked = lines.indices.sorted {
             (lines[$0].values.filter(\.isFinite).max() ?? -.infinity)
                 > (lines[$1].values.filter(\.isFinite).max() ?? -.infinity)
         }
         let drawn = ranked.prefix(Plot.linesMaximum)
+        let legendRows = drawn.count + (ranked.count > drawn.count ? 3 : 2)
         let plot = Plot(
-            width: canvas.columns, height: min(canvas.rows - 2, 22), usesColour: Terminal.usesColour, unit: unit)
+            width: canvas.columns, height: max(8, min(canvas.rows - legendRows, 22)), usesColour: Terminal.usesColour,
+            unit: unit)
         var text = plot.render(
             drawn.map { lines[$0] }, startMilliseconds: Int64(start * 1000), endMilliseconds: Int64(end * 1000))
         var legend = TextTable(
             [""] + names + ["min", "max", "last"],
             alignments: [.left] + names.map { _ in .left } + [.right, .right, .right])
-        for (place, index) in ranked.enumerated() {
-            let mark = place < drawn.count ? plot.mark(place, of: drawn.count) : ""
-            legend.append([mark] + cells[index] + summary(series[index].map(\.value)))
+        for (place, index) in drawn.enumerated() {
+            legend.append([plot.mark(place, of: drawn.count)] + cells[index] + summary(series[index].map(\.value)))
         }
-        text += legend.render()
+        text += legend.render(width: canvas.columns)
         if ranked.count > drawn.count {
-            text += "\(ranked.count - drawn.count) of \(ranked.count) series are not drawn\n"
+            text += "the highest \(drawn.count) of \(ranked.count) series are drawn; -o csv lists all\n"
         }
         return text
     }

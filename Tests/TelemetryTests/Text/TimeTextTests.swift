@@ -16,9 +16,9 @@ internal import Testing
 
     @Test(arguments: [
         ("", "empty duration string"), ("5", "not a valid duration string: \"5\""),
-        ("1.5h", "not a valid duration string: \"1.5h\""), ("-1s", "not a valid duration string: \"-1s\""),
+        ("1.5h", "unknown unit \".\" in duration \"1.5h\""), ("-1s", "not a valid duration string: \"-1s\""),
         ("1m1h", "not a valid duration string: \"1m1h\""), ("1s1s", "not a valid duration string: \"1s1s\""),
-        ("1S", "not a valid duration string: \"1S\""), ("300y", "duration out of range"),
+        ("1S", "unknown unit \"S\" in duration \"1S\""), ("300y", "duration out of range"),
         ("99999999999999999999s", "duration out of range"),
     ])
     func refusesInPrometheusWords(text: String, words: String) {
