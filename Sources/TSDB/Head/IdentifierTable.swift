@@ -1,5 +1,5 @@
-/// Small numbers by 64-bit ids that come in long rising runs, as those of the log do: pages of consecutive ids, found by
-/// one look into a dictionary, and by none as long as the page stays the same.
+/// Small numbers by 64-bit ids that come in long rising runs, as those of the log do: pages of consecutive ids, found
+/// by one look into a dictionary, and by none as long as the page stays the same.
 struct IdentifierTable {
     private static let pageBits: UInt64 = 10
     private static let absent: Int32 = -1

@@ -6,8 +6,8 @@ enum EncodedLabels {
     private static let nameTag: UInt8 = 0x0a
     private static let valueTag: UInt8 = 0x12
 
-    /// How many bytes of `message`, a `TimeSeries`, say exactly `labels` in their canonical order and are followed by no
-    /// other label; 0 where they say anything else, or the same in another way.
+    /// How many bytes of `message`, a `TimeSeries`, say exactly `labels` in their canonical order and are followed by
+    /// no other label; 0 where they say anything else, or the same in another way.
     @inline(__always)
     static func length(of labels: Labels, in message: UnsafeRawBufferPointer) -> Int {
         labels.encoded.withUnsafeBytes { labels in length(of: labels, in: message) }

@@ -31,7 +31,7 @@ enum SampleIngestBenchmark: Benchmark {
             for target in 0..<targets {
                 let batch = batch(labels[target], ids[target], target, tick, start)
                 let receipt = try await store.append(batch)
-                if let known = receipt.seriesIDs.first { ids[target] = known }
+                if let known = receipt.seriesIDs.first, !known.isEmpty { ids[target] = known }
             }
         }
         let spent = Double(BenchText.processNanoseconds() - before)
