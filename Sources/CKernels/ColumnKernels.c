@@ -561,6 +561,33 @@ int vedette_decode_packed_portable(const uint8_t *bytes, size_t length, size_t c
     return cursor.at == cursor.end ? 0 : -1;
 }
 
+int vedette_integers_packed(const uint8_t *bytes, size_t length, size_t count, int is_summed, const int64_t *reference,
+                            int64_t *values) {
+    struct cursor cursor = {bytes, bytes + length};
+    int64_t sum = 0;
+    if (count == 0) return length == 0 ? 0 : -1;
+    values[0] = 0;
+    for (size_t done = 1; done < count;) {
+        size_t n = count - done < BLOCK_COUNT ? count - done : BLOCK_COUNT;
+        struct block block;
+        if (!read_head(&cursor, n, &block)) return -1;
+        vedette_unpack(block.packed, block.width, n, block.base, values + done);
+        for (unsigned i = 0; i < block.patch_count; i++) {
+            unsigned index = *block.patches.at++;
+            uint64_t high;
+            if (read_varint(&block.patches, &high))
+                values[done + index] = (int64_t)((uint64_t)values[done + index] + (high << block.width));
+        }
+        if (is_summed) {
+            vedette_sum(values + done, n, sum);
+            sum = values[done + n - 1];
+        }
+        if (reference) vedette_add(values + done, reference + done, n);
+        done += n;
+    }
+    return cursor.at == cursor.end ? 0 : -1;
+}
+
 // Doubles beyond this are not all integers of their own.
 #define INTEGER_LIMIT 9007199254740992.0
 

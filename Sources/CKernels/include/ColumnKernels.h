@@ -58,6 +58,10 @@ int vedette_decode_packed_portable(const uint8_t *bytes, size_t length, size_t c
                                    const int64_t *reference, int64_t first, uint64_t divisor, int scaling,
                                    double power, uint64_t *bits);
 
+/// As vedette_decode_packed, but stops at the multiples of the divisor above the first value, which is 0.
+int vedette_integers_packed(const uint8_t *bytes, size_t length, size_t count, int is_summed, const int64_t *reference,
+                            int64_t *values);
+
 /// Turns doubles into integers: rounds value * power (for VEDETTE_DIVIDE; the other way round for VEDETTE_MULTIPLY) and
 /// tries whether scaling back gives the same bits. Values where it does not become INT64_MIN; returns how many.
 size_t vedette_unscale(const uint64_t *bits, size_t count, int scaling, double power, double inverse, int64_t *values);

@@ -102,8 +102,9 @@ final class BlockReader: Sendable {
     func columns(of location: StripLocation) throws -> StripReader {
         let key = PageCache.Key(reader: number, offset: location.offset)
         let references = ReferenceCache(cache: references, key: key)
+        let last = LastPage()
         return StripReader(try strip(location), references: references) { [self] entry in
-            try body(of: entry, at: location)
+            try body(of: entry, at: location, last)
         }
     }
 
@@ -114,8 +115,14 @@ final class BlockReader: Sendable {
         try parse(at: location.offset) { try Self.samples(of: index, in: &columns, range) }
     }
 
-    /// Bytes of pages that a column's body takes, for the statistics of a query.
-    func body(of entry: StripEntry, at location: StripLocation) throws -> PaddedBytes {
+    /// The page read last, which is asked for again by the column behind.
+    private final class LastPage {
+        var offset: UInt64 = 0
+        var bytes = PaddedBytes([])
+    }
+
+    /// The bytes of a column's body.
+    private func body(of entry: StripEntry, at location: StripLocation, _ last: LastPage) throws -> PaddedBytes {
         let capacity = BlockFormat.pagePayloadByteCount
         let firstPage = location.offset + UInt64(location.headerByteCount)
         let end = entry.bodyOffset + entry.bodyByteCount
@@ -125,8 +132,10 @@ final class BlockReader: Sendable {
             let length = min(capacity, location.streamByteCount - page * capacity)
             let offset = firstPage + UInt64(page) * UInt64(BlockFormat.pageByteCount)
             let start = page * capacity
-            return try cachedPage(at: offset, payloadByteCount: length)
-                .slice(entry.bodyOffset - start..<end - start)
+            if last.offset != offset {
+                (last.bytes, last.offset) = (try cachedPage(at: offset, payloadByteCount: length), offset)
+            }
+            return last.bytes.slice(entry.bodyOffset - start..<end - start)
         }
         var pieces: [PaddedBytes] = []
         var position = entry.bodyOffset

@@ -35,7 +35,7 @@ package struct DecodeMeasurement {
         for path in paths {
             let reader = try BlockReader(
                 try storage.open(path, .read), cache: PageCache(maximumBytes: 1 << 30),
-                references: PageCache(maximumBytes: 0))
+                references: PageCache(maximumBytes: 8 << 20))
             for location in try reader.groups().flatMap(\.strips) {
                 for (index, entry) in try reader.strip(location).entries.enumerated() {
                     guard case .floats(let column) = entry.values else { continue }

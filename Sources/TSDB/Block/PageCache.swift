@@ -52,10 +52,10 @@ final class PageCache: Sendable {
     /// What is kept under `key`.
     func find(_ key: Key) -> Entry? {
         state.withLock { state in
-            guard let slot = state.slots[key] else { return nil }
+            guard let place = state.slots.index(forKey: key) else { return nil }
             state.clock += 1
-            state.slots[key]?.lastUse = state.clock
-            return slot.entry
+            state.slots.values[place].lastUse = state.clock
+            return state.slots.values[place].entry
         }
     }
 

@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Telemetry
 
 /// How one column of doubles was encoded: what its header says, and how its body is read back, bit for bit.
@@ -96,6 +97,9 @@ struct FloatColumn: Sendable, Equatable {
     func integers(
         count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
     ) throws -> Integers {
+        if isPlainlyPacked {
+            return Integers(values: try packedIntegers(count: count, from: body, reference: reference))
+        }
         var reader = ByteReader(body)
         var result = Integers(values: [])
         if hasExceptions { result.exceptions = try ValueException.list(count: count, from: &reader) }
@@ -176,13 +180,36 @@ struct FloatColumn: Sendable, Equatable {
         residuals == .packed && !hasExceptions && scaling.operation != .corrected && transform != .secondDifferences
     }
 
-    private func packedBits(
-        count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
-    ) throws -> [UInt64] {
+    private func checked(_ reference: () throws -> [Int64], count: Int) throws -> [Int64] {
         let other = transform == .reference ? try reference() : []
         guard transform != .reference || other.count == count else {
             throw ByteError(offset: 0, reason: "a reference of \(other.count) values for \(count)")
         }
+        return other
+    }
+
+    private func packedIntegers(
+        count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
+    ) throws -> [Int64] {
+        let other = try checked(reference, count: count)
+        var isRight = false
+        let integers = [Int64](unsafeUninitializedCapacity: count) { integers, initialized in
+            guard let start = integers.baseAddress else { return }
+            isRight = other.withUnsafeBufferPointer { other in
+                vedette_integers_packed(
+                    body.baseAddress, body.count, count, transform == .offsets ? 0 : 1,
+                    other.isEmpty ? nil : other.baseAddress, start) == 0
+            }
+            initialized = isRight ? count : 0
+        }
+        guard isRight else { throw ByteError(offset: 0, reason: "packed column does not end where it should") }
+        return integers
+    }
+
+    private func packedBits(
+        count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
+    ) throws -> [UInt64] {
+        let other = try checked(reference, count: count)
         var isRight = false
         let bits = [UInt64](unsafeUninitializedCapacity: count) { bits, initialized in
             guard let start = bits.baseAddress else { return }
