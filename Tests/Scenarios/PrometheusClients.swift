@@ -44,7 +44,7 @@ internal import Testing
             }
             try await story(vedette)
         } catch {
-            Issue.record(error)
+            Issue.record("\(error)\n\(vedette.process.output.suffix(3_000))")
         }
         await vedette.stop()
     }

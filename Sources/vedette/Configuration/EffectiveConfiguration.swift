@@ -1,4 +1,5 @@
 internal import Agent
+internal import Server
 internal import Telemetry
 
 /// The configuration in force as YAML, defaults filled in, for `/api/v1/status/config`. It is written from what was
@@ -22,7 +23,7 @@ struct EffectiveConfiguration {
         }
         if !file.tokens.isEmpty { lines.append("  tokens:") }
         for token in file.tokens {
-            let permissions = token.permissions.joined(separator: ", ")
+            let permissions = token.permissions.map(\.rawValue).sorted().joined(separator: ", ")
             lines += ["  - name: \(quoted(token.name))", "    file: <secret>", "    permissions: [\(permissions)]"]
         }
         lines += [
