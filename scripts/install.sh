@@ -90,3 +90,15 @@ if [ ! -e "$cache/.$client" ] && command -v python3 >/dev/null; then
     python3 -m venv "$cache/python" && "$cache/python/bin/pip" install -q "$client" && touch "$cache/.$client" \
         || say "no Python client: its scenario is skipped"
 fi
+
+# What others wrote to send lines, for the scenarios that they play: syslog-ng, unpacked like the engines, and a Python
+# client with a WebSocket in an environment of its own.
+for package in libivykis0 libpcre3 syslog-ng-core syslog-ng-mod-http; do unpack "$package"; done
+senders=(python-logging-loki==0.3.1 websocket-client==1.8.0)
+if [ ! -e "$cache/.${senders[0]}" ] && command -v python3 >/dev/null; then
+    python3 -c 'import ensurepip' 2>/dev/null || { update_lists; apt install -y -qq --no-install-recommends python3-venv >/dev/null; }
+    say "installing ${senders[*]} into $cache/loki-client"
+    rm -rf "$cache/loki-client"
+    python3 -m venv "$cache/loki-client" && "$cache/loki-client/bin/pip" install -q "${senders[@]}" \
+        && touch "$cache/.${senders[0]}" || say "no Python client: its scenario is skipped"
+fi

@@ -43,6 +43,15 @@ extension Engine {
         return LogLineReader(cursor: cursor, processor: processor, limit: limit, context: context)
     }
 
+    /// What a store is asked for the lines of a query whose filters it can do all by itself; nil for other queries.
+    package func lineRequest(_ query: String, range: LogTimeRange, in context: QueryContext) throws -> LogRequest? {
+        let run = try pipelineRun(query, nowMilliseconds: range.endNanoseconds / 1_000_000, context)
+        let (predicates, rest) = run.pushedDown
+        guard rest.isEmpty else { return nil }
+        return LogRequest(
+            matchers: run.pipeline.matchers, range: range, fragment: LogPlanFragment(linePredicates: predicates))
+    }
+
     /// The pipeline of a query that asks for lines; any other is refused.
     func pipelineRun(
         _ query: String, nowMilliseconds: Int64, _ context: QueryContext

@@ -11,13 +11,19 @@ struct LokiPatternsAPI: Sendable {
     private static let bucketsMaximum: Int64 = 2_000
     private static let patternsDefault = 300
 
+    /// What was counted, the most frequent pattern first.
+    private struct Counts: Sendable {
+        var patterns: [PatternCounter.Pattern]
+        var lines: Int
+        var otherLines = 0
+    }
+
     /// Loki's answer: per pattern its counts over time.
     func patterns(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
         let (range, step) = try bounds(parameters)
-        return try await count(request, parameters, range, step) { counter, context in
-            let patterns = counter.patterns.sorted { ($1.lines, $0.text) < ($0.lines, $1.text) }
-            let shown = Array(patterns.prefix(LokiPatternsAPI.patternsDefault))
+        return try await count(request, parameters, range, step) { counts, context in
+            let shown = Array(counts.patterns.prefix(LokiPatternsAPI.patternsDefault))
             return PrometheusAnswer.list(count: shown.count, elementBytes: 4_096, context: context) { writer, index in
                 writer.beginObject()
                 writer.member("pattern", shown[index].text)
@@ -39,21 +45,19 @@ struct LokiPatternsAPI: Sendable {
     func details(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
         let (range, step) = try bounds(parameters)
-        return try await count(request, parameters, range, step) { counter, context in
+        return try await count(request, parameters, range, step) { counts, context in
             var writer = JSONWriter()
             writer.beginObject()
             writer.member("status", "success")
             writer.key("data")
             writer.beginObject()
-            writer.member("lines", counter.lines)
-            writer.member("otherLines", counter.otherLines)
+            writer.member("lines", counts.lines)
+            writer.member("otherLines", counts.otherLines)
             writer.member("linesScanned", context.statistics.linesScanned)
             writer.member("bytesRead", context.statistics.bytesRead)
             writer.key("patterns")
             writer.beginArray()
-            for pattern in counter.patterns.sorted(by: { ($1.lines, $0.text) < ($0.lines, $1.text) }) {
-                LokiPatternsAPI.write(pattern, &writer)
-            }
+            for pattern in counts.patterns { LokiPatternsAPI.write(pattern, &writer) }
             writer.endArray()
             writer.endObject()
             PrometheusAnswer.remarks(of: context, &writer)
@@ -94,18 +98,27 @@ struct LokiPatternsAPI: Sendable {
 
     private func count(
         _ request: ServerRequest, _ parameters: RequestParameters, _ range: LogTimeRange, _ step: Int64,
-        _ answer: @escaping @Sendable (PatternCounter, QueryContext) -> ListenerResponse
+        _ answer: @escaping @Sendable (Counts, QueryContext) -> ListenerResponse
     ) async throws -> ListenerResponse {
         let text = try parameters.required("query")
         let engine = dependencies.engine()
+        // Bytes are known of lines that were rebuilt alone.
+        let countsBytes = parameters["bytes"] == "true"
+        let store = countsBytes ? nil : dependencies.logSource as? any LogPatternSource
         let description = QueryRunner.Description(kind: "log patterns", text: text, principal: request.principal.name)
         return try await runner.run(description) { context in
+            if let store, let request = try engine.lineRequest(text, range: range, in: context) {
+                let counted = try store.patterns(request, bucketNanoseconds: step, in: context)
+                let patterns = PatternCounter.patterns(counted)
+                return answer(Counts(patterns: patterns, lines: patterns.reduce(0) { $0 + $1.lines }), context)
+            }
             let reader = try engine.openLines(text, range: range, limit: 0, direction: .forward, in: context)
             var counter = PatternCounter(range: range, bucketNanoseconds: step)
             while let lines = try reader.next() {
                 for line in lines { counter.add(line) }
             }
-            return answer(counter, context)
+            let patterns = counter.patterns.sorted { ($1.lines, $0.text) < ($0.lines, $1.text) }
+            return answer(Counts(patterns: patterns, lines: counter.lines, otherLines: counter.otherLines), context)
         }.value
     }
 }

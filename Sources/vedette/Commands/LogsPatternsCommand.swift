@@ -68,12 +68,14 @@ struct LogsPatternsCommand: AsyncParsableCommand {
 enum PatternList {
     /// The server's answer: `lines`, `patterns` and what each is made of.
     static func ask(
-        _ server: ServerClient, _ query: String, _ range: LogTimeRange, buckets: Int64
+        _ server: ServerClient, _ query: String, _ range: LogTimeRange, buckets: Int64, countsBytes: Bool = false
     ) async throws -> JSONValue {
         let milliseconds = max(1, (range.endNanoseconds - range.startNanoseconds) / 1_000_000)
         let step = Timestamps.seconds(milliseconds: max(1, (milliseconds + buckets - 1) / buckets))
         return try await server.data(
-            "/api/v1/logs/patterns", [("query", query), ("step", step)] + range.parameters, method: "POST")
+            "/api/v1/logs/patterns",
+            [("query", query), ("step", step), ("bytes", "\(countsBytes)")] + range.parameters,
+            method: "POST")
     }
 
     /// The answer as counts.

@@ -89,7 +89,7 @@ struct LogsStatsCommand: AsyncParsableCommand {
     }
 
     private func patterns(_ server: ServerClient, _ range: LogTimeRange) async throws -> [Row] {
-        let data = try await PatternList.ask(server, filter.query, range, buckets: 1)
+        let data = try await PatternList.ask(server, filter.query, range, buckets: 1, countsBytes: true)
         return (data["patterns"]?.elements ?? []).map { pattern in
             Row(
                 name: pattern["pattern"]?.text ?? "", lines: pattern["lines"]?.double ?? 0,

@@ -18,7 +18,7 @@ struct LogsTailCommand: AsyncParsableCommand {
 
     @OptionGroup var filter: LogFilterOptions
 
-    @Option(name: .shortAndLong, help: "Show this many lines that were there before.")
+    @Option(name: [.customShort("n"), .long], help: "Show this many lines that were there before.")
     var lines = 10
 
     @Option(name: .long, help: "Show lines since: a duration ago, RFC 3339 or seconds since 1970.")

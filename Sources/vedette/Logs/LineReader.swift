@@ -68,7 +68,7 @@ extension LineReader.Summary {
     func note(limit: Int?) {
         for warning in warnings { Terminal.note("incomplete: \(warning)") }
         var text = lines == 1 ? "1 line" : "\(lines) lines"
-        if let limit, lines == limit { text += " (the newest; -m for more, -m 0 for all)" }
+        if let limit, lines >= limit { text += " (the newest; -m for more, -m 0 for all)" }
         text += ", \(linesScanned) scanned, \(ByteSizes.binary(bytesRead)) read"
         if blocksSkipped > 0 { text += ", \(blocksSkipped) blocks skipped" }
         if !warnings.isEmpty { text += ", incomplete" }

@@ -12,8 +12,28 @@ package struct PatternCounter {
         package var bytes: Int
         /// The first line met.
         package var example: LogLine
-        /// The highest level met.
+        /// The level of that line.
         package var severity: Severity
+
+        fileprivate init(text: String, counts: [Int], lines: Int, bytes: Int, example: LogLine) {
+            self.text = text
+            self.counts = counts
+            self.lines = lines
+            self.bytes = bytes
+            self.example = example
+            severity = Severity(
+                word: LineLevel.name(of: example.text[...], stream: example.stream, metadata: example.metadata))
+        }
+    }
+
+    /// What a store counted by its own templates. It rebuilt no line, so there are no bytes.
+    package static func patterns(_ counts: [LogPatternCounts]) -> [Pattern] {
+        counts.map { counts in
+            let line = LogLine(
+                nanoseconds: counts.exampleNanoseconds, text: counts.example, labels: counts.exampleLabels,
+                stream: counts.exampleLabels)
+            return Pattern(text: counts.pattern, counts: counts.lines, lines: counts.total, bytes: 0, example: line)
+        }
     }
 
     /// Lines of shapes beyond this many are counted together, so that lines without any shape cost no memory.
@@ -55,9 +75,7 @@ package struct PatternCounter {
             patterns.append(
                 Pattern(
                     text: String(decoding: shape, as: UTF8.self), counts: [Int](repeating: 0, count: buckets), lines: 0,
-                    bytes: 0, example: line,
-                    severity: Severity(
-                        word: LineLevel.name(of: line.text[...], stream: line.stream, metadata: line.metadata))))
+                    bytes: 0, example: line))
         }
         let bucket = Int((line.nanoseconds - range.startNanoseconds) / bucketNanoseconds)
         if patterns[place].counts.indices.contains(bucket) { patterns[place].counts[bucket] += 1 }

@@ -1,0 +1,102 @@
+internal import Glibc
+internal import ScenarioSupport
+internal import Testing
+
+/// A tail outlives its server: after a crash it goes on where it was, and every line is shown once.
+@Suite(.serialized) struct FollowedLogs {
+    @Test(arguments: [SIGTERM, SIGKILL])
+    func overARestart(signal: Int32) async throws {
+        let scratch = try ScratchFolder("tail")
+        defer { scratch.remove() }
+        let vedette = try await VedetteProcess("server", dataFolder: scratch.file("data"))
+        let tail = try ChildProcess(
+            VedetteProcess.binary,
+            [
+                "logs", "tail", "{app=\"web\"}", "-n", "0", "-o", "raw", "--server", "http://127.0.0.1:\(vedette.port)",
+            ], logPath: scratch.file("tail.log"))
+        func shown() -> [String] {
+            tail.output.split(separator: "\n").map(String.init).filter { $0.hasPrefix("line ") }
+        }
+        // Its first line says that the tail is there; until then it may have missed some.
+        await expectSoon("the tail shows a line", seen: { tail.output }) {
+            try await FollowedLogs.push("begin", to: vedette)
+            return tail.output.contains("begin")
+        }
+        for number in 0..<50 { try await FollowedLogs.push("line \(number)", to: vedette) }
+        await expectSoon("the first half is shown", seen: { tail.output }) { shown().count >= 50 }
+        vedette.process.signal(signal)
+        #expect(await vedette.process.waitForEnd(seconds: 15))
+        try await vedette.restart()
+        for number in 50..<100 { try await FollowedLogs.push("line \(number)", to: vedette) }
+        await expectSoon("the second half is shown", seconds: 20, seen: { tail.output }) { shown().count >= 100 }
+        #expect(shown() == (0..<100).map { "line \($0)" })
+        #expect(tail.output.contains("the server is there again"), "\(tail.output)")
+        await tail.stop()
+        await vedette.stop()
+    }
+
+    private static func push(_ line: String, to vedette: VedetteProcess) async throws {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let nanoseconds = Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+        let body = #"{"streams":[{"stream":{"app":"web"},"values":[["\#(nanoseconds)","\#(line)"]]}]}"#
+        let (status, answer) = try await vedette.post("/loki/api/v1/push", body: body)
+        guard status == 204 else { throw ScenarioError("\(status) \(answer)") }
+    }
+
+    /// The canary writes, follows and reads back; its verdict is its exit status.
+    @Test func theCanarySings() async throws {
+        let scratch = try ScratchFolder("canary")
+        defer { scratch.remove() }
+        let vedette = try await VedetteProcess("server", dataFolder: scratch.file("data"))
+        let (status, output) = try vedette.command(
+            "logs", "canary", "--duration", "2s", "--interval", "20ms", "--late", "10s")
+        #expect(status == 0 && output.contains("written             100"), "\(output)")
+        await vedette.stop()
+    }
+
+    /// What a person at a terminal asks after a fault.
+    @Test func theCommandLineFindsAFault() async throws {
+        let scratch = try ScratchFolder("logs")
+        defer { scratch.remove() }
+        let vedette = try await VedetteProcess("server", dataFolder: scratch.file("data"))
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let base = Int64(now.tv_sec) * 1_000_000_000
+        // An hour and a half ago all was well; a minute ago it was not.
+        var values: [String] = []
+        for number in 0..<600 {
+            values.append(
+                #"["\#(base - 5_400_000_000_000 + Int64(number) * 1_000_000_000)","request \#(number) done"]"#)
+        }
+        for number in 0..<60 {
+            values.append(#"["\#(base - 60_000_000_000 + Int64(number) * 1_000_000)","request \#(number) done"]"#)
+        }
+        let trace = ["ERROR cannot pay", "java.io.IOException: db7 is gone", "\\tat shop.Pay.pay(Pay.java:3)"]
+        for (index, line) in trace.enumerated() {
+            values.append(#"["\#(base - 30_000_000_000 + Int64(index) * 1_000)","\#(line)"]"#)
+        }
+        let body = #"{"streams":[{"stream":{"container":"shop"},"values":[\#(values.joined(separator: ","))]}]}"#
+        let (status, answer) = try await vedette.post("/loki/api/v1/push", body: body)
+        #expect(status == 204, "\(answer)")
+        let difference = try vedette.command("logs", "diff", "--baseline", "1h..2h", "--window", "10m")
+        let first = difference.output.split(separator: "\n").dropFirst().first.map(String.init) ?? ""
+        #expect(difference.status == 0 && first.hasPrefix("new ") && first.contains("error"), "\(difference.output)")
+        let event = try vedette.command(
+            "logs", "search", "--container", "shop", "IOException", "cannot", "--events", "-o", "raw")
+        #expect(
+            event.output.contains("ERROR cannot pay\njava.io.IOException: db7 is gone\n\tat shop"), "\(event.output)")
+        let count = try vedette.command("logs", "search", "request", "-c", "--since", "3h")
+        #expect(count.output == "660\n", "\(count.output)")
+        let around = try vedette.command("logs", "search", "-e", "db\\d is", "-B", "1", "-o", "raw", "--level", "trace")
+        #expect(around.status == 0, "\(around.output)")
+        let wrong = try vedette.command("logs", "search", "-e", "a(b")
+        #expect(wrong.status == 1 && wrong.output.contains("missing closing )"), "\(wrong.output)")
+        for command in [["patterns"], ["stats"], ["stats", "--by", "level"], ["search", "--by", "time"]] {
+            let (status, output) = try ChildProcess.run(
+                VedetteProcess.binary, ["logs"] + command + ["--server", "http://127.0.0.1:\(vedette.port)"])
+            #expect(status == 0 && output.contains("lines"), "\(command): \(output)")
+        }
+        await vedette.stop()
+    }
+}
