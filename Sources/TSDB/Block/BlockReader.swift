@@ -98,10 +98,11 @@ final class BlockReader: Sendable {
         return strip
     }
 
-    /// A reader of the columns of a strip.
-    func columns(of location: StripLocation) throws -> StripReader {
+    /// A reader of the columns of a strip. One that reads a single series should leave the references of its column to
+    /// those that come after it.
+    func columns(of location: StripLocation, sharingReferences isSharing: Bool = false) throws -> StripReader {
         let key = PageCache.Key(reader: number, offset: location.offset)
-        let references = ReferenceCache(cache: references, key: key)
+        let references = isSharing ? ReferenceCache(cache: references, key: key) : nil
         let last = LastPage()
         return StripReader(try strip(location), references: references) { [self] entry in
             try body(of: entry, at: location, last)

@@ -33,9 +33,7 @@ package struct DecodeMeasurement {
         var kinds: [String: [Place]] = [:]
         var all: [Place] = []
         for path in paths {
-            let reader = try BlockReader(
-                try storage.open(path, .read), cache: PageCache(maximumBytes: 1 << 30),
-                references: PageCache(maximumBytes: 8 << 20))
+            let reader = try BlockReader(try storage.open(path, .read), cache: PageCache(maximumBytes: 1 << 30))
             for location in try reader.groups().flatMap(\.strips) {
                 for (index, entry) in try reader.strip(location).entries.enumerated() {
                     guard case .floats(let column) = entry.values else { continue }

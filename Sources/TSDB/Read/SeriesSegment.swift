@@ -49,7 +49,7 @@ struct SeriesSegment {
             }
         case .strip(let block, let location, let ordinal, let holes):
             do {
-                var columns = try block.reader.columns(of: location)
+                var columns = try block.reader.columns(of: location, sharingReferences: true)
                 var runs: [SampleRun] = []
                 for index in columns.strip.entries(of: ordinal) {
                     var run = try block.reader.samples(of: index, in: &columns, at: location, range: range)
