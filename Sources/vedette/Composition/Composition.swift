@@ -44,11 +44,7 @@ enum Composition {
         let agents = KnownAgents()
         let engine = Engine(series: stores.metrics, logs: stores.logs)
         let alerting = try await openAlerting(settings, stores, engine, client, agents, folder, logger)
-        let scrapes = ScrapeService(
-            ScrapeService.Ports(sink: StoreScrapeSink(stores.metrics), storage: SystemStorage()) { notice in
-                Composition.log(notice, to: logger)
-            })
-        scrapes.apply(settings.reading.file.scrapeJobs)
+        let scrapes = scrapeService(settings, stores, logger)
         let reload = Reload(settings: settings, alerting: alerting, scrapes: scrapes, logger: logger)
         var dependencies = ServerDependencies(
             sampleAppender: stores.metrics, seriesSource: stores.metrics, metricAdministration: stores.metrics,
@@ -56,8 +52,7 @@ enum Composition {
             agents: agents, wallClock: SystemWallClock(), monotonicClock: SystemMonotonicClock(),
             build: BuildInformation(version: ProductVersion.text, revision: "", compiler: "swift 6"),
             options: serverOptions(arguments, settings, memoryBytes: memoryBytes))
-        let metricStore: Any = stores.metrics
-        dependencies.exemplarSource = metricStore as? any ExemplarSource
+        dependencies.exemplarSource = stores.metrics
         dependencies.tokens = { settings.tokens }
         dependencies.targets = scrapes
         dependencies.bindings = try await bindings(folder, logger)
@@ -89,6 +84,15 @@ enum Composition {
         }
         services.append(Greeting(address: server.address, folder: folder, isSecure: tls != nil, agent: agent))
         try await run(services, logger)
+    }
+
+    private static func scrapeService(_ settings: Settings, _ stores: Stores, _ logger: Logger) -> ScrapeService {
+        let scrapes = ScrapeService(
+            ScrapeService.Ports(sink: StoreScrapeSink(stores.metrics), storage: SystemStorage()) { notice in
+                Composition.log(notice, to: logger)
+            })
+        scrapes.apply(settings.reading.file.scrapeJobs)
+        return scrapes
     }
 
     /// Runs `vedette agent`.
