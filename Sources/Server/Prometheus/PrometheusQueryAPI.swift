@@ -12,7 +12,7 @@ struct PrometheusQueryAPI: Sendable {
     func instant(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
         let time = try parameters.time("time") ?? dependencies.wallClock.nowMilliseconds
-        return try await evaluate(request, parameters) { engine, text, context in
+        return try await evaluate(request, parameters, "at \(time)") { engine, text, context in
             try engine.instant(text, atMilliseconds: time, in: context)
         }
     }
@@ -30,27 +30,33 @@ struct PrometheusQueryAPI: Sendable {
             throw APIFailure.invalid(
                 "step", "zero or negative query resolution step widths are not accepted. Try a positive integer")
         }
-        return try await evaluate(request, parameters) { engine, text, context in
+        return try await evaluate(request, parameters, "from \(start) to \(end) by \(step)") { engine, text, context in
             try engine.range(text, startMilliseconds: start, endMilliseconds: end, stepMilliseconds: step, in: context)
         }
     }
 
     private func evaluate(
-        _ request: ServerRequest, _ parameters: RequestParameters,
+        _ request: ServerRequest, _ parameters: RequestParameters, _ times: String,
         _ body: @escaping @Sendable (Engine, String, QueryContext) throws -> QueryValue
     ) async throws -> ListenerResponse {
         let text = try parameters.required("query")
         let limit = try parameters.count("limit") ?? 0
         let lookback = try parameters.duration("lookback_delta")
-        let wantsStatistics = parameters["stats"] != nil
-        let engine = dependencies.engine(lookbackMilliseconds: lookback)
+        let statistics = parameters["stats"]
+        var engine = dependencies.engine(lookbackMilliseconds: lookback)
+        let profile = statistics.map { _ in QueryProfile() }
+        engine.profile = profile
         let clock = dependencies.monotonicClock
         let start = clock.nowNanoseconds
         let acceptsGzip = request.acceptsGzip
+        let timeout = try parameters.duration("timeout")
+        // However it is written, it is the same query.
+        let expression = (try? Engine.parse(text).description) ?? text
+        let key = "\(times), \(limit), \(lookback ?? -1), \(timeout ?? -1), \(acceptsGzip), \(expression)"
         let description = QueryRunner.Description(
-            kind: "promql", text: text, principal: request.principal.name,
-            timeoutMilliseconds: try parameters.duration("timeout"))
-        return try await runner.run(description) { context in
+            kind: "promql", text: text, principal: request.principal.name, timeoutMilliseconds: timeout,
+            sharingKey: profile == nil ? key : nil)
+        return try await runner.answer(description) { [engine] context in
             let begun = clock.nowNanoseconds
             let value: QueryValue
             do {
@@ -58,12 +64,15 @@ struct PrometheusQueryAPI: Sendable {
             } catch let error as QueryError where error.kind == .parse {
                 throw APIFailure.invalid("query", error.description)
             }
-            let times = QueryTimes(
-                queueNanoseconds: begun - start, evaluationNanoseconds: clock.nowNanoseconds - begun)
+            let times = profile.map { profile in
+                QueryTimes(
+                    queueNanoseconds: begun - start, evaluationNanoseconds: clock.nowNanoseconds - begun,
+                    profile: profile, tellsAll: statistics == "all")
+            }
             let cut = PrometheusQueryAPI.cut(value, to: limit, context)
-            let answer = PrometheusAnswer.query(cut, context: context, statistics: wantsStatistics ? times : nil)
+            let answer = PrometheusAnswer.query(cut, context: context, statistics: times)
             return answer.response(acceptsGzip: acceptsGzip)
-        }.value
+        }
     }
 
     private static func cut(_ value: QueryValue, to limit: Int, _ context: QueryContext) -> QueryValue {
