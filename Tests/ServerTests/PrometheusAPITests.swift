@@ -148,7 +148,8 @@ import Wire
         let text = try await fixture.text("/api/v1/query", [("query", "up"), ("stats", "all")])
         #expect(
             text.contains(
-                #""samples":{"totalQueryableSamplesPerStep":[[1700000000,2]],"totalQueryableSamples":2,"peakSamples":2}"#))
+                #""samples":{"totalQueryableSamplesPerStep":[[1700000000,2]],"totalQueryableSamples":2,"peakSamples":2}"#
+            ))
         #expect(text.contains(#""plan":[{"depth":0,"step":"up","series":2,"seconds":"#))
         #expect(text.contains(#""evalTotalTime":"#))
     }

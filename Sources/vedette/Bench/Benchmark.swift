@@ -12,6 +12,7 @@ enum Benchmarks {
     static let all: [any Benchmark.Type] = [
         LineIngestBenchmark.self,
         LogBenchmark.self,
+        QueryBenchmark.self,
         SampleIngestBenchmark.self,
     ]
 }
