@@ -31,6 +31,8 @@ package struct Engine: Sendable {
     private let series: any SeriesSource
     let logs: (any LogSource)?
     private let options: Options
+    /// Filled with how the next query is evaluated; an engine that carries one is for that query alone.
+    package var profile: QueryProfile?
 
     /// An engine over a metric store and, for LogQL, a log store.
     package init(series: any SeriesSource, logs: (any LogSource)? = nil, options: Options = Options()) {
@@ -69,15 +71,17 @@ package struct Engine: Sendable {
     package func instant(
         _ query: String, atMilliseconds time: Int64, in context: QueryContext
     ) throws -> QueryValue {
+        let begun = context.nowNanoseconds
         let expression = try PromQLParser.expression(query)
         let bounds = QueryBounds(startMilliseconds: time, endMilliseconds: time, stepMilliseconds: 0)
         let prepared = try QueryPreparation(bounds: bounds).prepared(expression)
-        let evaluator = self.evaluator(query, StepTimes(at: time), context)
+        let evaluator = self.evaluator(query, StepTimes(at: time), context, begunNanoseconds: begun)
         if expression.type == .matrix { return .matrix(try evaluator.points(of: prepared)) }
         switch try evaluator.evaluate(prepared) {
         case .scalar(let values): return .scalar(Sample(milliseconds: time, value: values[0]))
         case .string(let text): return .string(text, milliseconds: time)
         case .vector(let columns):
+            try context.reserve(columns.count * MemoryLayout<SeriesPoint>.stride)
             return .vector(
                 try MergedColumns.finished(columns).compactMap { column in
                     guard column.isPresent(at: 0) else { return nil }
@@ -93,6 +97,7 @@ package struct Engine: Sendable {
         _ query: String, startMilliseconds start: Int64, endMilliseconds end: Int64, stepMilliseconds step: Int64,
         in context: QueryContext
     ) throws -> QueryValue {
+        let begun = context.nowNanoseconds
         let times = try checkedTimes(start: start, end: end, step: step)
         let expression = try PromQLParser.expression(query)
         guard expression.type == .vector || expression.type == .scalar else {
@@ -103,15 +108,16 @@ package struct Engine: Sendable {
         }
         let bounds = QueryBounds(startMilliseconds: start, endMilliseconds: end, stepMilliseconds: step)
         let prepared = try QueryPreparation(bounds: bounds).prepared(expression)
-        switch try evaluator(query, times, context).evaluate(prepared) {
+        switch try evaluator(query, times, context, begunNanoseconds: begun).evaluate(prepared) {
         case .scalar(let values):
             let points = SeriesPoints(
                 labels: .empty, timesMilliseconds: (0..<times.count).map { times[$0] }, values: values)
             return .matrix([points])
         case .string(let text): return .string(text, milliseconds: start)
         case .vector(let columns):
-            let finished = try MergedColumns.finished(columns).sorted { $0.labels < $1.labels }
-            return .matrix(finished.map { $0.points(at: times) }.filter { !$0.isEmpty })
+            let evaluated = context.nowNanoseconds
+            defer { profile?.end(result: context.nowNanoseconds - evaluated) }
+            return .matrix(try PointsAnswer(times: times, context: context).series(columns))
         }
     }
 
@@ -138,18 +144,57 @@ package struct Engine: Sendable {
         return StepTimes(start: start, end: end, step: step)
     }
 
-    private func evaluator(_ query: String, _ times: StepTimes, _ context: QueryContext) -> Evaluator {
-        Evaluator(
+    private func evaluator(
+        _ query: String, _ times: StepTimes, _ context: QueryContext, begunNanoseconds: Int64
+    ) -> Evaluator {
+        var evaluator = Evaluator(
             source: series, logSource: logs, options: options, context: context, text: Array(query.utf8), times: times)
+        evaluator.profile = profile
+        evaluator.stepSamples = profile?.begin(preparation: context.nowNanoseconds - begunNanoseconds, times: times)
+        return evaluator
+    }
+}
+
+/// Turns the columns of an answer into points, ordered by labels.
+struct PointsAnswer {
+    let times: StepTimes
+    let context: QueryContext
+
+    /// The columns with names dropped and equal labels merged.
+    func series(_ columns: [SeriesColumn]) throws -> [SeriesPoints] {
+        try ordered(MergedColumns.finished(columns))
+    }
+
+    /// The columns as they are.
+    func ordered(_ columns: consuming [SeriesColumn]) throws -> [SeriesPoints] {
+        var columns = columns
+        if !MergedColumns.areOrdered(columns) { columns.sort { $0.labels < $1.labels } }
+        let allTimes = (0..<times.count).map { times[$0] }
+        var result: [SeriesPoints] = []
+        result.reserveCapacity(columns.count)
+        for column in columns {
+            try context.check()
+            let count = column.values.count { !SeriesColumn.isAbsent($0) }
+            if count == column.values.count {
+                // Most series have a value at every step: they share the times, and the values are those of the column.
+                result.append(SeriesPoints(labels: column.labels, timesMilliseconds: allTimes, values: column.values))
+                continue
+            }
+            guard count > 0 || !column.histograms.isEmpty else { continue }
+            try context.reserve(count * 16)
+            let points = column.points(at: times, count: count)
+            if !points.isEmpty { result.append(points) }
+        }
+        return result
     }
 }
 
 extension SeriesColumn {
-    /// The column as points, without the steps that have no value.
-    func points(at times: StepTimes) -> SeriesPoints {
+    /// The column as points, `count` of them numbers, without the steps that have no value.
+    func points(at times: StepTimes, count: Int) -> SeriesPoints {
         var points = SeriesPoints(labels: labels)
-        points.timesMilliseconds.reserveCapacity(values.count)
-        points.values.reserveCapacity(values.count)
+        points.timesMilliseconds.reserveCapacity(count)
+        points.values.reserveCapacity(count)
         for step in values.indices {
             if hasNumber(at: step) {
                 points.timesMilliseconds.append(times[step])

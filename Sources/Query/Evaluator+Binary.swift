@@ -16,7 +16,6 @@ extension Evaluator {
             return .vector(withScalar(columns, numbers, node, isScalarLeft: true))
         case (.vector(let left), .vector(let right)):
             let matching = node.matching ?? VectorMatching()
-            defer { for column in left + right { context.release(column.bytes) } }
             let result: [SeriesColumn]
             switch node.operation {
             case .and: result = SetOperation.intersection(left, right, matching)
@@ -25,35 +24,60 @@ extension Evaluator {
             default:
                 let operation = VectorOperation(
                     operation: node.operation, matching: matching, returnsBool: node.returnsBool, steps: times.count,
-                    tell: { tell($0, of: node) })
+                    context: context, tell: { tell($0, of: node) })
                 result = try operation.evaluate(left, right)
             }
-            for column in result { try context.reserve(column.bytes) }
+            if node.operation.isSetOperation { try reserve(result) }
+            release(left)
+            release(right)
             return .vector(result)
         default: throw QueryError(.execution, "a string cannot be an operand")
         }
     }
 
     private func withScalar(
-        _ columns: [SeriesColumn], _ numbers: [Double], _ node: BinaryExpression, isScalarLeft: Bool
+        _ columns: consuming [SeriesColumn], _ numbers: [Double], _ node: BinaryExpression, isScalarLeft: Bool
     ) -> [SeriesColumn] {
-        let operation = node.operation
-        let isTrim = operation == .trimUpper || operation == .trimLower
-        var result: [SeriesColumn] = []
-        for var column in columns {
-            if !column.histograms.isEmpty || isTrim {
-                applyToElements(&column, numbers, node, isScalarLeft: isScalarLeft)
-            } else {
-                apply(&column, numbers, node, isScalarLeft: isScalarLeft)
-            }
-            if operation.changesMeaning || node.returnsBool { column.dropsName = true }
-            if !column.isEmpty { result.append(column) }
+        var columns = columns
+        var kept = 0
+        for index in columns.indices where apply(&columns[index], numbers, node, isScalarLeft: isScalarLeft) {
+            columns.swapAt(kept, index)
+            kept += 1
         }
-        return result
+        columns.removeLast(columns.count - kept)
+        return columns
+    }
+
+    /// An operator between a vector and a number, series by series; nil where it is none.
+    func scalarOperation(_ node: BinaryExpression) throws -> ColumnStream? {
+        let isScalarLeft = node.left.type == .scalar
+        guard isScalarLeft != (node.right.type == .scalar), node.left.type != .string, node.right.type != .string else {
+            return nil
+        }
+        var operands = self
+        if node.operation == .trimUpper || node.operation == .trimLower { operands.detectsResets = false }
+        let numbers = try operands.scalar(isScalarLeft ? node.left : node.right)
+        return try operands.stream(isScalarLeft ? node.right : node.left).map { column in
+            apply(&column, numbers, node, isScalarLeft: isScalarLeft)
+        }
+    }
+
+    /// Applies the operator to one series; false when nothing is left of it.
+    private func apply(
+        _ column: inout SeriesColumn, _ numbers: [Double], _ node: BinaryExpression, isScalarLeft: Bool
+    ) -> Bool {
+        let operation = node.operation
+        if !column.histograms.isEmpty || operation == .trimUpper || operation == .trimLower {
+            applyToElements(&column, numbers, node, isScalarLeft: isScalarLeft)
+        } else {
+            applyToNumbers(&column, numbers, node, isScalarLeft: isScalarLeft)
+        }
+        if operation.changesMeaning || node.returnsBool { column.dropsName = true }
+        return !column.isEmpty
     }
 
     /// Numbers alone: the common case, one loop.
-    private func apply(
+    private func applyToNumbers(
         _ column: inout SeriesColumn, _ numbers: [Double], _ node: BinaryExpression, isScalarLeft: Bool
     ) {
         let operation = node.operation

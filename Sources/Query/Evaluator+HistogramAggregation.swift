@@ -2,14 +2,8 @@ internal import Telemetry
 
 /// `sum` and `avg` where native histograms are among the series.
 extension Evaluator {
-    /// Folds numbers with `foldNumbers`, then histograms at the steps that have nothing else; a mix has no answer.
-    func foldWithHistograms(
-        _ columns: [SeriesColumn], _ node: Aggregation, into result: inout SeriesColumn,
-        _ foldNumbers: ([SeriesColumn], inout SeriesColumn) -> Void
-    ) throws {
-        foldNumbers(columns, &result)
-        let members = columns.filter { !$0.histograms.isEmpty }
-        guard !members.isEmpty else { return }
+    /// Folds the histograms of a group at the steps that have nothing else; a mix has no answer.
+    func foldHistograms(_ members: [SeriesColumn], _ node: Aggregation, into result: inout SeriesColumn) throws {
         let span = node.operand.span
         for step in 0..<times.count {
             let present = members.filter { $0.histograms[step] != nil }

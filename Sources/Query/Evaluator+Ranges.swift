@@ -7,8 +7,7 @@ extension Evaluator {
         case .matrix(let matrix): return try points(of: matrix).sorted { $0.labels < $1.labels }
         case .subquery(let subquery):
             let (columns, grid) = try evaluated(subquery)
-            let finished = try MergedColumns.finished(columns)
-            return finished.map { $0.points(at: grid) }.filter { !$0.isEmpty }.sorted { $0.labels < $1.labels }
+            return try PointsAnswer(times: grid, context: context).series(columns)
         default: return []
         }
     }
@@ -18,18 +17,20 @@ extension Evaluator {
         let end = StepTimes(matrix.selector.modifiers, times).startMilliseconds
         let length = matrix.range.preparedMilliseconds
         let hints = SelectHints(windowMilliseconds: length)
-        let run = SampleRun()
-        var buffer = SampleBuffer()
+        let workspace = Workspace()
+        let run = workspace.run
         var result: [SeriesPoints] = []
         for cursor in try cursors(matrix.selector, from: end &- length &+ 1, through: end, hints: hints) {
-            try fill(run, from: cursor, &buffer)
+            try context.check()
+            try fill(from: cursor, workspace)
             guard !run.isEmpty else { continue }
-            try context.reserve(run.times.count * 16 + run.histograms.count * 400)
+            try context.reserve(run.bytes, samples: run.times.count + run.histograms.count)
             result.append(
                 SeriesPoints(
                     labels: cursor.labels, timesMilliseconds: run.times, values: run.values,
                     histogramTimesMilliseconds: run.histogramTimes, histograms: run.histograms))
         }
+        workspace.release(in: context)
         return result
     }
 }

@@ -2,33 +2,56 @@ internal import Telemetry
 
 /// `topk`, `bottomk`, `limitk`, `limit_ratio`: they choose series and leave them as they are.
 extension Evaluator {
-    func selected(_ node: Aggregation, _ names: Set<String>) throws -> [SeriesColumn] {
+    func selected(_ node: Aggregation) throws -> [SeriesColumn] {
         guard let parameter = node.parameter else { return [] }
         let parameters = try scalar(parameter)
+        if node.operation == .limitRatio { return try sampled(try vector(node.operand), parameters, parameter) }
         let columns = try vector(node.operand)
-        if node.operation == .limitRatio { return try sampled(columns, parameters, parameter) }
         guard try isSelecting(parameters) else { return [] }
         if node.operation == .topk || node.operation == .bottomk, columns.contains(where: { !$0.histograms.isEmpty }) {
             inform("ignored histogram in \(node.operation.rawValue) aggregation", at: node.span)
         }
-        let groups = grouped(columns, names, isWithout: node.isWithout)
+        let groups = grouped(columns, node)
+        var meter = WorkMeter(context)
         if isInstant {
-            return groups.flatMap { group in
-                chosen(group.members, columns, node.operation, limit: parameters[0], at: 0).map { columns[$0] }
+            return try groups.flatMap { group in
+                try meter.spend(group.members.count)
+                return chosen(group.members, columns, node.operation, limit: parameters[0], at: 0).map { columns[$0] }
             }
         }
-        var kept = columns.map { SeriesColumn(labels: $0.labels, count: times.count) }
-        for index in kept.indices { kept[index].dropsName = columns[index].dropsName }
+        // Where a step selects nothing of a series, it loses its value there.
+        var isKept = [[Bool]](repeating: [], count: columns.count)
         for step in 0..<times.count {
             try context.check()
             for group in groups {
+                try meter.spend(group.members.count)
                 for member in chosen(group.members, columns, node.operation, limit: parameters[step], at: step) {
-                    kept[member].values[step] = columns[member].values[step]
-                    kept[member].set(columns[member].histogram(at: step), at: step)
+                    if isKept[member].isEmpty {
+                        try context.reserve(times.count)
+                        isKept[member] = [Bool](repeating: false, count: times.count)
+                    }
+                    isKept[member][step] = true
                 }
             }
         }
-        return kept.filter { !$0.isEmpty }
+        return kept(columns, isKept)
+    }
+
+    private func kept(_ columns: consuming [SeriesColumn], _ isKept: [[Bool]]) -> [SeriesColumn] {
+        var columns = columns
+        var count = 0
+        for index in columns.indices {
+            guard !isKept[index].isEmpty else {
+                context.release(columns[index].bytes, samples: times.count)
+                continue
+            }
+            for step in 0..<times.count where !isKept[index][step] { columns[index].clear(at: step) }
+            context.release(times.count)
+            columns.swapAt(count, index)
+            count += 1
+        }
+        columns.removeLast(columns.count - count)
+        return columns
     }
 
     /// Whether any step selects anything; a parameter that is no whole number of series is an error.
@@ -56,15 +79,11 @@ extension Evaluator {
         if operation == .limitk {
             return Array(members.filter { columns[$0].isPresent(at: step) }.prefix(count))
         }
-        let isTop = operation == .topk
-        let present = members.enumerated().filter { columns[$0.element].hasNumber(at: step) }
-        let ordered = present.sorted { left, right in
-            let (a, b) = (columns[left.element].values[step], columns[right.element].values[step])
-            // NaN comes last either way; equals keep their order.
-            if a.isNaN || b.isNaN { return a.isNaN == b.isNaN ? left.offset < right.offset : b.isNaN }
-            return a == b ? left.offset < right.offset : (a > b) == isTop
+        var best = BestValues(count: count, isTop: operation == .topk)
+        for member in members where columns[member].hasNumber(at: step) {
+            best.add(member, columns[member].values[step])
         }
-        return ordered.prefix(count).map(\.element)
+        return best.members
     }
 
     // MARK: limit_ratio
@@ -91,5 +110,44 @@ extension Evaluator {
     private func warnOfRatio(_ ratio: Double, _ limit: Double, _ parameter: Expression) {
         let (given, capped) = (FloatText.general(ratio), FloatText.general(limit))
         warn("ratio value should be between -1 and 1, got \(given), capping to \(capped)", at: parameter.span)
+    }
+}
+
+/// The best of the values of one step, best first; equal ones in the order they came, NaN last.
+private struct BestValues {
+    private let count: Int
+    private let isTop: Bool
+    private var found: [(member: Int, value: Double)] = []
+    /// Few are kept in order; many are sorted in the end.
+    private var insertsInOrder: Bool { count <= 32 }
+
+    init(count: Int, isTop: Bool) {
+        (self.count, self.isTop) = (count, isTop)
+    }
+
+    mutating func add(_ member: Int, _ value: Double) {
+        guard insertsInOrder else {
+            found.append((member, value))
+            return
+        }
+        if found.count == count, let worst = found.last, !isBetter(value, worst.value) { return }
+        var place = found.count
+        while place > 0, isBetter(value, found[place - 1].value) { place -= 1 }
+        found.insert((member, value), at: place)
+        if found.count > count { found.removeLast() }
+    }
+
+    var members: [Int] {
+        if insertsInOrder { return found.map(\.member) }
+        let ordered = found.enumerated().sorted { left, right in
+            let (a, b) = (left.element.value, right.element.value)
+            return isBetter(a, b) || (!isBetter(b, a) && left.offset < right.offset)
+        }
+        return ordered.prefix(count).map(\.element.member)
+    }
+
+    private func isBetter(_ left: Double, _ right: Double) -> Bool {
+        if left.isNaN || right.isNaN { return right.isNaN && !left.isNaN }
+        return isTop ? left > right : left < right
     }
 }

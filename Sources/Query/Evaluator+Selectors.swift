@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Telemetry
 
 /// Reads series through the port and lays them out over the steps.
@@ -11,60 +12,95 @@ extension Evaluator {
         return try source.select(request, in: context)
     }
 
-    /// The last sample of each series at or before each step, unless it is older than the lookback or stale.
-    func instantVector(_ selector: VectorSelector) throws -> [SeriesColumn] {
-        selector.extent == .smoothed ? try smoothed(selector) : try latest(selector, .value)
+    /// Something of the last sample of each series at or before each step, unless it is older than the lookback or
+    /// stale.
+    func latest(_ selector: VectorSelector, _ content: LatestContent) throws -> [SeriesColumn] {
+        try collected(latestStream(selector, content))
     }
 
-    /// As `instantVector`, with something of each sample in place of its value.
-    func latest(_ selector: VectorSelector, _ content: LatestContent) throws -> [SeriesColumn] {
-        guard times.count > 0 else { return [] }
+    /// As `latest`, series by series.
+    func latestStream(_ selector: VectorSelector, _ content: LatestContent) throws -> ColumnStream {
+        guard times.count > 0 else { return ColumnStream([]) }
         let lookback = options.lookbackMilliseconds
         let lookups = StepTimes(selector.modifiers, times)
         let hints = SelectHints(stepMilliseconds: times.count > 1 ? times.stepMilliseconds : 0)
-        let cursors = try cursors(
-            selector, from: lookups.startMilliseconds &- lookback &+ 1, through: lookups.endMilliseconds,
-            hints: hints)
-        var columns: [SeriesColumn] = []
-        var buffer = SampleBuffer()
-        for cursor in cursors {
-            try context.check()
-            var filler = LatestFiller(
-                column: SeriesColumn(labels: cursor.labels, count: times.count), content: content, lookups: lookups,
-                lookback: lookback)
-            var detection = ResetDetection()
-            while try cursor.next(into: &buffer) {
-                try countDecoded(buffer)
-                if detectsResets { detection.apply(to: &buffer) }
-                filler.take(buffer)
-            }
-            filler.finish()
-            guard !filler.column.isEmpty else { continue }
-            try context.reserve(filler.column.bytes)
-            columns.append(filler.column)
+        let start = lookups.startMilliseconds &- lookback &+ 1
+        let cursors = Cursors(
+            try cursors(selector, from: start, through: lookups.endMilliseconds, hints: hints))
+        let filler = LatestFiller(content: content, lookups: lookups, lookback: lookback)
+        let samples = cursors.count * (Evaluator.expectedSamples(lookups.endMilliseconds &- start) + times.count)
+        return ColumnStream(count: cursors.count, samples: samples) { index, workspace, column in
+            let cursor = cursors[index]
+            column.reset(cursor.labels, count: times.count)
+            let isFilled = try fill(&column, from: cursor, filler, workspace)
+            if isFilled, !workspace.stepSamples.isEmpty { column.countPresent(into: &workspace.stepSamples) }
+            return isFilled
         }
-        return columns
     }
 
-    /// Reads all samples of a series.
-    func fill(_ run: SampleRun, from cursor: any SeriesCursor, _ buffer: inout SampleBuffer) throws {
-        try context.check()
+    private func fill(
+        _ column: inout SeriesColumn, from cursor: any SeriesCursor, _ filler: LatestFiller, _ workspace: Workspace
+    ) throws -> Bool {
+        guard try next(of: cursor, into: &workspace.buffer) else { return false }
+        var hasMore = try next(of: cursor, into: &workspace.followingBuffer)
+        if !hasMore, filler.content == .value, workspace.buffer.histograms.isEmpty {
+            // One chunk of numbers: series that are scraped together find their samples in the same places.
+            workspace.lookups.find(workspace.buffer.timesMilliseconds, filler.lookups, lookback: filler.lookback)
+            return workspace.lookups.take(workspace.buffer.values, into: &column.values)
+        }
+        var filler = filler
+        var detection = ResetDetection()
+        if detectsResets { detection.apply(to: &workspace.buffer) }
+        filler.take(workspace.buffer, into: &column)
+        while hasMore {
+            if detectsResets { detection.apply(to: &workspace.followingBuffer) }
+            filler.take(workspace.followingBuffer, into: &column)
+            hasMore = try next(of: cursor, into: &workspace.followingBuffer)
+        }
+        filler.finish(&column)
+        return !column.isEmpty
+    }
+
+    /// The next chunk of a series, counted.
+    private func next(of cursor: any SeriesCursor, into buffer: inout SampleBuffer) throws -> Bool {
+        guard try cursor.next(into: &buffer) else { return false }
+        countDecoded(buffer)
+        return true
+    }
+
+    /// Reads all samples of a series into the workspace's run.
+    func fill(from cursor: any SeriesCursor, _ workspace: Workspace) throws {
+        let run = workspace.run
         run.removeAll()
         var detection = ResetDetection()
-        while try cursor.next(into: &buffer) {
-            try countDecoded(buffer)
-            if detectsResets { detection.apply(to: &buffer) }
-            run.append(buffer)
+        while try next(of: cursor, into: &workspace.buffer) {
+            if detectsResets { detection.apply(to: &workspace.buffer) }
+            run.append(workspace.buffer)
+            try workspace.reserve(run.bytes, in: context)
         }
     }
 
-    func countDecoded(_ buffer: SampleBuffer) throws {
-        let samples = buffer.timesMilliseconds.count
-        try context.count { statistics in
-            statistics.samplesDecoded += samples
-            if buffer.aggregate == nil { statistics.chunksDecoded += 1 } else { statistics.chunksSkipped += 1 }
-        }
+    func countDecoded(_ buffer: SampleBuffer) {
+        context.countChunk(samples: buffer.timesMilliseconds.count, isSkipped: buffer.aggregate != nil)
     }
+
+    /// About how many samples a series has in a span, if it is sampled as often as most are.
+    static func expectedSamples(_ milliseconds: Int64) -> Int {
+        Int(min(max(0, milliseconds / 15_000), 1 << 24)) + 1
+    }
+}
+
+/// Cursors that several threads use, each of them by one thread.
+struct Cursors: @unchecked Sendable {
+    private let all: [any SeriesCursor]
+
+    init(_ all: [any SeriesCursor]) {
+        self.all = all
+    }
+
+    var count: Int { all.count }
+
+    subscript(index: Int) -> any SeriesCursor { all[index] }
 }
 
 extension StepTimes {
@@ -92,24 +128,22 @@ enum LatestContent {
 
 /// Walks over the samples of one series and the steps together, each once.
 private struct LatestFiller {
-    private(set) var column: SeriesColumn
-    private let content: LatestContent
-    private let lookups: StepTimes
-    private let lookback: Int64
+    let content: LatestContent
+    let lookups: StepTimes
+    let lookback: Int64
     private var step = 0
     /// The newest sample so far: its time, and what it puts into the column.
     private var lastTime = Int64.min
     private var lastNumber = SeriesColumn.absent
     private var lastHistogram: NativeHistogram?
 
-    init(column: SeriesColumn, content: LatestContent, lookups: StepTimes, lookback: Int64) {
-        self.column = column
+    init(content: LatestContent, lookups: StepTimes, lookback: Int64) {
         self.content = content
         self.lookups = lookups
         self.lookback = lookback
     }
 
-    mutating func take(_ buffer: SampleBuffer) {
+    mutating func take(_ buffer: SampleBuffer, into column: inout SeriesColumn) {
         buffer.timesMilliseconds.withUnsafeBufferPointer { times in
             var index = 0
             var taken = 0
@@ -121,15 +155,15 @@ private struct LatestFiller {
                     remember(buffer, index - 1)
                     taken = index
                 }
-                put(lookup)
+                put(lookup, into: &column)
             }
             if index > taken, index == times.count { remember(buffer, index - 1) }
         }
     }
 
     /// The steps behind the last sample.
-    mutating func finish() {
-        while step < lookups.count { put(lookups[step]) }
+    mutating func finish(_ column: inout SeriesColumn) {
+        while step < lookups.count { put(lookups[step], into: &column) }
     }
 
     private mutating func remember(_ buffer: SampleBuffer, _ index: Int) {
@@ -151,11 +185,88 @@ private struct LatestFiller {
     }
 
     @inline(__always)
-    private mutating func put(_ lookup: Int64) {
+    private mutating func put(_ lookup: Int64, into column: inout SeriesColumn) {
         if lastTime > lookup &- lookback {
             column.values[step] = lastNumber
             if let lastHistogram { column.set(lastHistogram, at: step) }
         }
         step += 1
+    }
+}
+
+/// Which sample each step finds, remembered while series share their times.
+struct LookupPlaces {
+    private var times: [Int64] = []
+    private var lookups: StepTimes?
+    private var lookback: Int64 = 0
+    /// The index of the last sample at or before each step, or -1.
+    private var places: [Int32] = []
+
+    /// Finds the places of `lookups` in rising `times`.
+    mutating func find(_ times: [Int64], _ lookups: StepTimes, lookback: Int64) {
+        if self.lookups == lookups, self.lookback == lookback, SameTimes.hold(self.times, times) { return }
+        SameTimes.copy(times, into: &self.times)
+        (self.lookups, self.lookback) = (lookups, lookback)
+        places.removeAll(keepingCapacity: true)
+        places.reserveCapacity(lookups.count)
+        times.withUnsafeBufferPointer { times in
+            var index = 0
+            for step in 0..<lookups.count {
+                let lookup = lookups[step]
+                while index < times.count, times[index] <= lookup { index += 1 }
+                let isNear = index > 0 && times[index - 1] > lookup &- lookback
+                places.append(isNear ? Int32(truncatingIfNeeded: index - 1) : -1)
+            }
+        }
+    }
+
+    /// Puts the samples found into `column`; false when all are stale or there is none. A stale marker is also what
+    /// stands for "nothing here".
+    func take(_ values: [Double], into column: inout [Double]) -> Bool {
+        var isEmpty = true
+        places.withUnsafeBufferPointer { places in
+            values.withUnsafeBufferPointer { values in
+                column.withUnsafeMutableBufferPointer { column in
+                    for step in 0..<min(places.count, column.count) where places[step] >= 0 {
+                        let value = values[Int(places[step])]
+                        column[step] = value
+                        isEmpty = isEmpty && SeriesColumn.isAbsent(value)
+                    }
+                }
+            }
+        }
+        return !isEmpty
+    }
+}
+
+/// Series that are scraped together have the same times, so what was found for one holds for the next.
+enum SameTimes {
+    static func hold(_ left: [Int64], _ right: [Int64]) -> Bool {
+        left.withUnsafeBytes { left in
+            right.withUnsafeBytes { right in
+                guard left.count == right.count else { return false }
+                guard let a = left.baseAddress, let b = right.baseAddress else { return true }
+                return memcmp(a, b, left.count) == 0
+            }
+        }
+    }
+
+    /// Keeps the memory of `copy`, which an assignment would share and then have to give up.
+    static func copy(_ times: [Int64], into copy: inout [Int64]) {
+        copy.removeAll(keepingCapacity: true)
+        copy.append(contentsOf: times)
+    }
+}
+
+extension SeriesColumn {
+    /// Adds what a look at each step's value cost to `counts`; a histogram counts for its size, as in Prometheus.
+    func countPresent(into counts: inout [Int]) {
+        for step in 0..<min(counts.count, values.count) {
+            if hasNumber(at: step) {
+                counts[step] += 1
+            } else if let histogram = histogram(at: step) {
+                counts[step] += max(1, histogram.memoryBytes / 16)
+            }
+        }
     }
 }

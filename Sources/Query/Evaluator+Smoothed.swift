@@ -10,15 +10,16 @@ extension Evaluator {
         let cursors = try cursors(
             selector, from: lookups.startMilliseconds &- lookback &+ 1, through: lookups.endMilliseconds &+ lookback,
             hints: SelectHints())
-        let run = SampleRun()
-        var buffer = SampleBuffer()
+        let workspace = Workspace()
+        let run = workspace.run
         var columns: [SeriesColumn] = []
         for cursor in cursors {
-            try fill(run, from: cursor, &buffer)
+            try context.check()
+            try fill(from: cursor, workspace)
             guard !run.isEmpty else { continue }
             let column = smoothed(run, cursor.labels, lookups, at: selector.span)
             guard !column.isEmpty else { continue }
-            try context.reserve(column.bytes)
+            try context.reserve(column.bytes, samples: column.values.count)
             columns.append(column)
         }
         return columns
@@ -66,11 +67,12 @@ extension Evaluator {
         let end = StepTimes(matrix.selector.modifiers, times).startMilliseconds
         let start = end - matrix.range.preparedMilliseconds
         let latest = extent == .smoothed ? end + lookback : end
-        let run = SampleRun()
-        var buffer = SampleBuffer()
+        let workspace = Workspace()
+        let run = workspace.run
         var result: [SeriesPoints] = []
         for cursor in try cursors(matrix.selector, from: start - lookback + 1, through: latest, hints: SelectHints()) {
-            try fill(run, from: cursor, &buffer)
+            try context.check()
+            try fill(from: cursor, workspace)
             guard run.histograms.isEmpty else {
                 throw QueryError(.execution, "\(extent.rawValue) modifier is not supported with histograms")
             }
@@ -90,6 +92,7 @@ extension Evaluator {
             }
             points.timesMilliseconds.append(end)
             points.values.append(right ?? run.values[rightEdge])
+            try context.reserve(points.values.count * 16 + points.labels.encoded.count, samples: points.values.count)
             result.append(points)
         }
         return result

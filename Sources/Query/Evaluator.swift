@@ -1,7 +1,7 @@
 internal import Telemetry
 
 /// Evaluates a prepared expression over all steps at once, series by series.
-struct Evaluator {
+struct Evaluator: Sendable {
     let source: any SeriesSource
     /// For `logs(…)`; nil where there is no log store.
     var logSource: (any LogSource)?
@@ -14,6 +14,10 @@ struct Evaluator {
     var detectsResets = false
     /// Within a sub-query samples are left out and repeated, so that a predecessor says nothing.
     var isInSubquery = false
+    /// Takes down what each step costs, where somebody wants to know.
+    var profile: QueryProfile?
+    /// Counts what each step looked at, where somebody wants to know.
+    var stepSamples: StepSamples?
 
     /// Whether the order of the answer is the caller's to choose: only at a single time.
     var isInstant: Bool { times.count == 1 }
@@ -21,15 +25,19 @@ struct Evaluator {
     /// The value of `expression` at every step.
     func evaluate(_ expression: Expression) throws -> Evaluated {
         try context.check()
+        guard let profile, !expression.isLiteral else { return try value(of: expression) }
+        return try profile.record(expression, in: context) { try value(of: expression) }
+    }
+
+    private func value(of expression: Expression) throws -> Evaluated {
         if times.count > 1, !expression.isLiteral, expression.isStepInvariant {
-            var single = self
-            single.times = StepTimes(at: times.startMilliseconds)
-            return try single.evaluate(expression).repeated(times.count)
+            return try evaluatedOnce(expression)
         }
+        if expression.type == .vector, canStream(expression) { return .vector(try collected(series(of: expression))) }
         switch expression {
         case .number(let literal): return .scalar([Double](repeating: literal.value, count: times.count))
         case .string(let literal): return .string(literal.value)
-        case .vector(let selector): return .vector(try instantVector(selector))
+        case .vector(let selector): return .vector(try smoothed(selector))
         case .matrix, .subquery:
             throw QueryError(.execution, "a range vector cannot be evaluated by itself over several steps")
         case .parenthesis(let node): return try evaluate(node.inner)
@@ -39,6 +47,19 @@ struct Evaluator {
         case .call(let node): return try call(node)
         case .logs(let node): return try logs(node)
         }
+    }
+
+    /// The value of an expression that is the same at every step.
+    private func evaluatedOnce(_ expression: Expression) throws -> Evaluated {
+        var single = self
+        single.times = StepTimes(at: times.startMilliseconds)
+        single.stepSamples = stepSamples.map { _ in StepSamples(steps: 1) }
+        let value = try single.value(of: expression)
+        if let counted = single.stepSamples?.values.first { stepSamples?.addToAll(counted) }
+        if case .vector(let columns) = value {
+            try context.reserve(columns.count * times.count * 8, samples: columns.count * times.count)
+        }
+        return value.repeated(times.count)
     }
 
     /// The series of an expression that is known to be a vector.
@@ -68,13 +89,7 @@ struct Evaluator {
         case .scalar(let values): return .scalar(values.map { -$0 })
         case .string: return operand
         case .vector(var columns):
-            for index in columns.indices {
-                columns[index].dropsName = true
-                for step in columns[index].values.indices where columns[index].hasNumber(at: step) {
-                    columns[index].values[step] = -columns[index].values[step]
-                }
-                columns[index].histograms = columns[index].histograms.map { $0?.multiplied(by: -1) }
-            }
+            for index in columns.indices { _ = columns[index].negate() }
             return .vector(columns)
         }
     }
@@ -83,7 +98,7 @@ struct Evaluator {
         switch node.function.code {
         case .perSample(let transform):
             return .vector(mapNumbers(try vector(node.arguments[0])) { _, value in transform(value) })
-        case .window(let function): return .vector(try windows(function, node))
+        case .window(let function): return .vector(try collected(windowStream(function, node)))
         case .general(let evaluate): return try evaluate(self, node)
         case .queryBounds: return .scalar([Double](repeating: .nan, count: times.count))
         }
@@ -91,21 +106,16 @@ struct Evaluator {
 
     /// Applies `transform` to every number; histograms are left out and the metric's name no longer fits.
     func mapNumbers(
-        _ columns: [SeriesColumn], _ transform: (Int, Double) throws -> Double
+        _ columns: consuming [SeriesColumn], _ transform: (Int, Double) throws -> Double
     ) rethrows -> [SeriesColumn] {
-        var result: [SeriesColumn] = []
-        result.reserveCapacity(columns.count)
-        for var column in columns {
-            column.histograms = []
-            column.dropsName = true
-            var isEmpty = true
-            for step in column.values.indices where column.hasNumber(at: step) {
-                column.values[step] = try transform(step, column.values[step])
-                isEmpty = false
-            }
-            if !isEmpty { result.append(column) }
+        var columns = columns
+        var kept = 0
+        for index in columns.indices where try columns[index].mapNumbers(transform) {
+            columns.swapAt(kept, index)
+            kept += 1
         }
-        return result
+        columns.removeLast(columns.count - kept)
+        return columns
     }
 
     // MARK: Errors and remarks
@@ -123,6 +133,28 @@ struct Evaluator {
     private func placeText(_ span: SourceSpan) -> String {
         let place = SourceSpan.place(of: span.start, in: text)
         return "(\(place.line):\(place.column))"
+    }
+}
+
+extension SeriesColumn {
+    /// Applies `transform` to every number and drops histograms; false when nothing is left.
+    mutating func mapNumbers(_ transform: (Int, Double) throws -> Double) rethrows -> Bool {
+        histograms = []
+        dropsName = true
+        var isEmpty = true
+        for step in values.indices where hasNumber(at: step) {
+            values[step] = try transform(step, values[step])
+            isEmpty = false
+        }
+        return !isEmpty
+    }
+
+    /// The negative of every number and histogram; always true, for streams.
+    mutating func negate() -> Bool {
+        dropsName = true
+        for step in values.indices where hasNumber(at: step) { values[step] = -values[step] }
+        if !histograms.isEmpty { histograms = histograms.map { $0?.multiplied(by: -1) } }
+        return true
     }
 }
 

@@ -67,6 +67,7 @@ package final class APIServer: Sendable {
             return APIServer(dependencies, listener, parts)
         } catch {
             queries.close()
+            runner.close()
             parts.maintenance.close()
             throw error
         }
@@ -132,6 +133,7 @@ package final class APIServer: Sendable {
         parts.runner.active.killAll()
         parts.stop.stop()
         parts.queries.close()
+        parts.runner.close()
         parts.maintenance.close()
         // The stores close next: give what was killed a moment to notice.
         for _ in 0..<100 where parts.queries.load.running + parts.maintenance.load.running > 0 {

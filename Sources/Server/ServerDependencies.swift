@@ -29,7 +29,11 @@ package struct ServerOptions: Sendable {
     package var queriesWaitingMaximum = 256
     /// What one query may hold in memory.
     package var queryBytesMaximum: Int
+    /// What all queries together may hold in memory.
+    package var queriesBytesMaximum: Int
     package var querySamplesMaximum = 50_000_000
+    /// Queries that run longer have a thread beside `queryConcurrency`, so that they keep no others waiting.
+    package var longQueryMilliseconds: Int64 = 250
     /// Queries that take longer are logged.
     package var slowQueryMilliseconds: Int64 = 5_000
     /// Labels that agents declared are remembered up to here; beyond, the oldest are forgotten and asked for again.
@@ -46,6 +50,7 @@ package struct ServerOptions: Sendable {
         self.memoryBytesMaximum = memoryBytesMaximum
         self.queryConcurrency = max(1, queryConcurrency)
         queryBytesMaximum = memoryBytesMaximum == 0 ? 1 << 30 : max(16 << 20, memoryBytesMaximum / 4)
+        queriesBytesMaximum = 2 * queryBytesMaximum
         dictionaryBytesMaximum = memoryBytesMaximum == 0 ? 256 << 20 : max(8 << 20, memoryBytesMaximum / 8)
     }
 }

@@ -127,7 +127,11 @@ import Wire
     @Test func tellsStatisticsWhenAsked() async throws {
         let fixture = try await filled()
         let text = try await fixture.text("/api/v1/query", [("query", "up"), ("stats", "all")])
-        #expect(text.contains(#""samples":{"totalQueryableSamples":"#))
+        #expect(
+            text.contains(
+                #""samples":{"totalQueryableSamplesPerStep":[[1700000000,2]],"totalQueryableSamples":2,"peakSamples":2}"#
+            ))
+        #expect(text.contains(#""plan":[{"depth":0,"step":"up","series":2,"seconds":"#))
         #expect(text.contains(#""evalTotalTime":"#))
     }
 

@@ -59,6 +59,31 @@ struct RunningMean: Sendable {
         sum.add(value / count)
     }
 
+    /// Takes in the values of another mean.
+    mutating func add(_ other: RunningMean) {
+        if !isIncremental, !other.isIncremental {
+            var next = sum
+            next.add(other.sum)
+            if !next.sum.isInfinite {
+                sum = next
+                count += other.count
+                return
+            }
+        }
+        let (left, right) = (mean, other.mean)
+        let total = count + other.count
+        sum = KahanSum(left.sum * (count / total), compensation: left.compensation * (count / total))
+        sum.add(
+            KahanSum(right.sum * (other.count / total), compensation: right.compensation * (other.count / total)))
+        count = total
+        isIncremental = true
+    }
+
+    /// The mean with its rounding error.
+    private var mean: KahanSum {
+        isIncremental ? sum : KahanSum(sum.sum / count, compensation: sum.compensation / count)
+    }
+
     var value: Double {
         isIncremental ? sum.sum + sum.compensation : sum.sum / count + sum.compensation / count
     }

@@ -2,23 +2,11 @@ internal import Telemetry
 
 /// What queries do with sets of labels: keys for grouping and matching, and the removal of what describes the metric.
 enum LabelSets {
-    /// The labels that say what a metric is rather than where it comes from.
-    static let metadataNames: Set<String> = ["__name__", "__type__", "__unit__"]
+    /// All but the labels that say what a metric is rather than where it comes from.
+    private static let withoutMetadata = LabelGrouping(["__type__", "__unit__"], isWithout: true)
 
     /// Without the metric's name, type and unit.
-    static func withoutMetadata(_ labels: Labels) -> Labels { labels.dropping(metadataNames) }
-
-    /// The labels of the group that `labels` falls into.
-    static func group(_ labels: Labels, by names: Set<String>, isWithout: Bool) -> Labels {
-        if isWithout { return labels.dropping(names.union(["__name__"])) }
-        return names.isEmpty ? .empty : labels.keeping(names)
-    }
-
-    /// The labels that two series must share to match.
-    static func signature(_ labels: Labels, _ matching: VectorMatching) -> Labels {
-        let names = Set(matching.labels)
-        return matching.isOn ? labels.keeping(names) : labels.dropping(names.union(["__name__"]))
-    }
+    static func withoutMetadata(_ labels: Labels) -> Labels { withoutMetadata.picked(labels) }
 
     /// Whether a label may have this name: anything but nothing and what was not UTF-8.
     static func isValidName(_ name: String) -> Bool { !name.isEmpty && !name.contains("\u{fffd}") }

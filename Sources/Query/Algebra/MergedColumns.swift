@@ -5,7 +5,7 @@ enum MergedColumns {
     static let duplicateMessage = "vector cannot contain metrics with the same labelset"
 
     /// The columns with names dropped where asked for, and equal labels merged.
-    static func finished(_ columns: [SeriesColumn]) throws(QueryError) -> [SeriesColumn] {
+    static func finished(_ columns: consuming [SeriesColumn]) throws(QueryError) -> [SeriesColumn] {
         var columns = columns
         for index in columns.indices where columns[index].dropsName {
             columns[index].labels = LabelSets.withoutMetadata(columns[index].labels)
@@ -16,7 +16,8 @@ enum MergedColumns {
 
     /// The columns with equal labels merged; two values at one step are an error.
     static func merged(_ columns: [SeriesColumn]) throws(QueryError) -> [SeriesColumn] {
-        guard columns.count > 1 else { return columns }
+        // In the order of their labels none are equal, and most come in that order.
+        if areOrdered(columns) { return columns }
         var places: [Labels: Int] = [:]
         places.reserveCapacity(columns.count)
         var result: [SeriesColumn] = []
@@ -34,5 +35,10 @@ enum MergedColumns {
             }
         }
         return result
+    }
+
+    /// Whether the labels rise from column to column.
+    static func areOrdered(_ columns: [SeriesColumn]) -> Bool {
+        zip(columns, columns.dropFirst()).allSatisfy { $0.labels < $1.labels }
     }
 }

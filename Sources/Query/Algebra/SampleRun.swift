@@ -22,7 +22,13 @@ final class SampleRun {
 
     var isEmpty: Bool { times.isEmpty && histogramTimes.isEmpty }
 
-    var bytes: Int { (times.capacity + values.capacity + startTimes.capacity) * 8 + histograms.count * 400 }
+    /// The memory it holds, roughly.
+    var bytes: Int {
+        let numbers = times.capacity + values.capacity + startTimes.capacity
+        guard !histograms.isEmpty else { return numbers * 8 }
+        return (numbers + histogramTimes.capacity + histogramStartTimes.capacity) * 8
+            + histograms.count * max(400, histograms[0].memoryBytes)
+    }
 
     /// Adds a chunk without its stale markers.
     func append(_ buffer: SampleBuffer) {
@@ -31,7 +37,7 @@ final class SampleRun {
         if hasStartTimes || !startTimes.isEmpty {
             while startTimes.count < times.count { startTimes.append(0) }
         }
-        let isClean = !buffer.values.contains { Sample.isStale($0) }
+        let isClean = !buffer.values.withUnsafeBufferPointer { $0.contains { Sample.isStale($0) } }
         if isClean {
             times.append(contentsOf: buffer.timesMilliseconds)
             values.append(contentsOf: buffer.values)
@@ -60,19 +66,28 @@ final class SampleRun {
 struct WindowBounds {
     private(set) var starts: [Int] = []
     private(set) var ends: [Int] = []
+    private var knownTimes: [Int64] = []
+    private var knownEnds: StepTimes?
+    private var knownLength: Int64 = 0
 
     /// Finds the windows `(end - length, end]` that end at each of `windowEnds`; left-open, as since Prometheus 3.
+    /// Series that are scraped together have the same ones.
     mutating func find(_ times: [Int64], windowEnds: StepTimes, length: Int64) {
+        if knownEnds == windowEnds, knownLength == length, SameTimes.hold(knownTimes, times) { return }
+        SameTimes.copy(times, into: &knownTimes)
+        (knownEnds, knownLength) = (windowEnds, length)
         starts.removeAll(keepingCapacity: true)
         ends.removeAll(keepingCapacity: true)
-        var low = 0
-        var high = 0
-        for step in 0..<windowEnds.count {
-            let end = windowEnds[step]
-            while high < times.count, times[high] <= end { high += 1 }
-            while low < high, times[low] <= end &- length { low += 1 }
-            starts.append(low)
-            ends.append(high)
+        times.withUnsafeBufferPointer { times in
+            var low = 0
+            var high = 0
+            for step in 0..<windowEnds.count {
+                let end = windowEnds[step]
+                while high < times.count, times[high] <= end { high += 1 }
+                while low < high, times[low] <= end &- length { low += 1 }
+                starts.append(low)
+                ends.append(high)
+            }
         }
     }
 

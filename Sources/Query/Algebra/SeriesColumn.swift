@@ -28,6 +28,21 @@ struct SeriesColumn: Sendable {
         self.dropsName = dropsName
     }
 
+    /// Makes it the column of another series without a value; the memory is used again.
+    mutating func reset(_ labels: Labels, count: Int) {
+        self.labels = labels
+        dropsName = false
+        if !histograms.isEmpty { histograms = [] }
+        guard values.count == count else {
+            values = [Double](repeating: SeriesColumn.absent, count: count)
+            return
+        }
+        values.withUnsafeMutableBufferPointer { $0.update(repeating: SeriesColumn.absent) }
+    }
+
+    /// An empty column to be `reset`.
+    static var blank: SeriesColumn { SeriesColumn(labels: .empty, values: []) }
+
     func hasNumber(at step: Int) -> Bool { !SeriesColumn.isAbsent(values[step]) }
 
     func histogram(at step: Int) -> NativeHistogram? { histograms.isEmpty ? nil : histograms[step] }
@@ -49,12 +64,21 @@ struct SeriesColumn: Sendable {
     }
 
     /// Whether no step has a value.
-    var isEmpty: Bool {
-        values.allSatisfy { SeriesColumn.isAbsent($0) } && histograms.allSatisfy { $0 == nil }
+    var isEmpty: Bool { hasNoNumber && histograms.allSatisfy { $0 == nil } }
+
+    /// Whether no step has a number.
+    var hasNoNumber: Bool {
+        values.withUnsafeBufferPointer { values in values.allSatisfy { SeriesColumn.isAbsent($0) } }
     }
 
     /// The memory it holds, roughly.
-    var bytes: Int { values.count * 8 + labels.encoded.count + histograms.count * 64 + 96 }
+    var bytes: Int {
+        SeriesColumn.bytes(steps: values.count, labels)
+            + histograms.reduce(histograms.count * 8) { $0 + ($1?.memoryBytes ?? 0) }
+    }
+
+    /// The memory of a column without histograms, roughly.
+    static func bytes(steps: Int, _ labels: Labels) -> Int { steps * 8 + labels.encoded.count + 128 }
 }
 
 /// What an expression evaluates to over all steps.
@@ -63,4 +87,12 @@ enum Evaluated: Sendable {
     case scalar([Double])
     case string(String)
     case vector([SeriesColumn])
+}
+
+extension NativeHistogram {
+    /// The memory it holds, roughly.
+    var memoryBytes: Int {
+        let numbers = positiveCounts.count + negativeCounts.count + customBounds.count
+        return MemoryLayout<NativeHistogram>.stride + 8 * (numbers + positiveSpans.count + negativeSpans.count)
+    }
 }

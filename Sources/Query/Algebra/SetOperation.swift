@@ -4,29 +4,28 @@ internal import Telemetry
 enum SetOperation {
     /// Which signatures have a value at which steps.
     private struct Presence {
-        private var steps: [Labels: [Bool]] = [:]
+        private var table: GroupTable
+        private var steps: [[Bool]] = []
 
         init(_ columns: [SeriesColumn], _ matching: VectorMatching) {
+            table = GroupTable(LabelGrouping(matching))
             for column in columns {
-                let signature = LabelSets.signature(column.labels, matching)
-                var present = steps[signature] ?? [Bool](repeating: false, count: column.values.count)
-                for step in column.values.indices where column.isPresent(at: step) { present[step] = true }
-                steps[signature] = present
+                let place = table.place(of: column.labels)
+                if place == steps.count { steps.append([Bool](repeating: false, count: column.values.count)) }
+                for step in column.values.indices where column.isPresent(at: step) { steps[place][step] = true }
             }
         }
 
-        func steps(of column: SeriesColumn, _ matching: VectorMatching) -> [Bool]? {
-            steps[LabelSets.signature(column.labels, matching)]
-        }
+        mutating func steps(of column: SeriesColumn) -> [Bool]? { table.known(column.labels).map { steps[$0] } }
     }
 
     /// The left series where the right side has a match.
     static func intersection(
         _ left: [SeriesColumn], _ right: [SeriesColumn], _ matching: VectorMatching
     ) -> [SeriesColumn] {
-        let presence = Presence(right, matching)
+        var presence = Presence(right, matching)
         return left.compactMap { column in
-            guard let present = presence.steps(of: column, matching) else { return nil }
+            guard let present = presence.steps(of: column) else { return nil }
             return column.keeping { present[$0] }
         }
     }
@@ -35,9 +34,9 @@ enum SetOperation {
     static func difference(
         _ left: [SeriesColumn], _ right: [SeriesColumn], _ matching: VectorMatching
     ) -> [SeriesColumn] {
-        let presence = Presence(right, matching)
+        var presence = Presence(right, matching)
         return left.compactMap { column in
-            guard let present = presence.steps(of: column, matching) else { return column }
+            guard let present = presence.steps(of: column) else { return column }
             return column.keeping { !present[$0] }
         }
     }

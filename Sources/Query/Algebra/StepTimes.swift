@@ -5,6 +5,8 @@ struct StepTimes: Hashable, Sendable {
     var stepMilliseconds: Int64
     var count: Int
 
+    private static let countMaximum = 1 << 48
+
     /// One time.
     init(at milliseconds: Int64) {
         startMilliseconds = milliseconds
@@ -16,7 +18,10 @@ struct StepTimes: Hashable, Sendable {
     init(start: Int64, end: Int64, step: Int64) {
         startMilliseconds = start
         stepMilliseconds = max(1, step)
-        count = end < start ? 0 : Int((end - start) / stepMilliseconds) + 1
+        let (length, isTooLong) = end.subtractingReportingOverflow(start)
+        // More steps than anybody has memory for; who asks for the memory is told so.
+        count = end < start ? 0 : isTooLong ? StepTimes.countMaximum : Int(length / stepMilliseconds) + 1
+        count = min(count, StepTimes.countMaximum)
     }
 
     subscript(index: Int) -> Int64 { startMilliseconds &+ Int64(index) &* stepMilliseconds }

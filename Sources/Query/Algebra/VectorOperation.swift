@@ -10,12 +10,14 @@ struct VectorOperation {
     let steps: Int
     /// Whether the error for two equal partners names them, as Prometheus does, or only their side, as Loki does.
     var namesDuplicates = true
+    /// Pays for the series of the result as they come up; nil for nobody.
+    var context: QueryContext?
     /// Is told what the operator meets, for instance types it has no answer for.
     var tell: (BinaryOutcome.Remark) -> Void = { _ in }
 
     private var isSwapped: Bool { matching.cardinality == .oneToMany }
 
-    func evaluate(_ left: [SeriesColumn], _ right: [SeriesColumn]) throws(QueryError) -> [SeriesColumn] {
+    func evaluate(_ left: [SeriesColumn], _ right: [SeriesColumn]) throws -> [SeriesColumn] {
         // "Many" is the side whose labels the result keeps; for one-to-one the left.
         let many = isSwapped ? right : left
         let one = isSwapped ? left : right
@@ -23,10 +25,13 @@ struct VectorOperation {
         let isWhole = !namesDuplicates || matching.fillLeft != nil || matching.fillRight != nil
         var sides = try OneSide(
             one, asking: isWhole ? nil : many, matching, isSwapped: isSwapped, namesDuplicates: namesDuplicates)
-        var results = Results(steps: steps, isOneToOne: matching.cardinality == .oneToOne)
+        var results = Results(
+            steps: steps, isOneToOne: matching.cardinality == .oneToOne, labels: ResultLabels(operation, matching),
+            context: context)
         for column in many {
-            let signature = LabelSets.signature(column.labels, matching)
-            try combine(column, signature, &sides, &results)
+            try context?.check()
+            let place = sides.table.place(of: column.labels)
+            try combine(column, place, &sides, &results)
         }
         if matching.fillLeft != nil { try fillMany(sides, &results) }
         return results.columns.filter { !$0.isEmpty }
@@ -34,9 +39,9 @@ struct VectorOperation {
 
     /// One series of the "many" side with its partner, which may change from step to step.
     private func combine(
-        _ column: SeriesColumn, _ signature: Labels, _ sides: inout OneSide, _ results: inout Results
-    ) throws(QueryError) {
-        let group = sides.places[signature]
+        _ column: SeriesColumn, _ signature: Int, _ sides: inout OneSide, _ results: inout Results
+    ) throws {
+        let group = signature < sides.groups.count ? signature : nil
         // As in Prometheus: with `group_right` too, `fill_right` is for the "one" side and `fill_left` for "many".
         let fill = matching.fillRight
         if group == nil, fill == nil { return }
@@ -49,8 +54,8 @@ struct VectorOperation {
             guard let other = partner.flatMap({ sides.columns[$0].element(at: step) }) ?? fill.map({ .number($0) })
             else { continue }
             if target.partner != partner || !target.isKnown {
-                let labels = partner.map { sides.columns[$0].labels } ?? signature
-                target = Target(partner: partner, place: results.place(resultLabels(column.labels, labels)))
+                let other = partner.map { sides.columns[$0].labels } ?? sides.table.labels[signature]
+                target = Target(partner: partner, place: try results.place(results.labels.of(column.labels, other)))
                 if column.dropsName { results.columns[target.place].dropsName = true }
             }
             let isMatched = try put(element, other, at: step, target.place, signature, &results)
@@ -60,14 +65,14 @@ struct VectorOperation {
 
     /// The common case, in one loop: numbers alone, and one partner for all steps. False where it is not that.
     private func combineNumbers(
-        _ column: SeriesColumn, _ group: Int, _ signature: Labels, _ sides: inout OneSide, _ results: inout Results
-    ) throws(QueryError) -> Bool {
+        _ column: SeriesColumn, _ group: Int, _ signature: Int, _ sides: inout OneSide, _ results: inout Results
+    ) throws -> Bool {
         guard column.histograms.isEmpty, sides.groups[group].members.count == 1,
             operation != .trimUpper, operation != .trimLower
         else { return false }
         let partner = sides.columns[sides.groups[group].members[0]]
         guard partner.histograms.isEmpty else { return false }
-        let place = results.place(resultLabels(column.labels, partner.labels))
+        let place = try results.place(results.labels.of(column.labels, partner.labels))
         if returnsBool || column.dropsName { results.columns[place].dropsName = true }
         let isFilter = operation.isComparison && !returnsBool
         let needsMatches = matching.fillLeft != nil
@@ -102,15 +107,15 @@ struct VectorOperation {
     }
 
     /// Series of the "one" side that met nobody, with a number in place of the missing partner.
-    private func fillMany(_ sides: OneSide, _ results: inout Results) throws(QueryError) {
+    private func fillMany(_ sides: OneSide, _ results: inout Results) throws {
         guard let fill = matching.fillLeft else { return }
-        for (signature, place) in sides.places {
-            let group = sides.groups[place]
+        for (signature, group) in sides.groups.enumerated() {
+            let labels = sides.table.labels[signature]
             for step in 0..<steps where !group.isMatched[step] {
                 guard let partner = group.partner(at: step, sides.columns),
                     let element = sides.columns[partner].element(at: step)
                 else { continue }
-                let place = results.place(resultLabels(signature, sides.columns[partner].labels))
+                let place = try results.place(results.labels.of(labels, sides.columns[partner].labels))
                 _ = try put(.number(fill), element, at: step, place, signature, &results)
             }
         }
@@ -118,9 +123,9 @@ struct VectorOperation {
 
     /// False where the operator has no answer for the two.
     private func put(
-        _ many: ElementValue, _ one: ElementValue, at step: Int, _ place: Int, _ signature: Labels,
+        _ many: ElementValue, _ one: ElementValue, at step: Int, _ place: Int, _ signature: Int,
         _ results: inout Results
-    ) throws(QueryError) -> Bool {
+    ) throws -> Bool {
         let outcome =
             isSwapped ? BinaryOutcome(operation, one, many) : BinaryOutcome(operation, many, one)
         for remark in outcome.remarks { tell(remark) }
@@ -134,16 +139,27 @@ struct VectorOperation {
         }
         return true
     }
+}
 
-    /// The labels of a result: those of the "many" side, less what matching leaves out, plus what it copies.
-    private func resultLabels(_ many: Labels, _ one: Labels) -> Labels {
+/// The labels of results: those of the "many" side, less what matching leaves out, plus what it copies.
+private struct ResultLabels {
+    private let grouping: LabelGrouping?
+    private let changesMeaning: Bool
+    private let included: [String]
+
+    init(_ operation: BinaryOperator, _ matching: VectorMatching) {
+        changesMeaning = operation.changesMeaning
+        grouping =
+            matching.cardinality == .oneToOne
+            ? LabelGrouping(matching.labels, keepsNames: matching.isOn) : nil
+        included = matching.included
+    }
+
+    func of(_ many: Labels, _ one: Labels) -> Labels {
         var labels = many
-        if operation.changesMeaning { labels = LabelSets.withoutMetadata(labels) }
-        if matching.cardinality == .oneToOne {
-            let names = Set(matching.labels)
-            labels = matching.isOn ? labels.keeping(names) : labels.dropping(names)
-        }
-        for name in matching.included { labels = labels.setting(name, to: one[name]) }
+        if changesMeaning { labels = LabelSets.withoutMetadata(labels) }
+        if let grouping { labels = grouping.picked(labels) }
+        for name in included { labels = labels.setting(name, to: one[name]) }
         return labels
     }
 }
@@ -164,7 +180,8 @@ private struct OneSide {
     }
 
     let columns: [SeriesColumn]
-    private(set) var places: [Labels: Int] = [:]
+    /// The signatures: first those of this side, in the order of `groups`, then those that only the other side has.
+    var table: GroupTable
     var groups: [Group] = []
 
     /// `others` are those of the other side, nil when all steps count whether they have a value there or not.
@@ -181,10 +198,10 @@ private struct OneSide {
             }
             return presence[step]
         }
+        table = GroupTable(LabelGrouping(matching))
         for (index, column) in columns.enumerated() {
-            let signature = LabelSets.signature(column.labels, matching)
-            guard let place = places[signature] else {
-                places[signature] = groups.count
+            let place = table.place(of: column.labels)
+            guard place < groups.count else {
                 groups.append(
                     Group(members: [index], isMatched: [Bool](repeating: false, count: column.values.count)))
                 continue
@@ -211,7 +228,7 @@ private struct OneSide {
         let texts = [LabelSets.text(first), LabelSets.text(second)].sorted()
         return QueryError(
             .execution,
-            "found duplicate series for the match group \(LabelSets.text(LabelSets.signature(first, matching))) on the "
+            "found duplicate series for the match group \(LabelSets.text(LabelGrouping(matching).picked(first))) on the "
                 + "\(side) hand-side of the operation: [\(texts[0]), \(texts[1])]\(advice)")
     }
 }
@@ -220,28 +237,34 @@ private struct OneSide {
 private struct Results {
     let steps: Int
     let isOneToOne: Bool
+    let labels: ResultLabels
     var columns: [SeriesColumn] = []
     private var places: [Labels: Int] = [:]
     /// Which steps have a match already, per signature (one-to-one) or per result (one-to-many).
     private var claims: [[Bool]] = []
-    private var claimPlaces: [Labels: Int] = [:]
-    private var lastSignature: (labels: Labels, place: Int)?
+    private let context: QueryContext?
 
-    init(steps: Int, isOneToOne: Bool) {
+    init(steps: Int, isOneToOne: Bool, labels: ResultLabels, context: QueryContext?) {
         self.steps = steps
         self.isOneToOne = isOneToOne
+        self.labels = labels
+        self.context = context
     }
 
-    mutating func place(_ labels: Labels) -> Int {
+    mutating func place(_ labels: Labels) throws(QueryInterruption) -> Int {
         if let place = places[labels] { return place }
+        // The values, and a byte per step for the claim.
+        try context?.reserve(SeriesColumn.bytes(steps: steps, labels) + steps, samples: steps)
         places[labels] = columns.count
         columns.append(SeriesColumn(labels: labels, count: steps))
         return columns.count - 1
     }
 
     /// Takes a step for a result; it must not have been taken before, even by a comparison that did not hold.
-    mutating func claim(_ place: Int, _ signature: Labels, at step: Int) throws(QueryError) {
-        let claim = isOneToOne ? claimPlace(signature) : claimPlace(columns[place].labels)
+    mutating func claim(_ place: Int, _ signature: Int, at step: Int) throws(QueryError) {
+        let claim = isOneToOne ? signature : place
+        while claims.count <= claim { claims.append([]) }
+        if claims[claim].isEmpty { claims[claim] = [Bool](repeating: false, count: steps) }
         guard claims[claim][step] else {
             claims[claim][step] = true
             return
@@ -251,16 +274,5 @@ private struct Results {
             isOneToOne
                 ? "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                 : "multiple matches for labels: grouping labels must ensure unique matches")
-    }
-
-    private mutating func claimPlace(_ labels: Labels) -> Int {
-        if let last = lastSignature, last.labels == labels { return last.place }
-        let place = claimPlaces[labels] ?? claims.count
-        if place == claims.count {
-            claimPlaces[labels] = place
-            claims.append([Bool](repeating: false, count: steps))
-        }
-        lastSignature = (labels, place)
-        return place
     }
 }

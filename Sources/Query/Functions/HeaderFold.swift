@@ -58,18 +58,19 @@ struct HeaderFold {
 
 extension Evaluator {
     /// Reads a series whose only window may be answered from chunk headers; nil where its samples must be read instead.
-    func fold(_ run: SampleRun, from cursor: any SeriesCursor, _ buffer: inout SampleBuffer) throws -> HeaderFold? {
-        try context.check()
+    func fold(from cursor: any SeriesCursor, _ workspace: Workspace) throws -> HeaderFold? {
+        let run = workspace.run
         run.removeAll()
         var fold = HeaderFold()
         var detection = ResetDetection()
-        while try cursor.next(into: &buffer) {
-            try countDecoded(buffer)
-            if detectsResets { detection.apply(to: &buffer) }
-            if let header = buffer.aggregate {
+        while try cursor.next(into: &workspace.buffer) {
+            countDecoded(workspace.buffer)
+            if detectsResets { detection.apply(to: &workspace.buffer) }
+            if let header = workspace.buffer.aggregate {
                 fold.add(header, behind: run)
             } else {
-                run.append(buffer)
+                run.append(workspace.buffer)
+                try workspace.reserve(run.bytes, in: context)
             }
         }
         return fold.hasHeaders && !run.histograms.isEmpty ? nil : fold

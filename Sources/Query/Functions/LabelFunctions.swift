@@ -25,7 +25,11 @@ extension Functions {
         var columns = try evaluator.vector(call.arguments[0])
         for index in columns.indices {
             let value = columns[index].labels[source] ?? ""
-            guard let replaced = GroupTemplate.expand(replacement, expression, value) else { continue }
+            try evaluator.context.check()
+            guard let replaced = try GroupTemplate.expand(replacement, expression, value, in: evaluator.context) else {
+                continue
+            }
+            try evaluator.context.reserve(replaced.utf8.count)
             columns[index].labels = columns[index].labels.setting(destination, to: replaced)
             if destination == Labels.metricNameLabel { columns[index].dropsName = false }
         }
@@ -45,7 +49,11 @@ extension Functions {
         var columns = try evaluator.vector(call.arguments[0])
         for index in columns.indices {
             let labels = columns[index].labels
-            let joined = sources.map { labels[$0] ?? "" }.joined(separator: separator)
+            let values = sources.map { labels[$0] ?? "" }
+            // A label may be named any number of times.
+            try evaluator.context.reserve(values.reduce(0) { $0 + $1.utf8.count + separator.utf8.count })
+            try evaluator.context.check()
+            let joined = values.joined(separator: separator)
             columns[index].labels = labels.setting(destination, to: joined)
             if destination == Labels.metricNameLabel { columns[index].dropsName = false }
         }
@@ -55,25 +63,29 @@ extension Functions {
 
 /// Go's `Regexp.Expand`: `$name`, `$1`, `${name}`, `$$`. A name is as long as letters, digits and underscores go.
 enum GroupTemplate {
-    /// `replacement` with `$1` and `${name}` put in; nil when `value` does not match.
+    /// `replacement` with `$1` and `${name}` put in; nil when `value` does not match. Throws `overBudget` when that
+    /// would be longer than what the query has left.
     static func expand(
-        _ replacement: String, _ expression: RegularExpression, _ value: String
-    ) -> String? {
+        _ replacement: String, _ expression: RegularExpression, _ value: String, in context: QueryContext
+    ) throws -> String? {
         var value = value
-        return value.withUTF8 { bytes in
+        return try value.withUTF8 { bytes in
             let raw = UnsafeRawBufferPointer(bytes)
             guard let groups = expression.firstMatch(in: raw) else { return nil }
-            return expand(replacement, names: expression.groupNames) { index in
+            return try expand(replacement, names: expression.groupNames, in: context) { index in
                 guard index < groups.count, let range = groups[index] else { return "" }
                 return String(decoding: raw[range], as: UTF8.self)
             }
         }
     }
 
-    static func expand(_ template: String, names: [String?], group: (Int) -> String) -> String {
+    static func expand(
+        _ template: String, names: [String?], in context: QueryContext, group: (Int) -> String
+    ) throws(QueryInterruption) -> String {
+        let bytesMaximum = context.bytesLeft
         var result = ""
         var rest = template[...]
-        while let dollar = rest.firstIndex(of: "$") {
+        while result.utf8.count <= bytesMaximum, let dollar = rest.firstIndex(of: "$") {
             result += rest[..<dollar]
             rest = rest[rest.index(after: dollar)...]
             if rest.first == "$" {
@@ -92,6 +104,7 @@ enum GroupTemplate {
                 result += group(index + 1)
             }
         }
+        guard result.utf8.count <= bytesMaximum else { throw .overBudget(bytes: context.limits.bytes) }
         return result + rest
     }
 

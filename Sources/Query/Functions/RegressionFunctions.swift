@@ -10,18 +10,22 @@ extension Functions {
             "double_exponential_smoothing", [.matrix, .scalar, .scalar], .window(WindowFunction(evaluate: smoothing))),
     ]
 
-    @Sendable private static func slope(_ input: WindowInput, _ column: inout SeriesColumn) {
+    @Sendable private static func slope(_ input: WindowInput, _ column: inout SeriesColumn) throws {
         input.informOfIgnoredHistograms()
+        var meter = WorkMeter(input.evaluator.context)
         for step in 0..<input.stepCount where input.windows[step].count >= 2 {
+            try meter.spend(input.windows[step].count)
             // A time near those of the samples keeps the sums small.
             let origin = input.run.times[input.windows[step].lowerBound]
             column.values[step] = line(input, step, origin: origin).slope
         }
     }
 
-    @Sendable private static func prediction(_ input: WindowInput, _ column: inout SeriesColumn) {
+    @Sendable private static func prediction(_ input: WindowInput, _ column: inout SeriesColumn) throws {
         input.informOfIgnoredHistograms()
+        var meter = WorkMeter(input.evaluator.context)
         for step in 0..<input.stepCount where input.windows[step].count >= 2 {
+            try meter.spend(input.windows[step].count)
             let line = line(input, step, origin: input.evaluator.times[step])
             column.values[step] = line.slope * input.scalars[0][step] + line.intercept
         }

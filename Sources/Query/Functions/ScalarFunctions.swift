@@ -38,16 +38,22 @@ extension Functions {
 
     /// The number of the only series; NaN where there is none, or more than one.
     @Sendable private static func scalar(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
-        let columns = try evaluator.vector(call.arguments[0])
-        var values = [Double](repeating: .nan, count: evaluator.times.count)
-        var counts = [Int](repeating: 0, count: evaluator.times.count)
-        for column in columns {
+        let steps = evaluator.times.count
+        let stream = try evaluator.stream(call.arguments[0])
+        let only = try evaluator.fold(stream) {
+            (values: [Double](repeating: .nan, count: steps), counts: [Int](repeating: 0, count: steps))
+        } _: { only, column in
             for step in column.values.indices where column.hasNumber(at: step) {
-                counts[step] += 1
-                values[step] = counts[step] == 1 ? column.values[step] : .nan
+                only.counts[step] += 1
+                only.values[step] = only.counts[step] == 1 ? column.values[step] : .nan
+            }
+        } _: { only, other in
+            for step in other.counts.indices where other.counts[step] > 0 {
+                only.counts[step] += other.counts[step]
+                only.values[step] = only.counts[step] == 1 ? other.values[step] : .nan
             }
         }
-        return .scalar(values)
+        return .scalar(only.values)
     }
 
     @Sendable private static func vector(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
@@ -56,16 +62,23 @@ extension Functions {
 
     /// One where the vector is empty, with the labels its selector asks for.
     @Sendable private static func absent(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
-        let columns = try evaluator.vector(call.arguments[0])
-        return .vector(absence(of: columns, like: call.arguments[0], steps: evaluator.times.count))
+        .vector(try absence(of: try evaluator.stream(call.arguments[0]), like: call.arguments[0], evaluator))
     }
 
-    /// A series of ones where none of `columns` has a value.
-    static func absence(of columns: [SeriesColumn], like argument: Expression, steps: Int) -> [SeriesColumn] {
-        var column = SeriesColumn(labels: absentLabels(argument), count: steps)
-        for step in 0..<steps where !columns.contains(where: { $0.isPresent(at: step) }) {
-            column.values[step] = 1
+    /// A series of ones where no series of a stream has a value.
+    static func absence(
+        of stream: ColumnStream, like argument: Expression, _ evaluator: Evaluator
+    ) throws -> [SeriesColumn] {
+        let steps = evaluator.times.count
+        let isPresent = try evaluator.fold(stream) {
+            [Bool](repeating: false, count: steps)
+        } _: { isPresent, column in
+            for step in 0..<steps where column.isPresent(at: step) { isPresent[step] = true }
+        } _: { isPresent, other in
+            for step in 0..<steps where other[step] { isPresent[step] = true }
         }
+        var column = SeriesColumn(labels: absentLabels(argument), count: steps)
+        for step in 0..<steps where !isPresent[step] { column.values[step] = 1 }
         return column.isEmpty ? [] : [column]
     }
 

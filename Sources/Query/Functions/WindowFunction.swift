@@ -13,10 +13,34 @@ struct WindowFunction: Sendable {
     var evaluate: @Sendable (WindowInput, inout SeriesColumn) throws -> Void
 }
 
-/// What a window function works on: the samples of one series and where each step's window lies in them.
-struct WindowInput {
+/// A call of a window function: what is the same for all of its series.
+final class WindowCall: Sendable {
     let evaluator: Evaluator
     let call: Call
+    let function: WindowFunction
+    /// Where the windows end.
+    let windowEnds: StepTimes
+    let lengthMilliseconds: Int64
+    /// The arguments beside the range vector, in order, one number per step.
+    let scalars: [[Double]]
+    let extent: VectorSelector.Extension?
+    /// The range vector among the arguments.
+    let rangeArgument: Expression
+
+    init(
+        _ evaluator: Evaluator, _ call: Call, _ function: WindowFunction, _ argument: Expression,
+        ends: StepTimes, length: Int64, extent: VectorSelector.Extension? = nil
+    ) throws {
+        (self.evaluator, self.call, self.function) = (evaluator, call, function)
+        (windowEnds, lengthMilliseconds, self.extent) = (ends, length, extent)
+        rangeArgument = argument
+        scalars = try call.arguments.filter { $0.type == .scalar }.map { try evaluator.scalar($0) }
+    }
+}
+
+/// What a window function works on: the samples of one series and where each step's window lies in them.
+struct WindowInput {
+    let shared: WindowCall
     /// The series the samples belong to.
     let labels: Labels
     let run: SampleRun
@@ -24,31 +48,30 @@ struct WindowInput {
     let windows: WindowBounds
     /// The windows over the histograms.
     let histogramWindows: WindowBounds
-    /// Where the windows end.
-    let windowEnds: StepTimes
-    let lengthMilliseconds: Int64
-    /// The arguments beside the range vector, in order, one number per step.
-    let scalars: [[Double]]
-    let extent: VectorSelector.Extension?
     /// The only window, folded, where the store answered from chunk headers.
     let header: ChunkAggregate?
 
-    var stepCount: Int { evaluator.times.count }
-
-    /// The range vector among the arguments.
-    var rangeArgument: Expression { call.arguments.first { $0.type == .matrix } ?? call.arguments[0] }
-
+    var evaluator: Evaluator { shared.evaluator }
+    var call: Call { shared.call }
+    var windowEnds: StepTimes { shared.windowEnds }
+    var lengthMilliseconds: Int64 { shared.lengthMilliseconds }
+    var scalars: [[Double]] { shared.scalars }
+    var extent: VectorSelector.Extension? { shared.extent }
+    var stepCount: Int { shared.evaluator.times.count }
+    var rangeArgument: Expression { shared.rangeArgument }
     var metricName: String { labels.metricName ?? "" }
 
     /// Calls `body` for every step with a number in its window, and takes its answer, if any, as the step's value.
     @inline(__always)
     func forEachWindow(
         _ column: inout SeriesColumn, _ body: (Int, UnsafeBufferPointer<Double>) throws -> Double?
-    ) rethrows {
+    ) throws {
+        var meter = WorkMeter(shared.evaluator.context)
         try run.values.withUnsafeBufferPointer { values in
             for step in 0..<stepCount {
                 let window = windows[step]
                 guard !window.isEmpty else { continue }
+                try meter.spend(window.count)
                 if let value = try body(step, UnsafeBufferPointer(rebasing: values[window])) {
                     column.values[step] = value
                 }
@@ -74,45 +97,29 @@ struct WindowInput {
 extension Evaluator {
     /// Applies a window function to every series of the range vector among a call's arguments.
     func windows(_ function: WindowFunction, _ call: Call) throws -> [SeriesColumn] {
-        guard times.count > 0 else { return [] }
-        var scalars: [[Double]] = []
-        for argument in call.arguments where argument.type == .scalar { scalars.append(try scalar(argument)) }
-        var columns: [SeriesColumn] = []
-        try forEachRange(of: call, function: function) { input, inputDropsName in
-            let input = input.with(scalars)
-            var column = SeriesColumn(labels: input.labels, count: times.count)
-            column.dropsName = !function.keepsName || inputDropsName
-            if let header = input.header {
-                function.header?(header, input).map { column.values[0] = $0 }
-            } else {
-                try function.evaluate(input, &column)
-            }
-            guard !column.isEmpty else { return }
-            try context.reserve(column.bytes)
-            columns.append(column)
-        }
-        return columns
+        try collected(windowStream(function, call))
     }
 
-    private func forEachRange(
-        of call: Call, function: WindowFunction, _ body: (WindowInput, Bool) throws -> Void
-    ) throws {
-        let argument = call.arguments.first { $0.type == .matrix }
-        switch argument?.unwrapped {
-        case .matrix(let matrix): try forEachRange(matrix, call, function, body)
-        case .subquery(let subquery): try forEachRange(subquery, call, body)
-        default: return
+    /// As `windows`, series by series.
+    func windowStream(_ function: WindowFunction, _ call: Call) throws -> ColumnStream {
+        guard times.count > 0, let argument = call.arguments.first(where: { $0.type == .matrix }) else {
+            return ColumnStream([])
+        }
+        switch argument.unwrapped {
+        case .matrix(let matrix): return try windowStream(function, call, argument, matrix)
+        case .subquery(let subquery): return try windowStream(function, call, argument, subquery)
+        default: return ColumnStream([])
         }
     }
 
-    private func forEachRange(
-        _ matrix: MatrixSelector, _ call: Call, _ function: WindowFunction,
-        _ body: (WindowInput, Bool) throws -> Void
-    ) throws {
-        if let extent = matrix.selector.extent { try checkExtent(extent, function, call) }
+    private func windowStream(
+        _ function: WindowFunction, _ call: Call, _ argument: Expression, _ matrix: MatrixSelector
+    ) throws -> ColumnStream {
+        let extent = matrix.selector.extent
+        if let extent { try checkExtent(extent, function, call) }
         let length = matrix.range.preparedMilliseconds
         let ends = StepTimes(matrix.selector.modifiers, times)
-        let extent = matrix.selector.extent
+        let shared = try WindowCall(self, call, function, argument, ends: ends, length: length, extent: extent)
         let hidesStartTimes = function.readsStartTimes && options.usesStartTimestamps
         let isOneWindow = times.count == 1 && extent == nil && function.header != nil && !hidesStartTimes
         let hints = SelectHints(
@@ -121,29 +128,52 @@ extension Evaluator {
         let margin = WindowMargin(extent, lookback: options.lookbackMilliseconds)
         let start = ends.startMilliseconds &- length &- margin.before &+ 1
         let end = ends.endMilliseconds &+ margin.after
-        let cursors = try cursors(matrix.selector, from: start, through: end, hints: hints)
-        let run = SampleRun()
-        var buffer = SampleBuffer()
-        for cursor in cursors {
+        let cursors = Cursors(try cursors(matrix.selector, from: start, through: end, hints: hints))
+        let samples = cursors.count * (Evaluator.expectedSamples(end &- start) + times.count)
+        return ColumnStream(count: cursors.count, samples: samples) { index, workspace, column in
+            let cursor = cursors[index]
             var header: ChunkAggregate?
-            if isOneWindow, var fold = try fold(run, from: cursor, &buffer) {
-                header = fold.hasHeaders ? fold.finished(run) : nil
-                if fold.hasHeaders, header == nil { continue }
-            } else if isOneWindow {
+            if !isOneWindow {
+                try fill(from: cursor, workspace)
+            } else if var fold = try fold(from: cursor, workspace) {
+                header = fold.hasHeaders ? fold.finished(workspace.run) : nil
+                if fold.hasHeaders, header == nil { return false }
+            } else {
                 // Numbers in headers and histograms beside them: the samples themselves must tell.
                 let again = try self.cursors(matrix.selector, from: start, through: end, hints: SelectHints())
-                guard let same = again.first(where: { $0.labels == cursor.labels }) else { continue }
-                try fill(run, from: same, &buffer)
-            } else {
-                try fill(run, from: cursor, &buffer)
+                guard let same = again.first(where: { $0.labels == cursor.labels }) else { return false }
+                try fill(from: same, workspace)
             }
-            guard header != nil || !run.isEmpty else { continue }
-            // The run is reused, so only its growth would count; it is given back at once.
-            try context.reserve(run.bytes)
-            defer { context.release(run.bytes) }
-            try body(
-                input(call, cursor.labels, run, ends: ends, length: length, extent: extent, header: header), false)
+            guard header != nil || !workspace.run.isEmpty else { return false }
+            return try shared.apply(to: cursor.labels, workspace, into: &column, header: header)
         }
+    }
+
+    private func windowStream(
+        _ function: WindowFunction, _ call: Call, _ argument: Expression, _ subquery: Subquery
+    ) throws -> ColumnStream {
+        let (inner, grid) = try innerEvaluator(subquery)
+        let shared = try WindowCall(
+            self, call, function, argument, ends: StepTimes(subquery.modifiers, times),
+            length: subquery.range.preparedMilliseconds)
+        guard grid.count > 0 else { return ColumnStream([]) }
+        let series = try inner.stream(subquery.inner)
+        var stream = ColumnStream(
+            count: series.count, samples: max(series.samples, series.count &* (grid.count &+ times.count))
+        ) { index, workspace, column in
+            let run = workspace.run
+            run.removeAll()
+            try workspace.reserve(grid.count * 16 + run.bytes, in: context)
+            guard try series.fill(index, workspace.inner, &workspace.innerColumn) else { return false }
+            run.append(workspace.innerColumn, at: grid)
+            try workspace.reserve(grid.count * 16 + run.bytes, in: context)
+            guard !run.isEmpty else { return false }
+            let innerDropsName = workspace.innerColumn.dropsName
+            return try shared.apply(
+                to: workspace.innerColumn.labels, workspace, into: &column, innerDropsName: innerDropsName)
+        }
+        stream.takeReservation(of: series)
+        return stream
     }
 
     private func checkExtent(
@@ -160,52 +190,68 @@ extension Evaluator {
                 + " - not with \(call.function.name)")
     }
 
-    private func forEachRange(
-        _ subquery: Subquery, _ call: Call, _ body: (WindowInput, Bool) throws -> Void
-    ) throws {
-        let (columns, grid) = try evaluated(subquery)
-        let length = subquery.range.preparedMilliseconds
-        let ends = StepTimes(subquery.modifiers, times)
-        let run = SampleRun()
-        for column in columns {
-            try context.check()
-            run.removeAll()
-            run.append(column, at: grid)
-            guard !run.isEmpty else { continue }
-            try body(input(call, column.labels, run, ends: ends, length: length, extent: nil), column.dropsName)
-        }
-        for column in columns { context.release(column.bytes) }
-    }
-
-    private func input(
-        _ call: Call, _ labels: Labels, _ run: SampleRun, ends: StepTimes, length: Int64,
-        extent: VectorSelector.Extension?, header: ChunkAggregate? = nil
-    ) -> WindowInput {
-        var windows = WindowBounds()
-        windows.find(run.times, windowEnds: ends, length: length)
-        var histogramWindows = WindowBounds()
-        histogramWindows.find(run.histogramTimes, windowEnds: ends, length: length)
-        return WindowInput(
-            evaluator: self, call: call, labels: labels, run: run, windows: windows,
-            histogramWindows: histogramWindows, windowEnds: ends, lengthMilliseconds: length, scalars: [],
-            extent: extent, header: header)
-    }
-
-    /// The inner expression of a sub-query at all the times any of its windows needs.
-    func evaluated(_ subquery: Subquery) throws -> (columns: [SeriesColumn], grid: StepTimes) {
+    /// Evaluates the inner expression of a sub-query at all the times any of its windows needs.
+    private func innerEvaluator(_ subquery: Subquery) throws -> (evaluator: Evaluator, grid: StepTimes) {
         let ends = StepTimes(subquery.modifiers, times)
         let step = subquery.step?.preparedMilliseconds ?? options.subqueryStepMilliseconds
         let earliest = ends.startMilliseconds &- subquery.range.preparedMilliseconds
         // The first multiple of the step behind the left end, which is open. Go's division rounds to zero.
         var start = step * (earliest / step)
-        if start <= earliest { start += step }
+        if start <= earliest { start &+= step }
         let grid = StepTimes(start: start, end: ends.endMilliseconds, step: step)
-        guard grid.count > 0 else { return ([], grid) }
+        // One number per step is the least that any expression needs; more steps than that are not even begun.
+        try context.reserve(grid.count * 8, samples: grid.count)
         var inner = self
         inner.times = grid
         inner.isInSubquery = true
         inner.detectsResets = false
-        return (try inner.vector(subquery.inner), grid)
+        inner.stepSamples = nil
+        return (inner, grid)
+    }
+
+    /// The inner expression of a sub-query at all the times any of its windows needs.
+    func evaluated(_ subquery: Subquery) throws -> (columns: [SeriesColumn], grid: StepTimes) {
+        let (inner, grid) = try innerEvaluator(subquery)
+        return (grid.count > 0 ? try inner.vector(subquery.inner) : [], grid)
+    }
+}
+
+extension WindowCall {
+    /// Computes the column of a series whose samples are in the workspace's run; false when it has no value.
+    fileprivate func apply(
+        to labels: Labels, _ workspace: Workspace, into column: inout SeriesColumn, innerDropsName: Bool = false,
+        header: ChunkAggregate? = nil
+    ) throws -> Bool {
+        let run = workspace.run
+        workspace.windows.find(run.times, windowEnds: windowEnds, length: lengthMilliseconds)
+        workspace.histogramWindows.find(run.histogramTimes, windowEnds: windowEnds, length: lengthMilliseconds)
+        let input = WindowInput(
+            shared: self, labels: labels, run: run, windows: workspace.windows,
+            histogramWindows: workspace.histogramWindows, header: header)
+        column.reset(labels, count: evaluator.times.count)
+        column.dropsName = !function.keepsName || innerDropsName
+        if let header {
+            function.header?(header, input).map { column.values[0] = $0 }
+        } else {
+            try function.evaluate(input, &column)
+        }
+        input.countSamples(into: &workspace.stepSamples)
+        return !column.isEmpty
+    }
+}
+
+extension WindowInput {
+    /// Adds how many samples the window of each step holds; a histogram counts for its size, as in Prometheus.
+    fileprivate func countSamples(into counts: inout [Int]) {
+        guard !counts.isEmpty else { return }
+        if let header {
+            counts[0] += header.count
+            return
+        }
+        for step in 0..<min(counts.count, stepCount) {
+            counts[step] += windows[step].count
+            for index in histogramWindows[step] { counts[step] += max(1, run.histograms[index].memoryBytes / 16) }
+        }
     }
 }
 
@@ -217,15 +263,6 @@ private struct WindowMargin {
     init(_ extent: VectorSelector.Extension?, lookback: Int64) {
         if extent != nil { before = lookback }
         if extent == .smoothed { after = lookback }
-    }
-}
-
-extension WindowInput {
-    fileprivate func with(_ scalars: [[Double]]) -> WindowInput {
-        WindowInput(
-            evaluator: evaluator, call: call, labels: labels, run: run, windows: windows,
-            histogramWindows: histogramWindows, windowEnds: windowEnds, lengthMilliseconds: lengthMilliseconds,
-            scalars: scalars, extent: extent, header: header)
     }
 }
 

@@ -5,17 +5,17 @@ extension Functions {
     static let windowFunctions: [Function] = [
         overTime("sum_over_time", header: { $0.sum }, sum),
         overTime("avg_over_time", header: { $0.sum / Double($0.count) }, mean),
-        overTime("min_over_time", header: { $0.minimum }) { extreme($0, &$1) { $1 < $0 } },
-        overTime("max_over_time", header: { $0.maximum }) { extreme($0, &$1) { $1 > $0 } },
+        overTime("min_over_time", header: { $0.minimum }) { try extreme($0, &$1) { $1 < $0 } },
+        overTime("max_over_time", header: { $0.maximum }) { try extreme($0, &$1) { $1 > $0 } },
         overTime("count_over_time", header: { Double($0.count) }, count),
         overTime("present_over_time", header: { _ in 1 }, present),
         overTime("last_over_time", keepsName: true, header: { $0.last.value }) { last($0, &$1, fromEnd: true) },
         overTime("first_over_time", keepsName: true) { last($0, &$1, fromEnd: false) },
-        overTime("stddev_over_time") { variance($0, &$1) { $0.squareRoot() } },
-        overTime("stdvar_over_time") { variance($0, &$1) { $0 } },
+        overTime("stddev_over_time") { try variance($0, &$1) { $0.squareRoot() } },
+        overTime("stdvar_over_time") { try variance($0, &$1) { $0 } },
         overTime("mad_over_time", medianDeviation),
-        overTime("ts_of_min_over_time") { timeOfExtreme($0, &$1) { $1 <= $0 } },
-        overTime("ts_of_max_over_time") { timeOfExtreme($0, &$1) { $1 >= $0 } },
+        overTime("ts_of_min_over_time") { try timeOfExtreme($0, &$1) { $1 <= $0 } },
+        overTime("ts_of_max_over_time") { try timeOfExtreme($0, &$1) { $1 >= $0 } },
         overTime("ts_of_first_over_time") { timeOfEdge($0, &$1, fromEnd: false) },
         overTime("ts_of_last_over_time") { timeOfEdge($0, &$1, fromEnd: true) },
         Function("quantile_over_time", [.scalar, .matrix], .window(WindowFunction(evaluate: quantile))),
@@ -51,7 +51,7 @@ extension Functions {
                 }
             }
         }
-        input.forEachWindow(&column) { step, values in
+        try input.forEachWindow(&column) { step, values in
             if input.isMixed(step) { return nil }
             var sum = KahanSum()
             for value in values { sum.add(value) }
@@ -61,7 +61,7 @@ extension Functions {
 
     @Sendable private static func mean(_ input: WindowInput, _ column: inout SeriesColumn) throws {
         try HistogramWindows(input: input).mean(into: &column)
-        input.forEachWindow(&column) { step, values in
+        try input.forEachWindow(&column) { step, values in
             if input.isMixed(step) { return nil }
             var mean = RunningMean(values[0])
             for value in values.dropFirst() { mean.add(value) }
@@ -87,7 +87,7 @@ extension Functions {
 
     private static func extreme(
         _ input: WindowInput, _ column: inout SeriesColumn, _ isBetter: @escaping (Double, Double) -> Bool
-    ) {
+    ) throws {
         input.informOfIgnoredHistograms()
         if input.windowsOverlapMuch {
             var sliding = SlidingFold<Double>(
@@ -98,7 +98,7 @@ extension Functions {
                 }
             }
         }
-        input.forEachWindow(&column) { _, values in
+        try input.forEachWindow(&column) { _, values in
             var best = values[0]
             for value in values where isBetter(best, value) || best.isNaN { best = value }
             return best
@@ -107,11 +107,13 @@ extension Functions {
 
     private static func timeOfExtreme(
         _ input: WindowInput, _ column: inout SeriesColumn, _ isBetter: (Double, Double) -> Bool
-    ) {
+    ) throws {
         input.informOfIgnoredHistograms()
+        var meter = WorkMeter(input.evaluator.context)
         for step in 0..<input.stepCount {
             let window = input.windows[step]
             guard var best = window.first else { continue }
+            try meter.spend(window.count)
             for index in window {
                 let value = input.run.values[best]
                 if isBetter(value, input.run.values[index]) || value.isNaN { best = index }
@@ -155,9 +157,9 @@ extension Functions {
 
     private static func variance(
         _ input: WindowInput, _ column: inout SeriesColumn, _ finish: (Double) -> Double
-    ) {
+    ) throws {
         input.informOfIgnoredHistograms()
-        input.forEachWindow(&column) { _, values in
+        try input.forEachWindow(&column) { _, values in
             // Welford 1962, with compensated sums.
             var count: Double = 0
             var mean = KahanSum()
@@ -172,50 +174,104 @@ extension Functions {
         }
     }
 
-    @Sendable private static func medianDeviation(_ input: WindowInput, _ column: inout SeriesColumn) {
+    @Sendable private static func medianDeviation(_ input: WindowInput, _ column: inout SeriesColumn) throws {
         input.informOfIgnoredHistograms()
-        input.forEachWindow(&column) { _, values in
+        try input.forEachWindow(&column) { _, values in
             if values.contains(where: \.isNaN) { return .nan }
-            let median = Quantile.of(Array(values), 0.5)
-            return Quantile.of(values.map { abs($0 - median) }, 0.5)
+            var scratch = Array(values)
+            let median = Quantile.of(&scratch, 0.5)
+            for index in scratch.indices { scratch[index] = abs(values[index] - median) }
+            return Quantile.of(&scratch, 0.5)
         }
     }
 
-    @Sendable private static func quantile(_ input: WindowInput, _ column: inout SeriesColumn) {
+    @Sendable private static func quantile(_ input: WindowInput, _ column: inout SeriesColumn) throws {
         input.informOfIgnoredHistograms()
         var isWarned = false
-        input.forEachWindow(&column) { step, values in
-            let rank = input.scalars[0][step]
+        var scratch: [Double] = []
+        let ranks = input.scalars[0]
+        try input.forEachWindow(&column) { step, values in
+            let rank = ranks[step]
             if !isWarned, !(rank >= 0 && rank <= 1) {
                 isWarned = true
                 Quantile.warn(rank, at: input.call.arguments[0].span, input.evaluator)
             }
-            return Quantile.of(Array(values), rank)
+            scratch.removeAll(keepingCapacity: true)
+            scratch.append(contentsOf: values)
+            return Quantile.of(&scratch, rank)
         }
     }
 
     // MARK: Absence
 
     @Sendable private static func absentOverTime(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
-        let presence = try evaluator.windows(WindowFunction(evaluate: present), call)
-        return .vector(absence(of: presence, like: call.arguments[0], steps: evaluator.times.count))
+        let presence = try evaluator.windowStream(WindowFunction(evaluate: present), call)
+        return .vector(try absence(of: presence, like: call.arguments[0], evaluator))
     }
 }
 
 /// Quantiles of plain numbers, linearly interpolated between ranks.
 enum Quantile {
-    /// The `rank` quantile of `values`, which may be in any order. Below 0 it is -Inf, above 1 +Inf.
-    static func of(_ values: [Double], _ rank: Double) -> Double {
+    /// The `rank` quantile of `values`, which may be in any order and are reordered. Below 0 it is -Inf, above 1 +Inf.
+    static func of(_ values: inout [Double], _ rank: Double) -> Double {
         if values.isEmpty || rank.isNaN { return .nan }
         if rank < 0 { return -.infinity }
         if rank > 1 { return .infinity }
-        // NaN sorts first.
-        let sorted = values.sorted { $0.isNaN ? !$1.isNaN : $0 < $1 }
-        let place = rank * Double(sorted.count - 1)
+        let place = rank * Double(values.count - 1)
         let lower = max(0, Int(place))
-        let upper = min(sorted.count - 1, lower + 1)
         let weight = place - Double(lower)
-        return sorted[lower] * (1 - weight) + sorted[upper] * weight
+        return values.withUnsafeMutableBufferPointer { values in
+            let first = select(lower, of: values)
+            guard lower + 1 < values.count else { return first * (1 - weight) + first * weight }
+            // Everything behind `lower` is at or above it: the next in order is the least of that.
+            var second = values[lower + 1]
+            for index in lower + 1..<values.count where precedes(values[index], second) { second = values[index] }
+            return first * (1 - weight) + second * weight
+        }
+    }
+
+    /// NaN sorts first.
+    @inline(__always)
+    private static func precedes(_ left: Double, _ right: Double) -> Bool {
+        left < right || (left.isNaN && !right.isNaN)
+    }
+
+    /// The value at `place` in order; all before it are then at or below it, all behind it at or above.
+    ///
+    /// Hoare's selection (1961) with the median of three as the pivot. Where that halves too seldom, the rest is sorted.
+    private static func select(_ place: Int, of values: UnsafeMutableBufferPointer<Double>) -> Double {
+        var low = 0
+        var high = values.count - 1
+        var patience = 64
+        while high - low > 16 {
+            patience -= 1
+            if patience == 0 { break }
+            let middle = low + (high - low) / 2
+            if precedes(values[middle], values[low]) { values.swapAt(low, middle) }
+            if precedes(values[high], values[low]) { values.swapAt(low, high) }
+            if precedes(values[high], values[middle]) { values.swapAt(middle, high) }
+            let pivot = values[middle]
+            var (left, right) = (low, high)
+            while left <= right {
+                while precedes(values[left], pivot) { left += 1 }
+                while precedes(pivot, values[right]) { right -= 1 }
+                if left <= right {
+                    values.swapAt(left, right)
+                    left += 1
+                    right -= 1
+                }
+            }
+            if place <= right {
+                high = right
+            } else if place >= left {
+                low = left
+            } else {
+                return values[place]
+            }
+        }
+        var rest = UnsafeMutableBufferPointer(rebasing: values[low...high])
+        rest.sort(by: precedes)
+        return values[place]
     }
 
     static func warn(_ rank: Double, at span: SourceSpan, _ evaluator: Evaluator) {

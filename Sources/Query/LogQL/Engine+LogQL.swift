@@ -74,7 +74,7 @@ extension Engine {
             return .matrix([SeriesPoints(labels: .empty, timesMilliseconds: milliseconds, values: values)])
         case .string(let text): return .string(text, milliseconds: start)
         case .vector(let columns):
-            return .matrix(columns.sorted { $0.labels < $1.labels }.map { $0.points(at: times) }.filter { !$0.isEmpty })
+            return .matrix(try PointsAnswer(times: times, context: context).ordered(columns))
         }
     }
 

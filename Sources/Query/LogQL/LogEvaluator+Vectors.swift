@@ -9,18 +9,13 @@ extension LogEvaluator {
         case .sortDescending: return LogEvaluator.sorted(columns, isDescending: true)
         default: break
         }
-        let names = Set(node.grouping?.labels ?? [])
-        var places: [Labels: Int] = [:]
+        var table = GroupTable(
+            LabelGrouping(node.grouping?.labels ?? [], isWithout: node.grouping?.isWithout ?? false))
         var groups: [(labels: Labels, members: [SeriesColumn])] = []
         for column in columns {
             let isWithout = node.grouping?.isWithout ?? false
-            let group = LabelSets.group(column.labels, by: names, isWithout: isWithout)
-            let labels = isWithout ? group.droppingEmptyValues : group
-            let place = places[labels] ?? groups.count
-            if place == groups.count {
-                places[labels] = place
-                groups.append((labels, []))
-            }
+            let place = table.place(of: isWithout ? column.labels.droppingEmptyValues : column.labels)
+            if place == groups.count { groups.append((table.labels[place], [])) }
             groups[place].members.append(column)
         }
         var result: [SeriesColumn] = []
@@ -67,16 +62,10 @@ extension LogEvaluator {
     private static func fold(
         _ function: LogVectorFunction, _ columns: [SeriesColumn], into result: inout SeriesColumn
     ) {
-        switch function {
-        case .sum: ColumnFold.sum(columns, into: &result)
-        case .average: ColumnFold.mean(columns, into: &result)
-        case .count: ColumnFold.count(columns, into: &result)
-        case .maximum: ColumnFold.extreme(columns, into: &result) { $0 < $1 }
-        case .minimum: ColumnFold.extreme(columns, into: &result) { $0 > $1 }
-        case .deviation: ColumnFold.variance(columns, into: &result, isDeviation: true)
-        case .variance: ColumnFold.variance(columns, into: &result, isDeviation: false)
-        case .topk, .bottomk, .approximateTopk, .sort, .sortDescending: break
-        }
+        guard let operation = AggregationOperator(function) else { return }
+        var fold = GroupFold(operation, steps: result.values.count)
+        for column in columns { fold.add(column) }
+        fold.finish(into: &result)
     }
 
     /// At each step only the `count` largest (or smallest) values stay.
@@ -153,7 +142,10 @@ extension LogEvaluator {
         for index in columns.indices {
             let labels = columns[index].labels
             let value = labels[node.source] ?? ""
-            guard let replaced = GroupTemplate.expand(node.replacement, expression, value) else { continue }
+            guard let replaced = try GroupTemplate.expand(node.replacement, expression, value, in: context) else {
+                continue
+            }
+            try context.reserve(replaced.utf8.count)
             columns[index].labels = labels.setting(node.destination, to: replaced).droppingEmptyValues
         }
         return try MergedColumns.merged(columns)
@@ -191,5 +183,21 @@ extension Labels {
             if value.isEmpty { empty.insert(String(decoding: name, as: UTF8.self)) }
         }
         return empty.isEmpty ? self : dropping(empty)
+    }
+}
+
+extension AggregationOperator {
+    /// PromQL's name for one of LogQL's folds; nil for those that only choose or order series.
+    fileprivate init?(_ function: LogVectorFunction) {
+        switch function {
+        case .sum: self = .sum
+        case .average: self = .avg
+        case .count: self = .count
+        case .maximum: self = .max
+        case .minimum: self = .min
+        case .deviation: self = .stddev
+        case .variance: self = .stdvar
+        case .topk, .bottomk, .approximateTopk, .sort, .sortDescending: return nil
+        }
     }
 }

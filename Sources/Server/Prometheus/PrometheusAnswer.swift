@@ -53,7 +53,7 @@ enum PrometheusAnswer {
             element: { writer, index in write(value, index, &writer) },
             close: { writer in
                 if isList(value) { writer.endArray() }
-                if let statistics { write(statistics, context, &writer) }
+                if let statistics { QueryStatisticsAnswer.write(statistics, context, &writer) }
                 writer.endObject()
                 remarks(of: context, &writer)
                 writer.endObject()
@@ -173,41 +173,4 @@ enum PrometheusAnswer {
             writer.endArray()
         }
     }
-
-    private static func write(_ times: QueryTimes, _ context: QueryContext, _ writer: inout JSONWriter) {
-        let statistics = context.statistics
-        writer.key("stats")
-        writer.beginObject()
-        writer.key("timings")
-        writer.beginObject()
-        writer.key("evalTotalTime")
-        writer.number(Double(times.evaluationNanoseconds) / 1e9)
-        writer.key("execQueueTime")
-        writer.number(Double(times.queueNanoseconds) / 1e9)
-        writer.key("execTotalTime")
-        writer.number(Double(times.evaluationNanoseconds + times.queueNanoseconds) / 1e9)
-        writer.endObject()
-        writer.key("samples")
-        writer.beginObject()
-        writer.member("totalQueryableSamples", statistics.samplesDecoded)
-        writer.member("peakSamples", statistics.samplesDecoded)
-        writer.endObject()
-        writer.key("vedette")
-        writer.beginObject()
-        writer.member("seriesSelected", statistics.seriesSelected)
-        writer.member("chunksDecoded", statistics.chunksDecoded)
-        writer.member("chunksSkipped", statistics.chunksSkipped)
-        writer.member("blocksRead", statistics.blocksRead)
-        writer.member("blocksSkipped", statistics.blocksSkipped)
-        writer.member("bytesRead", statistics.bytesRead)
-        writer.member("bytesPeak", context.bytesPeak)
-        writer.endObject()
-        writer.endObject()
-    }
-}
-
-/// How long a query waited and ran.
-struct QueryTimes: Sendable {
-    var queueNanoseconds: Int64
-    var evaluationNanoseconds: Int64
 }

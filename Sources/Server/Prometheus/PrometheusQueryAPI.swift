@@ -12,7 +12,7 @@ struct PrometheusQueryAPI: Sendable {
     func instant(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
         let time = try parameters.time("time") ?? dependencies.wallClock.nowMilliseconds
-        return try await evaluate(request, parameters) { engine, text, context in
+        return try await evaluate(request, parameters, "at \(time)") { engine, text, context in
             try engine.instant(text, atMilliseconds: time, in: context)
         }
     }
@@ -31,27 +31,32 @@ struct PrometheusQueryAPI: Sendable {
                 "step", "zero or negative query resolution step widths are not accepted. Try a positive integer")
         }
         try dependencies.engine().checkSteps(start: start, end: end, step: step)
-        return try await evaluate(request, parameters) { engine, text, context in
+        return try await evaluate(request, parameters, "from \(start) to \(end) by \(step)") { engine, text, context in
             try engine.range(text, startMilliseconds: start, endMilliseconds: end, stepMilliseconds: step, in: context)
         }
     }
 
     private func evaluate(
-        _ request: ServerRequest, _ parameters: RequestParameters,
+        _ request: ServerRequest, _ parameters: RequestParameters, _ times: String,
         _ body: @escaping @Sendable (Engine, String, QueryContext) throws -> QueryValue
     ) async throws -> ListenerResponse {
         let text = parameters["query"] ?? ""
         let limit = try parameters.limit()
         let lookback = try parameters.lookback()
-        let wantsStatistics = parameters["stats"] != nil
-        let engine = dependencies.engine(lookbackMilliseconds: lookback)
+        let statistics = parameters["stats"]
+        var engine = dependencies.engine(lookbackMilliseconds: lookback)
+        let profile = statistics.map { _ in QueryProfile() }
+        engine.profile = profile
         let clock = dependencies.monotonicClock
         let start = clock.nowNanoseconds
         let acceptsGzip = request.acceptsGzip
+        let timeout = try parameters.duration("timeout")
+        // The text as it stands: remarks name places in it.
+        let key = "\(times), \(limit), \(lookback ?? -1), \(timeout ?? -1), \(acceptsGzip), \(text)"
         let description = QueryRunner.Description(
-            kind: "promql", text: text, principal: request.principal.name,
-            timeoutMilliseconds: try parameters.duration("timeout"))
-        return try await runner.run(description) { context in
+            kind: "promql", text: text, principal: request.principal.name, timeoutMilliseconds: timeout,
+            sharingKey: profile == nil ? key : nil)
+        return try await runner.answer(description) { [engine] context in
             let begun = clock.nowNanoseconds
             let value: QueryValue
             do {
@@ -59,12 +64,15 @@ struct PrometheusQueryAPI: Sendable {
             } catch let error as QueryError where error.kind == .parse || error.kind == .parameters {
                 throw APIFailure.invalid("query", error.description)
             }
-            let times = QueryTimes(
-                queueNanoseconds: begun - start, evaluationNanoseconds: clock.nowNanoseconds - begun)
+            let times = profile.map { profile in
+                QueryTimes(
+                    queueNanoseconds: begun - start, evaluationNanoseconds: clock.nowNanoseconds - begun,
+                    profile: profile, tellsAll: statistics == "all")
+            }
             let cut = PrometheusQueryAPI.cut(value, to: limit, context)
-            let answer = PrometheusAnswer.query(cut, context: context, statistics: wantsStatistics ? times : nil)
+            let answer = PrometheusAnswer.query(cut, context: context, statistics: times)
             return answer.response(acceptsGzip: acceptsGzip)
-        }.value
+        }
     }
 
     private static func cut(_ value: QueryValue, to limit: Int, _ context: QueryContext) -> QueryValue {

@@ -1,4 +1,5 @@
 internal import Telemetry
+internal import Transport
 
 /// Runs queries with limits: admitted, listed, killed when the client goes away, counted, and logged when slow.
 final class QueryRunner: Sendable {
@@ -10,12 +11,19 @@ final class QueryRunner: Sendable {
         var principal: String
         /// The client's own limit; the server's holds where it is shorter.
         var timeoutMilliseconds: Int64?
+        /// Equal for queries whose answers are the same byte for byte, limits and rights included; nil when it is not
+        /// known that they are.
+        var sharingKey: String?
     }
 
     let active = ActiveQueries()
+    /// Equal queries that run at the same time.
+    let flights = QueryFlights<ListenerResponse>()
+    let budget: SharedQueryBudget
     let pool: QueryPool
     let options: ServerOptions
     let memory: MemoryGuard
+    private let helpers = QueryHelperPool()
     private let metrics: ServerMetrics
     let clock: any MonotonicClock
     let wallClock: any WallClock
@@ -26,10 +34,29 @@ final class QueryRunner: Sendable {
         self.memory = memory
         self.metrics = metrics
         options = dependencies.options
+        budget = SharedQueryBudget(maximumBytes: dependencies.options.queriesBytesMaximum)
         clock = dependencies.monotonicClock
         wallClock = dependencies.wallClock
         log = dependencies.log
     }
+
+    /// As `run`, for one of several equal queries at a time: the others wait for its answer and get the same. Who leaves
+    /// leaves alone; the query ends when nobody waits for it any more.
+    func answer(
+        _ description: Description, _ body: @escaping @Sendable (QueryContext) throws -> ListenerResponse
+    ) async throws -> ListenerResponse {
+        guard let key = description.sharingKey else { return try await run(description, body).value }
+        do {
+            return try await flights.answer("\(description.kind) \(description.principal) \(key)") {
+                try await self.run(description, body).value
+            }
+        } catch is CancellationError {
+            throw APIFailure(.canceled, QueryInterruption.cancelled.description)
+        }
+    }
+
+    /// Lets the helping threads end.
+    func close() { helpers.close() }
 
     /// Runs `body` on a query thread. The context it gets carries the limits and takes warnings and statistics.
     func run<Value: Sendable>(
@@ -41,15 +68,17 @@ final class QueryRunner: Sendable {
         let limits = QueryContext.Limits(
             bytes: options.queryBytesMaximum, samples: options.querySamplesMaximum,
             deadlineNanoseconds: start + timeout * 1_000_000, timeoutMilliseconds: timeout)
-        let context = QueryContext(limits: limits, clock: clock)
+        let context = QueryContext(limits: limits, clock: clock, shared: budget, helpers: helpers)
         let id = active.enter(
             kind: description.kind, text: description.text, principal: description.principal,
             monotonicNanoseconds: start, milliseconds: wallClock.nowMilliseconds, context: context)
         defer { active.leave(id) }
         let clock = clock
+        let longNanoseconds = options.longQueryMilliseconds * 1_000_000
         do {
             let value = try await withTaskCancellationHandler {
-                try await pool.run {
+                try await pool.runLeased { lease in
+                    context.whenStillRunning(afterNanoseconds: longNanoseconds) { lease.becomeLong() }
                     try context.check()
                     return try body(context)
                 }
@@ -85,6 +114,7 @@ final class QueryRunner: Sendable {
                 fields: [
                     ("kind", description.kind), ("query", String(description.text.prefix(2_000))),
                     ("principal", description.principal), ("milliseconds", String(milliseconds)),
+                    ("series", String(statistics.seriesSelected)),
                     ("samples", String(statistics.samplesDecoded)), ("lines", String(statistics.linesScanned)),
                     ("read_bytes", String(statistics.bytesRead)), ("peak_bytes", String(context.bytesPeak)),
                     ("error", words),

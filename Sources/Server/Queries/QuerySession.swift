@@ -22,7 +22,7 @@ final class QuerySession: Sendable {
         let limits = QueryContext.Limits(
             bytes: runner.options.queryBytesMaximum, samples: runner.options.querySamplesMaximum,
             deadlineNanoseconds: start + timeout * 1_000_000, timeoutMilliseconds: timeout)
-        context = QueryContext(limits: limits, clock: runner.clock)
+        context = QueryContext(limits: limits, clock: runner.clock, shared: runner.budget)
         id = runner.active.enter(
             kind: description.kind, text: description.text, principal: description.principal,
             monotonicNanoseconds: start, milliseconds: runner.wallClock.nowMilliseconds, context: context)

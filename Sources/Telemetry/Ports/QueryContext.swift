@@ -8,7 +8,9 @@ public enum QueryInterruption: Error, Sendable, Equatable, CustomStringConvertib
     case timedOut(milliseconds: Int64)
     /// It would have used more memory than its budget.
     case overBudget(bytes: Int)
-    /// It would have loaded more samples than its limit; Prometheus' words.
+    /// All queries together would have used more memory than there is for them.
+    case overSharedBudget(bytes: Int)
+    /// It would have held more samples than its limit; Prometheus' words.
     case tooManySamples
 
     public var description: String {
@@ -17,6 +19,9 @@ public enum QueryInterruption: Error, Sendable, Equatable, CustomStringConvertib
         case .timedOut(let milliseconds): "query timed out after \(milliseconds) ms; narrow its range or its selector"
         case .overBudget(let bytes):
             "query needs more than its \(bytes) bytes of memory; narrow its range, its selector or its grouping"
+        case .overSharedBudget(let bytes):
+            "the queries that run now need more than the \(bytes) bytes of memory for all of them; come again, or "
+                + "narrow this query's range, its selector or its grouping"
         case .tooManySamples: "query processing would load too many samples into memory in query execution"
         }
     }
@@ -55,13 +60,43 @@ public struct AnswerGap: Sendable, Equatable {
     }
 }
 
+/// Port: threads that help one query with work that falls into parts.
+public protocol QueryHelpers: Sendable {
+    /// Calls `body` with each of `0..<count` once, on the calling thread and on those that have nothing else to do.
+    /// Returns when all parts are done.
+    func perform(_ count: Int, _ body: @escaping @Sendable (Int) -> Void)
+}
+
+/// The memory of all queries of a process together.
+public final class SharedQueryBudget: Sendable {
+    public let maximumBytes: Int
+    private let inUse = Atomic<Int>(0)
+
+    /// A budget of `maximumBytes`.
+    public init(maximumBytes: Int) {
+        self.maximumBytes = maximumBytes
+    }
+
+    /// What is taken now.
+    public var bytesInUse: Int { inUse.load(ordering: .relaxed) }
+
+    /// Takes `bytes`; false, and nothing taken, when there are not so many left.
+    func take(_ bytes: Int) -> Bool {
+        if inUse.add(bytes, ordering: .relaxed).newValue <= maximumBytes { return true }
+        inUse.subtract(bytes, ordering: .relaxed)
+        return false
+    }
+
+    func release(_ bytes: Int) { inUse.subtract(bytes, ordering: .relaxed) }
+}
+
 /// Travels with one query through engine and stores: cancellation, budget, warnings, statistics. Thread-safe.
 public final class QueryContext: Sendable {
     /// What a query may use.
     public struct Limits: Sendable {
         /// The memory one query may hold.
         public var bytes: Int
-        /// Prometheus' `--query.max-samples`.
+        /// Prometheus' `--query.max-samples`: the samples it may hold at once.
         public var samples: Int
         /// A point of the monotonic clock, in nanoseconds; nil for no limit.
         public var deadlineNanoseconds: Int64?
@@ -85,22 +120,43 @@ public final class QueryContext: Sendable {
         var warnings: [String] = []
         var infos: [String] = []
         var gaps: [AnswerGap] = []
-        var bytesInUse = 0
-        var bytesPeak = 0
+        var tellLong: (@Sendable () -> Void)?
     }
 
     /// The most warnings one answer carries; the rest is counted in the last of them.
     public static let warningsMaximum = 100
 
     public let limits: Limits
+    /// Threads that may help; nil where the query runs on its own.
+    public let helpers: (any QueryHelpers)?
     private let clock: any MonotonicClock
+    private let shared: SharedQueryBudget?
     private let isCancelled = Atomic<Bool>(false)
+    private let bytesInUse = Atomic<Int>(0)
+    private let bytesHighest = Atomic<Int>(0)
+    /// Whether a reservation failed: the query ends, and what it gives back on the way out may be what it never got.
+    private let hasOverdrawn = Atomic<Bool>(false)
+    private let samplesInUse = Atomic<Int>(0)
+    private let samplesHighest = Atomic<Int>(0)
+    private let longNanoseconds = Atomic<Int64>(.max)
+    private let samplesDecoded = Atomic<Int>(0)
+    private let chunksDecoded = Atomic<Int>(0)
+    private let chunksSkipped = Atomic<Int>(0)
     private let state = Mutex(State())
 
-    /// A context for one query.
-    public init(limits: Limits = Limits(), clock: any MonotonicClock) {
+    /// A context for one query. What it reserves is taken from `shared` too, and given back when the context goes.
+    public init(
+        limits: Limits = Limits(), clock: any MonotonicClock, shared: SharedQueryBudget? = nil,
+        helpers: (any QueryHelpers)? = nil
+    ) {
         self.limits = limits
         self.clock = clock
+        self.shared = shared
+        self.helpers = helpers
+    }
+
+    deinit {
+        shared?.release(bytesInUse.load(ordering: .relaxed))
     }
 
     /// Ends the query at its next check.
@@ -109,31 +165,80 @@ public final class QueryContext: Sendable {
     /// Throws when the query was cancelled or ran out of time. Cheap: called once per chunk and per step.
     public func check() throws(QueryInterruption) {
         if isCancelled.load(ordering: .relaxed) { throw .cancelled }
-        if let deadline = limits.deadlineNanoseconds, clock.nowNanoseconds > deadline {
-            throw .timedOut(milliseconds: limits.timeoutMilliseconds)
+        let deadline = limits.deadlineNanoseconds ?? .max
+        let long = longNanoseconds.load(ordering: .relaxed)
+        guard deadline != .max || long != .max else { return }
+        let now = clock.nowNanoseconds
+        if now > long, longNanoseconds.exchange(.max, ordering: .relaxed) != .max {
+            state.withLock { $0.tellLong.take() }?()
         }
+        if now > deadline { throw .timedOut(milliseconds: limits.timeoutMilliseconds) }
     }
 
-    /// Takes `bytes` from the budget; throws when there is not enough left. Give them back with `release`.
-    public func reserve(_ bytes: Int) throws(QueryInterruption) {
-        let isOver = state.withLock { state in
-            state.bytesInUse += bytes
-            state.bytesPeak = max(state.bytesPeak, state.bytesInUse)
-            return state.bytesInUse > limits.bytes
-        }
-        if isOver { throw .overBudget(bytes: limits.bytes) }
+    /// The monotonic clock of the query, for what it measures of itself.
+    public var nowNanoseconds: Int64 { clock.nowNanoseconds }
+
+    /// Calls `tell` once, on a thread of the query, when it is still at work `nanoseconds` from now.
+    public func whenStillRunning(afterNanoseconds nanoseconds: Int64, _ tell: @escaping @Sendable () -> Void) {
+        state.withLock { $0.tellLong = tell }
+        longNanoseconds.store(clock.nowNanoseconds + nanoseconds, ordering: .relaxed)
     }
 
-    /// Gives bytes back to the budget.
-    public func release(_ bytes: Int) { state.withLock { $0.bytesInUse -= bytes } }
+    /// Takes `bytes` from the budget, and `samples` that are held in them from the limit; throws when there is not
+    /// enough left, and takes nothing then. Called before the memory is asked for. Give it back with `release`.
+    public func reserve(_ bytes: Int, samples: Int = 0) throws(QueryInterruption) {
+        let inUse = bytesInUse.add(bytes, ordering: .relaxed).newValue
+        if inUse > limits.bytes {
+            bytesInUse.subtract(bytes, ordering: .relaxed)
+            throw overdrawn(.overBudget(bytes: limits.bytes))
+        }
+        if let shared, !shared.take(bytes) {
+            bytesInUse.subtract(bytes, ordering: .relaxed)
+            throw overdrawn(.overSharedBudget(bytes: shared.maximumBytes))
+        }
+        if samples > 0 {
+            let held = samplesInUse.add(samples, ordering: .relaxed).newValue
+            if held > limits.samples {
+                samplesInUse.subtract(samples, ordering: .relaxed)
+                bytesInUse.subtract(bytes, ordering: .relaxed)
+                shared?.release(bytes)
+                throw overdrawn(.tooManySamples)
+            }
+            samplesHighest.max(held, ordering: .relaxed)
+        }
+        bytesHighest.max(inUse, ordering: .relaxed)
+    }
 
-    /// Adds to the statistics; throws when the sample limit is passed.
+    private func overdrawn(_ reason: QueryInterruption) -> QueryInterruption {
+        hasOverdrawn.store(true, ordering: .relaxed)
+        return reason
+    }
+
+    /// Gives bytes, and the samples held in them, back.
+    public func release(_ bytes: Int, samples: Int = 0) {
+        guard !hasOverdrawn.load(ordering: .relaxed) else { return }
+        bytesInUse.subtract(bytes, ordering: .relaxed)
+        shared?.release(bytes)
+        if samples > 0 { samplesInUse.subtract(samples, ordering: .relaxed) }
+    }
+
+    /// The bytes that may still be reserved.
+    public var bytesLeft: Int { max(0, limits.bytes - bytesInUse.load(ordering: .relaxed)) }
+
+    /// Adds to the statistics; throws when the query was cancelled.
     public func count(_ change: (inout QueryStatistics) -> Void) throws(QueryInterruption) {
-        let samples = state.withLock { state in
-            change(&state.statistics)
-            return state.statistics.samplesDecoded
+        state.withLock { change(&$0.statistics) }
+        if isCancelled.load(ordering: .relaxed) { throw .cancelled }
+    }
+
+    /// Counts a chunk whose samples were decoded, or one that its header answered for; without a lock.
+    public func countChunk(samples: Int, isSkipped: Bool) {
+        samplesDecoded.add(samples, ordering: .relaxed)
+        if isSkipped {
+            chunksSkipped.add(1, ordering: .relaxed)
+        } else {
+            chunksDecoded.add(1, ordering: .relaxed)
         }
-        if samples > limits.samples { throw .tooManySamples }
     }
 
     /// Adds a warning that goes out with the answer, once per text.
@@ -159,10 +264,18 @@ public final class QueryContext: Sendable {
         }
     }
 
-    public var statistics: QueryStatistics { state.withLock { $0.statistics } }
+    public var statistics: QueryStatistics {
+        var statistics = state.withLock { $0.statistics }
+        statistics.samplesDecoded += samplesDecoded.load(ordering: .relaxed)
+        statistics.chunksDecoded += chunksDecoded.load(ordering: .relaxed)
+        statistics.chunksSkipped += chunksSkipped.load(ordering: .relaxed)
+        return statistics
+    }
     public var warnings: [String] { state.withLock { $0.warnings } }
     public var infos: [String] { state.withLock { $0.infos } }
     public var gaps: [AnswerGap] { state.withLock { $0.gaps } }
     /// The most memory the query held at once, as far as it was reserved.
-    public var bytesPeak: Int { state.withLock { $0.bytesPeak } }
+    public var bytesPeak: Int { bytesHighest.load(ordering: .relaxed) }
+    /// The most samples the query held at once.
+    public var samplesPeak: Int { samplesHighest.load(ordering: .relaxed) }
 }

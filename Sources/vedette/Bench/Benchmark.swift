@@ -13,6 +13,7 @@ enum Benchmarks {
         CodecBenchmark.self,
         LineIngestBenchmark.self,
         LogBenchmark.self,
+        QueryBenchmark.self,
         RestartBenchmark.self,
         SampleIngestBenchmark.self,
     ]

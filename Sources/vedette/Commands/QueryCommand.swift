@@ -19,7 +19,9 @@ struct QueryCommand: AsyncParsableCommand {
               vedette query --since 1h 'node_load1'
               vedette query --since 1h --step 15s -o csv 'node_load1' > load.csv
               vedette query --watch 2s 'topk(5, container_memory_working_set_bytes)'
+              vedette query --explain 'sum by (job) (rate(http_requests_total[5m]))'
               vedette query --active
+              vedette query --kill 17
 
             Numbers are shown in the unit that names and functions tell; -o json and -o csv give them exactly.
             """)
@@ -44,19 +46,30 @@ struct QueryCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "List the queries that run right now.")
     var active = false
 
+    @Option(name: .long, help: "End the query with this id of --active.")
+    var kill: String?
+
+    @Flag(name: .long, help: "Show the plan below the answer: what each step decoded and how long it took.")
+    var explain = false
+
     @OptionGroup var connection: ConnectionOptions
 
     @Option(name: [.short, .long], help: "How to print the answer: table, json or csv.")
     var output: QueryOutput = .table
 
     func validate() throws {
-        guard active != (expression != nil) else {
-            throw ValidationError("give either an expression or --active")
+        guard [active, expression != nil, kill != nil].count(where: { $0 }) == 1 else {
+            throw ValidationError("give either an expression, --active, or --kill with an id")
         }
     }
 
     func run() async throws {
         let server = try ServerClient(connection)
+        if let kill {
+            _ = try await server.data("/api/v1/status/queries/\(kill)", method: "DELETE")
+            Terminal.write("query \(kill) was told to end\n")
+            return
+        }
         guard let expression else {
             try printActive(await server.data("/api/v1/status/queries"))
             return
@@ -83,7 +96,8 @@ struct QueryCommand: AsyncParsableCommand {
     private func answer(_ server: ServerClient, _ expression: String) async throws -> String {
         let data: JSONValue
         do {
-            let (path, parameters) = try request(expression)
+            let (path, wanted) = try request(expression)
+            let parameters = explain ? wanted + [("stats", "all")] : wanted
             data = try await server.data(path, parameters, method: "POST")
         } catch let failure as CommandFailure {
             throw CommandFailure(QueryCommand.pointing(failure.description, expression))
@@ -93,7 +107,8 @@ struct QueryCommand: AsyncParsableCommand {
         case .csv: return QueryPrinter.csv(data)
         case .table:
             let canvas = Terminal.isInteractive ? (columns: Terminal.columns, rows: Terminal.rows) : nil
-            return QueryPrinter(expression: expression, canvas: canvas).text(data)
+            let text = QueryPrinter(expression: expression, canvas: canvas).text(data)
+            return explain ? text + "\n" + QueryPlanPrinter.text(data["stats"]) : text
         }
     }
 

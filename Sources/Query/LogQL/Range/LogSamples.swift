@@ -11,7 +11,7 @@ struct LogSamples {
 
     static let bytesPerSample = 16
 
-    private let grouping: LogGrouping
+    private let picked: LabelGrouping
     private let isGrouped: Bool
     private(set) var series: [Series] = []
     /// Where the lines with these labels belong.
@@ -25,12 +25,14 @@ struct LogSamples {
     init(_ node: LogRangeAggregation) {
         // The label that became the number says nothing about the series.
         let unwrapped = [node.unwrap?.label].compactMap { $0 }
+        let grouping: LogGrouping
         switch node.grouping {
         case nil: grouping = LogGrouping(labels: unwrapped, isWithout: true)
         case let given? where given.isWithout:
             grouping = LogGrouping(labels: given.labels + unwrapped, isWithout: true)
         case let given?: grouping = given
         }
+        picked = LabelGrouping(grouping.labels, isWithout: grouping.isWithout)
         isGrouped = !grouping.isWithout || !grouping.labels.isEmpty
     }
 
@@ -44,7 +46,7 @@ struct LogSamples {
     private mutating func place(_ labels: Labels) -> Int {
         var group = labels
         if isGrouped {
-            group = LabelSets.group(labels, by: Set(grouping.labels), isWithout: grouping.isWithout)
+            group = picked.picked(labels)
         }
         let place = groupPlaces[group] ?? series.count
         if place == series.count {

@@ -38,7 +38,10 @@ extension LogRangeFunction {
         .last: .window { $0.values[$0.range.upperBound - 1] },
         .deviation: .window { LogWindowFunctions.variance($0).squareRoot() },
         .variance: .window { LogWindowFunctions.variance($0) },
-        .quantile: .window { Quantile.of(Array($0.samples), $0.parameter) },
+        .quantile: .window { window in
+            var values = Array(window.samples)
+            return Quantile.of(&values, window.parameter)
+        },
         .rateCounter: .window { LogWindowFunctions.counterRate($0) },
     ]
 }
