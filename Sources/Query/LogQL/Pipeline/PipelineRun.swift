@@ -16,7 +16,9 @@ struct PipelineRun {
         _ body: (inout PipelineLine, Labels) throws -> Bool
     ) throws {
         let (predicates, rest) = pushedDown
-        let fragment = LogPlanFragment(linePredicates: predicates)
+        let hints = fieldHints
+        let fragment = LogPlanFragment(
+            linePredicates: predicates, parser: hints?.parser, fieldPredicates: hints?.predicates ?? [])
         let request = LogRequest(
             matchers: pipeline.matchers, range: range, fragment: fragment, direction: direction,
             limit: rest.isEmpty ? limit : 0)
