@@ -22,11 +22,15 @@ package final class LogDatabase: Sendable {
     let parts: PartFile
     /// What queries have opened.
     let blocks: BlockCache
+    let scrub = PartScrub()
     /// Held while a part is written or removed: one at a time.
     let sealing = Mutex<Void>(())
     /// Keeps a second process out.
     private let lock: Mutex<FileLock?>
+    /// Encodes and seals.
     let maintenance: MaintenanceThread?
+    /// Merges.
+    let merging: MaintenanceThread?
 
     /// The kind of a log record that holds a batch.
     static let batchKind: UInt8 = 1
@@ -62,7 +66,8 @@ package final class LogDatabase: Sendable {
             lock: lock)
         // Behind a part nobody has to read the damaged place, and count it, again.
         if !isLogWhole { try? database.sealing.withLock { _ in try database.sealHead(evenIfEmpty: true) } }
-        try database.maintenance?.start { [weak database] in database?.maintain() }
+        try database.maintenance?.start { [weak database] in database?.maintainHead() }
+        try database.merging?.start { [weak database] in database?.maintainParts() }
         return database
     }
 
@@ -85,8 +90,10 @@ package final class LogDatabase: Sendable {
         self.lock = Mutex(lock)
         if let milliseconds = options.maintenanceMilliseconds {
             maintenance = try MaintenanceThread(milliseconds: milliseconds)
+            merging = try MaintenanceThread(milliseconds: milliseconds * 5)
         } else {
             maintenance = nil
+            merging = nil
         }
     }
 
@@ -98,6 +105,7 @@ package final class LogDatabase: Sendable {
             return state.isClosed
         }
         if wasClosed { return }
+        merging?.stop()
         maintenance?.stop()
         log.closeBlocking()
         hub.close()

@@ -195,4 +195,34 @@ struct LimitTests {
         #expect(try await database.append(batch(["3"])).accepted == 1)
         try database.close()
     }
+
+    @Test func aChattyStreamIsHeldBackAndTheOthersAreNot() async throws {
+        var fixture = try LogFixture()
+        fixture.options.streamBytesPerSecondMaximum = 100
+        let store = try fixture.open()
+        func batch(_ app: String, _ bytes: Int, _ index: Int64) -> LogBatch {
+            LogBatch(Labels(["app": app]), [(fixture.time(index), String(repeating: "x", count: bytes))])
+        }
+        // Ten seconds' worth at once, then nothing more by itself.
+        _ = try await store.append(batch("loud", 1000, 0))
+        await #expect {
+            _ = try await store.append(batch("loud", 200, 1))
+        } throws: { error in
+            let refusal = error as? AppendRefusal
+            return refusal?.kind == .overloaded && refusal?.retryAfterSeconds == 2
+        }
+        var mixed = batch("loud", 200, 2)
+        mixed.streams += batch("calm", 50, 2).streams
+        let receipt = try await store.append(mixed)
+        #expect(receipt.accepted == 1)
+        #expect(receipt.rejections.map(\.lines) == [1])
+        let context = fixture.context()
+        let range = LogTimeRange(startNanoseconds: fixture.time(-1), endNanoseconds: fixture.time(10))
+        let answer = try store.lines(LogRequest(matchers: [], range: range), context)
+        #expect(answer.count == 2)
+        #expect(context.gaps.map(\.reason) == ["1 lines lost: over the limit of 100 bytes a second for one stream"])
+        fixture.clock.advance(milliseconds: 2000)
+        #expect(try await store.append(batch("loud", 200, 1)).accepted == 1)
+        try store.close()
+    }
 }

@@ -56,6 +56,9 @@ extension LogDatabase {
     private static func refusals(_ counters: StoreCounters) -> [StoreMetric] {
         [
             counter("rejected_lines_total", counters.rejectedLines, "Lines refused by a limit."),
+            counter(
+                "limited_lines_total", counters.limitedLines,
+                "Lines refused because their stream sent too much at once."),
             counter("ahead_lines_total", counters.aheadLines, "Lines refused because they are ahead of the clock."),
             counter("overloaded_appends_total", counters.overloadedAppends, "Batches refused as too much at once."),
             counter("unavailable_appends_total", counters.unavailableAppends, "Batches refused by the disk."),

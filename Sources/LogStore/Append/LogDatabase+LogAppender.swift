@@ -78,6 +78,16 @@ extension LogDatabase: LogAppender {
                 "a batch of \(wanted) bytes is over \(BatchRecord.memoryBytesMaximum): nothing of it was kept, split it"
             )
         }
+        if options.streamBytesPerSecondMaximum > 0 {
+            let allowed = state.withLock { [verdict] state in
+                Result { () throws(AppendRefusal) in
+                    var verdict = verdict
+                    try state.allow(&verdict)
+                    return verdict
+                }
+            }
+            verdict = try allowed.get()
+        }
         let keys = verdict.record.streams.map { $0.origin == nil ? RecentLines.keys(of: $0) : [] }
         let record = verdict.record
         let reserved = state.withLock { state in
@@ -136,7 +146,7 @@ extension LogDatabase: LogAppender {
             state.counters.aheadLines += verdict.ahead
             state.counters.truncatedLines += verdict.truncated
             state.counters.transformedLines += verdict.transformed
-            return state.headBytes >= options.sealBytes
+            return state.hasFullBlock || state.headBytes >= options.sealBytes
         }
         if shouldWake { maintenance?.wake() }
         return LogReceipt(

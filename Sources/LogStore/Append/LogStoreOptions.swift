@@ -10,7 +10,7 @@ package struct LogStoreOptions: Sendable {
     /// A line lies in memory and log alone no longer than this: restarts stay short.
     package var sealAgeMilliseconds: Int64 = 30 * 60_000
     /// Beyond this much memory for lines that are not yet in a part, appends are refused until sealing has caught up.
-    package var headBytesMaximum = 192 << 20
+    package var headBytesMaximum = 96 << 20
     /// So many neighbouring parts, none larger than all others, are put into one…
     package var mergePartsMinimum = 8
     /// …if together they are no larger than this.
@@ -19,6 +19,9 @@ package struct LogStoreOptions: Sendable {
     package var retentionBytes = 0
     /// Opened blocks that are kept for the next query.
     package var cacheBytesMaximum = 32 << 20
+    /// What one stream may send a second, over some seconds; 0 for no limit. A batch of that stream alone is refused for
+    /// a while; of one with other streams only its lines are left out, and a loss says so.
+    package var streamBytesPerSecondMaximum = 0
     /// Streams a process may know at once; each costs about a kilobyte.
     package var streamsMaximum = 200_000
     /// Labels of one stream: fields belong into structured metadata.

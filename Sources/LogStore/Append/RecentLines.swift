@@ -55,16 +55,31 @@ struct RecentLines: Sendable {
     private struct Entry: Sendable {
         var hash: UInt64 = 0
         var nanoseconds: Int64 = 0
-        var arrival: Int64 = 0
-        var standing = Place.free
+        /// The time of arrival; its last two bits are the standing.
+        private var field: Int64 = 0
+
+        init() {}
+
+        init(hash: UInt64, nanoseconds: Int64, arrival: Int64, standing: Place) {
+            self.hash = hash
+            self.nanoseconds = nanoseconds
+            field = arrival & ~3 | Int64(standing.rawValue)
+        }
+
+        var arrival: Int64 { field & ~3 }
+
+        var standing: Place {
+            get { Place(rawValue: UInt8(truncatingIfNeeded: field & 3)) ?? .free }
+            set { field = field & ~3 | Int64(newValue.rawValue) }
+        }
     }
 
     private enum Place: UInt8 {
-        case free
-        case underway
-        case stored
+        case free = 0
+        case underway = 1
+        case stored = 2
         /// Known no more; the place is taken again by the same line alone.
-        case withdrawn
+        case withdrawn = 3
     }
 
     /// An open-addressing table.
@@ -122,6 +137,22 @@ struct RecentLines: Sendable {
 
     /// The number of lines that are remembered.
     var count: Int { current.count + previous.count }
+
+    /// How many lines' places are fetched before the first of them is looked up.
+    static let fetchedTogether = 16
+    /// Keeps the fetching of places from being left out.
+    private var fetched: UInt64 = 0
+
+    /// Brings the places of lines that will be looked up next into the processor's cache, all at once: the table is
+    /// large, and every look-up by itself waits for memory.
+    mutating func fetch(_ keys: ArraySlice<Key>) {
+        let mask = current.entries.count - 1
+        var sum: UInt64 = 0
+        current.entries.withUnsafeBufferPointer { entries in
+            for key in keys { sum &+= entries[Int(truncatingIfNeeded: key.hash) & mask].hash }
+        }
+        fetched = sum
+    }
 
     /// Looks up a line that comes at `now`, and notes it as underway when it is new.
     mutating func admit(_ key: Key, now: Int64) -> Standing {

@@ -10,6 +10,41 @@ extension StoreState {
         var overLimit: [LogLines] = []
     }
 
+    /// Leaves out the lines of streams that send too much; a loss says so. Throws when the batch has no other stream:
+    /// then its sender had better come again.
+    mutating func allow(_ verdict: inout Admission.Verdict) throws(AppendRefusal) {
+        let limit = options.streamBytesPerSecondMaximum
+        guard limit > 0 else { return }
+        let now = verdict.record.arrivalNanoseconds
+        let streams = verdict.record.streams
+        var kept: [LogLines] = []
+        for lines in streams {
+            guard let seconds = allowance.take(lines.bytes.count, of: lines.labels, now: now) else {
+                kept.append(lines)
+                continue
+            }
+            counters.limitedLines += lines.count
+            let reason = "over the limit of \(limit) bytes a second for one stream"
+            guard streams.count > 1 else {
+                throw AppendRefusal(
+                    .overloaded, "stream \(lines.labels) is \(reason); nothing of this batch was kept, send it again",
+                    retryAfterSeconds: seconds)
+            }
+            let first = lines.timesNanoseconds.min() ?? now
+            let last = lines.timesNanoseconds.max() ?? now
+            verdict.rejections.append(LogRejection(labels: lines.labels, lines: lines.count, reason: reason))
+            verdict.record.losses.append(
+                LogLoss(
+                    labels: lines.labels, origin: lines.origin,
+                    range: LogTimeRange(startNanoseconds: first, endNanoseconds: last == .max ? last : last + 1),
+                    lines: lines.count, bytes: lines.bytes.count, reason: reason))
+        }
+        if kept.count < streams.count {
+            verdict.record.streams = kept
+            verdict.record.doubtful = kept.map { _ in [] }
+        }
+    }
+
     /// Takes memory and streams for a batch and drops lines without an origin that are stored already. `keys` has one
     /// element per stream, empty for one with an origin. Nil when there is no memory.
     mutating func reserve(
@@ -53,6 +88,9 @@ extension StoreState {
         var kept: [Int] = []
         var doubtful: [Int] = []
         for (index, key) in keys.enumerated() {
+            if index % RecentLines.fetchedTogether == 0 {
+                recentLines.fetch(keys[index..<min(keys.count, index + RecentLines.fetchedTogether)])
+            }
             switch recentLines.admit(key, now: now) {
             case .stored:
                 result.reservation.duplicates += 1

@@ -29,16 +29,19 @@ final class BlockSource: Sendable {
     private func withChunk<Value>(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Value) throws -> Value
     {
         let all = try loaded()
-        return try all.withUnsafeBytes { raw in
-            let end = range.upperBound + ColumnReader.checksumBytes
-            guard end <= raw.count else { throw FormatError("a chunk lies outside its block") }
-            let chunk = UnsafeRawBufferPointer(rebasing: raw[range])
-            let expected = UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: range.upperBound, as: UInt32.self))
-            guard Section.checksum(of: chunk) == expected else {
-                throw FormatError("the checksum of a chunk does not hold")
-            }
-            return try body(chunk)
+        return try all.withUnsafeBytes { try body(try BlockSource.chunk($0, range)) }
+    }
+
+    /// A chunk of a block's chunks, if its checksum holds.
+    static func chunk(_ raw: UnsafeRawBufferPointer, _ range: Range<Int>) throws -> UnsafeRawBufferPointer {
+        let end = range.upperBound + ColumnReader.checksumBytes
+        guard end <= raw.count else { throw FormatError("a chunk lies outside its block") }
+        let chunk = UnsafeRawBufferPointer(rebasing: raw[range])
+        let expected = UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: range.upperBound, as: UInt32.self))
+        guard Section.checksum(of: chunk) == expected else {
+            throw FormatError("the checksum of a chunk does not hold")
         }
+        return chunk
     }
 
     private func loaded() throws -> [UInt8] {

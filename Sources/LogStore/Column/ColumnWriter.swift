@@ -75,6 +75,8 @@ struct ColumnReader {
     var bytes: ByteReader
     private var chunkOffset = 0
     private let chunkBytes: Int
+    /// Where the chunks that were named so far lie.
+    private(set) var chunks: [Range<Int>] = []
 
     /// The bytes of a chunk's checksum behind it.
     static let checksumBytes = 4
@@ -110,6 +112,7 @@ struct ColumnReader {
         let range = chunkOffset..<chunkOffset + count
         chunkOffset += count + ColumnReader.checksumBytes
         guard chunkOffset <= chunkBytes else { throw FormatError("a chunk lies outside its block") }
+        chunks.append(range)
         return range
     }
 }

@@ -79,6 +79,9 @@ struct ColumnParser {
     private(set) var columns = 0
     private var treeNodes = 0
 
+    /// Where the chunks lie.
+    var chunks: [Range<Int>] { reader.chunks }
+
     /// Templates in templates in templates are not written.
     private static let depthMaximum = 2
 

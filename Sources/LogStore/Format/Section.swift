@@ -23,7 +23,15 @@ enum Section {
         case raw = 0
         case zstd = 1
         case lz4 = 2
+
+        func compress(_ raw: [UInt8]) -> [UInt8] {
+            self == .zstd
+                ? Compression.zstd.compress(raw) : Compression.lz4Block.compress(raw, level: Section.lz4Level)
+        }
     }
+
+    /// What the write-ahead log holds is read once, if ever: haste is worth more than a few bytes.
+    private static let lz4Level = -4
 
     /// The bytes before the payload.
     static let headerBytes = 13
@@ -35,7 +43,7 @@ enum Section {
         var codec = Codec.raw
         var payload = raw
         if wanted != .raw, raw.count >= compressedBytesMinimum {
-            let compressed = (wanted == .zstd ? Compression.zstd : Compression.lz4Block).compress(raw)
+            let compressed = wanted.compress(raw)
             if compressed.count < raw.count {
                 codec = wanted
                 payload = compressed

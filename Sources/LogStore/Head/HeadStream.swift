@@ -32,6 +32,11 @@ struct HeadStream: Sendable {
         return accounted
     }
 
+    /// Whether there are chunks for a block; fewer than so many never are.
+    var hasFullBlock: Bool {
+        chunks.count > BlockSummary.rawBytesMaximum / HeadChunk.bytesMaximum && chunksOfFullBlock() > 0
+    }
+
     /// How many of the first `chunks` make one full block; 0 when they do not yet.
     func chunksOfFullBlock() -> Int { HeadStream.chunksOfBlock(chunks[...], isLast: false) }
 
@@ -50,6 +55,8 @@ struct HeadStream: Sendable {
     /// Encodes chunks that go into one block.
     static func encode(_ chunks: ArraySlice<HeadChunk>) -> LogBlock {
         var columns = LineColumns()
+        columns.reserveCapacity(
+            lines: chunks.reduce(0) { $0 + $1.columns.count }, bytes: chunks.reduce(0) { $0 + $1.columns.bytes.count })
         var arrival = Int64.min
         for chunk in chunks {
             columns.append(chunk.columns)

@@ -33,6 +33,13 @@ struct LineColumns: Sendable, Equatable {
         return true
     }
 
+    /// Makes room for lines.
+    mutating func reserveCapacity(lines: Int, bytes: Int) {
+        timesNanoseconds.reserveCapacity(lines)
+        lineEnds.reserveCapacity(lines)
+        self.bytes.reserveCapacity(bytes)
+    }
+
     /// Adds the lines `range` of `lines`.
     mutating func append(_ lines: LogLines, _ range: Range<Int>) {
         if range.isEmpty { return }

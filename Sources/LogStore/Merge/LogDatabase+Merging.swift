@@ -5,8 +5,8 @@ internal import Telemetry
 /// Fewer and larger parts, and deletions that really remove. Every step leaves a store that a crash may meet: the new
 /// part covers the log positions of those it stands for, and a start drops what is covered.
 extension LogDatabase {
-    /// Merges one group of small neighbours, if there is one, and rewrites parts with deleted lines. Called with
-    /// `sealing` held. A failure is counted; what was there stays.
+    /// Merges one group of small neighbours, if there is one, and rewrites parts with deleted lines. A failure is
+    /// counted; what was there stays. One thread at a time.
     func mergeParts() {
         do {
             try purgeDeletions()
@@ -59,7 +59,11 @@ extension LogDatabase {
                     || state.parts.contains { deletion.concerns($0) }
             }
         }
-        if needed.count < state.withLock({ $0.deletions.count }) { try writeDeletions(needed) }
+        try sealing.withLock { _ in
+            // One that came meanwhile is for the next round.
+            guard state.withLock({ $0.deletions }) == deletions, needed.count < deletions.count else { return }
+            try writeDeletions(needed)
+        }
     }
 
     /// Writes one part in the place of several.
@@ -72,12 +76,24 @@ extension LogDatabase {
             state.withLock { $0.keepApart(parts) }
             throw error
         }
+        try sealing.withLock { _ in
+            // What was deleted or expired meanwhile must not come back: then the work is thrown away.
+            let isCurrent = state.withLock { state in
+                state.deletions == deletions
+                    && parts.allSatisfy { part in state.parts.contains { $0.reader === part.reader } }
+            }
+            if isCurrent { try put(writer, inPlaceOf: parts, isPurged: !deletions.isEmpty) }
+        }
+    }
+
+    /// Writes a part and removes those that it stands for. Called with `sealing` held.
+    private func put(_ writer: PartWriter, inPlaceOf parts: [OpenPart], isPurged: Bool) throws {
         let (reader, name) = try withReserve { () throws(StorageError) in
             try self.parts.write(writer, replacing: parts.map(\.name))
         }
         state.withLock { state in
             state.parts.removeAll { part in parts.contains { $0.name == part.name } }
-            state.add(reader, name: name, isPurged: !deletions.isEmpty)
+            state.add(reader, name: name, isPurged: isPurged)
             state.counters.mergedParts += parts.count
         }
         for part in parts where part.name != name { try self.parts.remove(part) }

@@ -27,7 +27,7 @@ final class PartReader: Sendable {
         guard fileBytes >= UInt64(2 * PartAnchor.bytes) else { throw FormatError("the file is cut short") }
         var failures: [String] = []
         var found: PartFooter?
-        for (place, offset) in [("end", fileBytes - UInt64(PartAnchor.bytes)), ("start", 0)] where found == nil {
+        for (place, offset) in PartReader.anchors(fileBytes) where found == nil {
             do {
                 found = try PartReader.readFooter(object, anchorOffset: offset, fileBytes: fileBytes)
             } catch let error as FormatError where error.isNewer {
@@ -53,6 +53,23 @@ final class PartReader: Sendable {
         memoryBytes =
             found.blocks.count * 200 + found.streams.reduce(0) { $0 + 64 + $1.encoded.count }
             + found.origins.count * 160 + found.deliveries.count * 100
+    }
+
+    /// Where the anchors lie, the one that is asked first first.
+    private static func anchors(_ fileBytes: UInt64) -> [(place: String, offset: UInt64)] {
+        [("end", fileBytes - UInt64(PartAnchor.bytes)), ("start", 0)]
+    }
+
+    /// Which of the two copies of the footer cannot be used or differ from the one that is, and why.
+    func copiesDamage() -> [(place: String, error: String)] {
+        PartReader.anchors(fileBytes).compactMap { place, offset in
+            do {
+                let copy = try PartReader.readFooter(object, anchorOffset: offset, fileBytes: fileBytes)
+                return copy == footer ? nil : (place, "it differs from the other copy")
+            } catch {
+                return (place, "\(error)")
+            }
+        }
     }
 
     private static func readFooter(

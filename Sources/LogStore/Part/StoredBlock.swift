@@ -57,18 +57,34 @@ struct StoredBlock: Sendable {
         }
     }
 
+    /// The templates' table, and the block's leaves in it.
+    private func templates() throws -> (table: TemplateTable, leaves: [Int]) {
+        switch place {
+        case .memory(let block): return (block.table, block.leaves)
+        case .part(let part):
+            let table = part.footer.templates
+            return (table, try column(.templates) { try BlockDecoder(summary: summary).templates($0, table: table) })
+        }
+    }
+
+    /// Looks at every checksum of the lines without restoring them; throws where one does not hold.
+    func checkLines() throws {
+        let descriptions = try column(.descriptions) { try BlockDecoder(summary: summary).descriptions($0) }
+        let (table, leaves) = try templates()
+        let chunks = try descriptions.withUnsafeBytes { bytes in
+            var parser = ColumnParser(bytes, chunkBytes: summary[.chunks], table: table, leaves: leaves)
+            _ = try parser.block(lines: summary.lines)
+            return parser.chunks
+        }
+        try column(.chunks) { stored in
+            for chunk in chunks { _ = try BlockSource.chunk(stored, chunk) }
+        }
+    }
+
     /// Reads the block's descriptions; its columns are restored when they are asked for.
     func open() throws -> OpenBlock {
         let descriptions = try column(.descriptions) { try BlockDecoder(summary: summary).descriptions($0) }
-        let (table, leaves): (TemplateTable, [Int])
-        switch place {
-        case .memory(let block): (table, leaves) = (block.table, block.leaves)
-        case .part(let part):
-            table = part.footer.templates
-            leaves = try column(.templates) { [table] in
-                try BlockDecoder(summary: summary).templates($0, table: table)
-            }
-        }
+        let (table, leaves) = try templates()
         return try OpenBlock(
             summary, descriptions: descriptions, table: table, tableOwner: ObjectIdentifier(owner), leaves: leaves
         ) {
@@ -121,6 +137,14 @@ struct StoredBlock: Sendable {
     /// Everything, origins included.
     func columns() throws -> LineColumns {
         var columns = LineColumns()
+        try restoreLines(&columns)
+        columns.metadata = try metadata()
+        try restoreOrigins(&columns)
+        return columns
+    }
+
+    /// Times and lines.
+    func restoreLines(_ columns: inout LineColumns) throws {
         let open = try open()
         columns.timesNanoseconds = try open.times()
         columns.bytes.reserveCapacity(summary.rawBytes)
@@ -129,13 +153,14 @@ struct StoredBlock: Sendable {
         guard columns.bytes.count == summary.rawBytes else {
             throw FormatError("lines differ in length from the index")
         }
-        columns.metadata = try metadata()
-        if summary[.origins] > 0 {
-            try column(.origins) { stored in
-                try BlockDecoder(summary: summary).origins(stored, into: &columns)
-            }
+    }
+
+    /// Where the lines come from.
+    func restoreOrigins(_ columns: inout LineColumns) throws {
+        guard summary[.origins] > 0 else { return }
+        try column(.origins) { stored in
+            try BlockDecoder(summary: summary).origins(stored, into: &columns)
         }
-        return columns
     }
 
     private func column<Value>(

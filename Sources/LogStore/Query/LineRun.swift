@@ -11,6 +11,7 @@ struct LineRun: Sendable {
 
     /// The stream's identifier in this process.
     let stream: Int
+    let labels: Labels
     /// Rises with the order of arrival among the runs of one stream.
     let order: Int
     let content: Content
@@ -174,7 +175,7 @@ struct OpenRun {
             guard lower < upper else { return (open, []) }
             wanted = lower..<upper
         }
-        var selected = try search.select(open, wanted)
+        var selected = try search.select(open, wanted, labels: run.labels)
         if !run.deleted.isEmpty, !selected.isEmpty {
             let times = try open.times()
             selected.removeAll { !run.includes(times[Int($0)], of: range) }

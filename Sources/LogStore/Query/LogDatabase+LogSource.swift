@@ -15,7 +15,8 @@ extension LogDatabase: LogSource {
         try context.count { $0.blocksSkipped += skipped }
         let isWhole = request.fragment.parser == nil && request.fragment.fieldPredicates.isEmpty
         let plan = MergePlan(
-            range: catalog.range, search: BlockSearch(filter), blocks: blocks, isForward: request.direction == .forward,
+            range: catalog.range, search: BlockSearch(filter, request.fragment), blocks: blocks,
+            isForward: request.direction == .forward,
             windowBytes: MergeCursor.windowBytes(for: pending),
             windowLines: request.limit > 0 && isWhole ? request.limit : .max, context: context,
             report: { [weak self] error, run in self?.noteDamage(error, run, catalog.labels[run.stream], context) })
@@ -173,12 +174,28 @@ extension LogDatabase {
         let (first, last) = (run.firstNanoseconds, run.lastNanoseconds)
         let range = LogTimeRange(startNanoseconds: first, endNanoseconds: last == .max ? last : last + 1)
         guard case .block(let block) = run.content else { return }
-        let labels = labels ?? .empty
-        let place = "the block at byte \(block.summary.offset) of \(block.path)"
-        let lines = "\(run.lines) lines of \(labels) from \(LogDatabase.words(range))"
-        let reason = "\(place) cannot be read (\(error)): \(lines) are missing"
-        context.report(AnswerGap(range: range, labels: labels, reason: reason))
+        let reason = LogDatabase.words(error, block, labels ?? .empty)
+        context.report(AnswerGap(range: range, labels: labels ?? .empty, reason: reason))
         context.warn(reason)
+        keepDamage(reason, of: block)
+    }
+
+    /// Tells the operator and the counters about a block that a look at all parts found damaged.
+    func noteDamage(_ error: any Error, of summary: BlockSummary, in part: OpenPart) {
+        let block = StoredBlock(part.reader, summary)
+        keepDamage(LogDatabase.words(error, block, part.reader.footer.streams[summary.stream]), of: block)
+    }
+
+    private static func words(_ error: any Error, _ block: StoredBlock, _ labels: Labels) -> String {
+        let summary = block.summary
+        let last = summary.lastNanoseconds
+        let range = LogTimeRange(
+            startNanoseconds: summary.firstNanoseconds, endNanoseconds: last == .max ? last : last + 1)
+        return "the block at byte \(summary.offset) of \(block.path) cannot be read (\(error)): \(summary.lines) lines "
+            + "of \(labels) from \(words(range)) are missing"
+    }
+
+    private func keepDamage(_ reason: String, of block: StoredBlock) {
         let entry = Quarantined(path: block.path, reason: reason + "; all other blocks of the file are served")
         state.withLock { state in
             guard !state.quarantine.contains(entry) else { return }

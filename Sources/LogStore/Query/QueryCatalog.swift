@@ -51,7 +51,10 @@ struct QueryCatalog {
                     }
                     let block = StoredBlock(part.reader, summary)
                     order += 1
-                    try body(LineRun(stream: identifier, order: order, content: .block(block), deleted: deleted), rank)
+                    let run = LineRun(
+                        stream: identifier, labels: streams[rank].labels, order: order, content: .block(block),
+                        deleted: deleted)
+                    try body(run, rank)
                 }
             }
         }
@@ -61,7 +64,8 @@ struct QueryCatalog {
                 head.blocks.map { LineRun.Content.block($0) } + head.chunks.map { LineRun.Content.chunk($0) }
             for content in contents {
                 order += 1
-                let run = LineRun(stream: stream.identifier, order: order, content: content, deleted: [])
+                let run = LineRun(
+                    stream: stream.identifier, labels: stream.labels, order: order, content: content, deleted: [])
                 guard run.lines > 0, range.overlaps(first: run.firstNanoseconds, last: run.lastNanoseconds) else {
                     skipped += 1
                     continue

@@ -7,9 +7,22 @@ extension LogDatabase {
     /// After a failed try to seal, the next one by itself comes this much later.
     static let retryNanoseconds: Int64 = 5_000_000_000
 
-    /// One round of housekeeping: encodes full blocks, seals when size, age or the log ask for it. Blocks; called on
-    /// the maintenance thread, or by a test. A failure is counted and tried again later.
+    /// One round of all housekeeping, for a test. Blocks.
     package func maintain() {
+        maintainHead()
+        maintainParts()
+    }
+
+    /// Merges, and keeps to the limit of bytes; on a thread of its own, so that sealing does not wait for it. Parts are
+    /// never changed: what is merged is read and encoded without a lock.
+    func maintainParts() {
+        scrub.round(state.withLock { $0.parts }) { noteDamage($2, of: $1, in: $0) }
+        mergeParts()
+        sealing.withLock { _ in enforceSize() }
+    }
+
+    /// Encodes full blocks, seals when size, age or the log ask for it. A failure is counted and tried again later.
+    func maintainHead() {
         sealing.withLock { _ in
             encodeFullBlocks()
             reserve?.refill()
@@ -26,8 +39,6 @@ extension LogDatabase {
             }
             // Told by `ingestHealth` and the counters; the lines are safe in the log.
             if isDue { try? sealHead(evenIfEmpty: logBytes >= options.sealLogBytes) }
-            mergeParts()
-            enforceSize()
         }
     }
 
@@ -83,7 +94,8 @@ extension LogDatabase {
     /// Compresses what makes full blocks, which frees most of its memory. Called with `sealing` held.
     private func encodeFullBlocks() {
         let full = state.withLock { state in
-            state.heads.compactMap { identifier, head -> (Int, ArraySlice<HeadChunk>)? in
+            state.hasFullBlock = false
+            return state.heads.compactMap { identifier, head -> (Int, ArraySlice<HeadChunk>)? in
                 let count = head.chunksOfFullBlock()
                 return count > 0 ? (identifier, head.chunks.prefix(count)) : nil
             }

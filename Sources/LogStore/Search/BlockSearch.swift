@@ -8,10 +8,13 @@ final class BlockSearch {
     private var scans: [TemplateScan?]
     /// Texts of which every line that passes must contain one, for each predicate that has such texts.
     private let needles: [[NeedleWords]]
+    /// What columns tell of fields; lines in memory are not looked at for that.
+    private let fields: FieldSearch?
 
-    /// A search for lines that pass `filter`.
-    init(_ filter: LineFilter) {
+    /// A search for lines that pass `filter` and, as far as columns tell, the comparisons with fields in `fragment`.
+    init(_ filter: LineFilter, _ fragment: LogPlanFragment = LogPlanFragment()) {
         self.filter = filter
+        fields = FieldSearch(fragment)
         scans = filter.sources.map { ByteAutomaton.of($0).map { TemplateScan($0) } }
         needles = filter.predicates.compactMap { predicate in predicate.needles.map { $0.map { NeedleWords($0) } } }
     }
@@ -33,8 +36,13 @@ final class BlockSearch {
         return true
     }
 
-    /// The lines of `range` that pass, rising.
-    func select(_ block: OpenBlock, _ range: Range<Int>) throws -> [Int32] {
+    /// The lines of `range` that pass, rising, of a stream with these labels.
+    func select(_ block: OpenBlock, _ range: Range<Int>, labels: Labels = .empty) throws -> [Int32] {
+        let lines = try lines(block, range)
+        return try fields?.select(block, lines, labels: labels) ?? lines
+    }
+
+    private func lines(_ block: OpenBlock, _ range: Range<Int>) throws -> [Int32] {
         if filter.isEmpty { return range.map { Int32($0) } }
         var lines: [Bool]?
         var open: [Int] = []

@@ -10,6 +10,8 @@ struct StoreCounters: Sendable {
     /// Lines that overlap stored bytes of their origin without being among them.
     var overlappingLines = 0
     var rejectedLines = 0
+    /// Lines of streams that sent too much at once.
+    var limitedLines = 0
     var aheadLines = 0
     var truncatedLines = 0
     var transformedLines = 0

@@ -25,6 +25,7 @@ struct StoreState: Sendable {
     var deduplication = Deduplication()
     var recentLines: RecentLines
     var losses = LossLedger()
+    var allowance: StreamAllowance
     var deletions: [Deletion] = []
     var quarantine: [Quarantined] = []
     /// Parts that could not be opened: an answer over their time is not whole.
@@ -36,6 +37,8 @@ struct StoreState: Sendable {
     /// Memory of the lines in `heads`.
     var headBytes = 0
     var headLines = 0
+    /// Whether some stream has lines for a block, which take much less memory once they are one.
+    var hasFullBlock = false
     /// When the oldest line in `heads` came; nil when there is none.
     var oldestArrivalNanoseconds: Int64?
     /// Memory of batches that are on their way to the log.
@@ -51,6 +54,7 @@ struct StoreState: Sendable {
     /// An empty store.
     init(options: LogStoreOptions) {
         self.options = options
+        allowance = StreamAllowance(bytesPerSecond: options.streamBytesPerSecondMaximum)
         recentLines = RecentLines(
             windowMilliseconds: options.duplicateWindowMilliseconds, linesMaximum: options.duplicateLinesMaximum)
     }
@@ -106,6 +110,9 @@ struct StoreState: Sendable {
         let keys = lines.origin == nil ? keys ?? RecentLines.keys(of: lines) : []
         for index in 0..<lines.count {
             let isNew: Bool
+            if index < keys.count, index % RecentLines.fetchedTogether == 0 {
+                recentLines.fetch(keys[index..<min(keys.count, index + RecentLines.fetchedTogether)])
+            }
             if let origin = lines.origin {
                 let range = lines.offsetStarts[index]..<lines.offsetEnds[index]
                 let time = lines.timesNanoseconds[index]
@@ -137,6 +144,7 @@ struct StoreState: Sendable {
             let first = range.lowerBound == 0 ? 0 : lines.lineEnds[range.lowerBound - 1]
             counters.lineBytes += lines.lineEnds[range.upperBound - 1] - first
             headLines += range.count
+            if heads[stream]?.hasFullBlock == true { hasFullBlock = true }
             oldestArrivalNanoseconds = oldestArrivalNanoseconds ?? arrival
         }
     }

@@ -27,7 +27,8 @@ package enum Compression: String, Sendable, CaseIterable {
         }
     }
 
-    /// Compresses `bytes`. The level is the library's own scale (zstd 1...22, zlib 1...9; LZ4: 0 is fast, 3...12 high;
+    /// Compresses `bytes`. The level is the library's own scale (zstd 1...22, zlib 1...9; LZ4: 0 is fast, -n is n times
+    /// as hasty, 3...12 high for frames;
     /// Snappy has none).
     package func compress(_ bytes: UnsafeRawBufferPointer, level: Int? = nil) -> [UInt8] {
         let level = Int32(level ?? levelDefault)

@@ -12,7 +12,7 @@ enum LZ4Codec {
             let source = bytes.assumingMemoryBound(to: CChar.self).baseAddress
             let output = UnsafeMutableRawBufferPointer(target).assumingMemoryBound(to: CChar.self).baseAddress
             // Within its bound the compressor cannot fail.
-            count = Int(LZ4_compress_default(source, output, Int32(bytes.count), capacity))
+            count = Int(LZ4_compress_fast(source, output, Int32(bytes.count), capacity, max(1, -level)))
         }
     }
 

@@ -6,7 +6,7 @@ struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Look into the files of a data folder.",
-        subcommands: [InspectBlockCommand.self, InspectLogCommand.self])
+        subcommands: [InspectBlockCommand.self, InspectLogCommand.self, InspectPartCommand.self])
 }
 
 /// `vedette inspect log`: a segmented log (write-ahead log, spool, journal), frame by frame.

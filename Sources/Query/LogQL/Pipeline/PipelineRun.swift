@@ -28,7 +28,9 @@ struct PipelineRun {
         range: LogTimeRange, limit: Int, direction: LogDirection
     ) throws -> (cursor: any LogCursor, processor: LineProcessor) {
         let (predicates, rest) = pushedDown
-        let fragment = LogPlanFragment(linePredicates: predicates)
+        let hints = fieldHints
+        let fragment = LogPlanFragment(
+            linePredicates: predicates, parser: hints?.parser, fieldPredicates: hints?.predicates ?? [])
         let request = LogRequest(
             matchers: pipeline.matchers, range: range, fragment: fragment, direction: direction,
             limit: rest.isEmpty ? limit : 0)
