@@ -16,7 +16,7 @@ struct InspectLogCommand: ParsableCommand {
         abstract: "Check every frame of a log's folder: write-ahead log, spool or journal.",
         discussion: "Opening a log recovers it as a start would. Stop the process that owns it first.")
 
-    @Argument(help: "The folder of the log, for example ./vedette-data/metrics/log.")
+    @Argument(help: "The folder of the log, for example ./vedette-data/metrics/wal.")
     var folder: String
 
     func run() throws {
