@@ -24,7 +24,7 @@ struct SeriesLifeTests {
         histogram.positiveSpans = [
             NativeHistogram.Span(offset: -2, length: 2), NativeHistogram.Span(offset: 3, length: 1),
         ]
-        histogram.positiveCounts = [Double(tick), 0.5, 9_007_199_254_740_993]
+        histogram.positiveCounts = [Double(tick), 0.5, 9_007_199_254_740_994]
         histogram.count = Double(tick) + 3
         histogram.zeroCount = tick % 2 == 0 ? -0.0 : 1
         // The sum of a series that ended is the stale marker.
