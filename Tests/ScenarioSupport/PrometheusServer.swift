@@ -22,7 +22,10 @@ package final class PrometheusServer: Sendable {
             logPath: scratch.file("receiving.log"))
         let call = HTTPCall("GET", HTTPEndpoint(.tcp(host: "127.0.0.1", port: port)), "/-/ready")
         let isReady = await eventually(seconds: 30) { (try? await client.send(call).status) == 200 }
-        guard isReady else { throw ScenarioError("prometheus did not become ready:\n\(process.output.suffix(3_000))") }
+        guard isReady else {
+            await process.stop()
+            throw ScenarioError("prometheus did not become ready:\n\(process.output.suffix(3_000))")
+        }
     }
 
     /// Starts it with its data in `scratch`.

@@ -36,16 +36,20 @@ internal import Testing
         let count = PromQLDifferential.setting("COUNT", 2_500)
         let scratch = try ScratchFolder("differential")
         defer { scratch.remove() }
-        let prometheus = try await PrometheusServer(receivingIn: scratch)
         let vedette = try await VedetteProcess(
             "server", dataFolder: scratch.file("data"), arguments: ["--retention-metrics", "0"])
         do {
-            let (theirs, ours) = (PrometheusClient(port: prometheus.port), PrometheusClient(port: vedette.port))
-            try await compare(theirs, ours, seed, count)
+            let prometheus = try await PrometheusServer(receivingIn: scratch)
+            do {
+                let (theirs, ours) = (PrometheusClient(port: prometheus.port), PrometheusClient(port: vedette.port))
+                try await compare(theirs, ours, seed, count)
+            } catch {
+                Issue.record(error)
+            }
+            await prometheus.stop()
         } catch {
             Issue.record(error)
         }
-        await prometheus.stop()
         await vedette.stop()
     }
 
