@@ -63,15 +63,17 @@ struct InspectPartCommand: ParsableCommand {
     private func table(_ parts: [PartInspection]) -> String {
         var text = ""
         for part in parts {
-            text += "\(part.path)\n"
-            text +=
-                "  \(ByteSizes.binary(Int64(clamping: part.fileBytes))), \(part.blocks) blocks, \(part.lines) lines of "
-                + "\(ByteSizes.binary(Int64(part.lineBytes))), \(part.templates) templates, log positions "
-                + "\(part.firstPosition) to \(part.lastPosition), written "
-                + "\(Timestamps.rfc3339(nanoseconds: part.createdNanoseconds))\n"
-            text +=
-                "  \(part.origins) sources, \(part.deliveries) senders, \(part.losses) losses, "
-                + "\(part.damage.count) damaged places\n"
+            let size = ByteSizes.binary(Int64(clamping: part.fileBytes))
+            let lineBytes = ByteSizes.binary(Int64(part.lineBytes))
+            let written = Timestamps.rfc3339(nanoseconds: part.createdNanoseconds)
+            text += """
+                \(part.path)
+                  \(size), \(part.blocks) blocks, \(part.lines) lines of \(lineBytes), \(part.templates) templates
+                  log positions \(part.firstPosition) to \(part.lastPosition), written \(written)
+                  \(part.origins) sources, \(part.deliveries) senders, \(part.losses) losses, \
+                \(part.damage.count) damaged places
+
+                """
             let head = ["stream", "blocks", "lines", "line bytes", "stored", "filters", "first", "last"]
             var table = TextTable(
                 head, alignments: [.left, .right, .right, .right, .right, .right, .left, .left])
