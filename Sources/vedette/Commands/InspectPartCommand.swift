@@ -10,7 +10,8 @@ struct InspectPartCommand: ParsableCommand {
         abstract: "Check every byte of the log store's parts.",
         discussion: """
             Takes a part's file or a folder of parts. Every checksum is looked at and every line is rebuilt; what is \
-            damaged is named with what it costs, and the exit status is 1. Nothing is changed: a running server may go on.
+            damaged is named with what it costs, and the exit status is 1. Nothing is changed: a running server may \
+            go on.
             """)
 
     @Argument(help: "A part or a folder of parts, for example ./vedette-data/logs/parts.")
