@@ -59,7 +59,8 @@ struct FieldSearchTests {
 
     @Test func pairsAreCompared() throws {
         let lines = (0..<40).map { index in
-            "level=\(index % 2 == 0 ? "info" : "warn") took=\(index)ms msg=\"level=error took=\(index)\" code=\(index % 4)"
+            "level=\(index % 2 == 0 ? "info" : "warn") took=\(index)ms "
+                + "msg=\"level=error took=\(index)\" code=\(index % 4)"
         }
         let code = try FieldSearchTests.kept(lines, .logfmt, FieldPredicate("code", .equal, "3"))
         #expect(code == (0..<40).filter { $0 % 4 == 3 })

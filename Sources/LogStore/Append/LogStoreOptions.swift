@@ -19,8 +19,8 @@ package struct LogStoreOptions: Sendable {
     package var retentionBytes = 0
     /// Opened blocks that are kept for the next query.
     package var cacheBytesMaximum = 32 << 20
-    /// What one stream may send a second, over some seconds; 0 for no limit. A batch of that stream alone is refused for
-    /// a while; of one with other streams only its lines are left out, and a loss says so.
+    /// What one stream may send a second, over some seconds; 0 for no limit. A batch of that stream alone is refused
+    /// for a while; of one with other streams only its lines are left out, and a loss says so.
     package var streamBytesPerSecondMaximum = 0
     /// Streams a process may know at once; each costs about a kilobyte.
     package var streamsMaximum = 200_000

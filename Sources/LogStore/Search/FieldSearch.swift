@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// Comparisons with fields of JSON objects or logfmt pairs, made on columns before a line is rebuilt. It drops lines that
-/// whoever reads the field would drop, and keeps all others: those in doubt too.
+/// Comparisons with fields of JSON objects or logfmt pairs, made on columns before a line is rebuilt. It drops lines
+/// that whoever reads the field would drop, and keeps all others: those in doubt too.
 final class FieldSearch {
     private enum Test {
         case text([UInt8], number: Int64?)

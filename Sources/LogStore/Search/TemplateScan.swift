@@ -3,8 +3,9 @@ internal import Telemetry
 /// Runs an automaton over the lines of blocks without rebuilding them: once over a static text for all lines that have
 /// it, once over each entry of a dictionary, and over single values only where the outcome depends on them.
 ///
-/// First it follows templates down their tree with what the descriptions tell of each column: most templates are settled
-/// by that alone. Only where the outcome is open are values looked at, column by column, the lines of one node together.
+/// First it follows templates down their tree with what the descriptions tell of each column: most templates are
+/// settled by that alone. Only where the outcome is open are values looked at, column by column, the lines of one node
+/// together.
 final class TemplateScan {
     let automaton: ByteAutomaton
     let reach: StateReach

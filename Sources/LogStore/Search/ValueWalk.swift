@@ -1,7 +1,7 @@
 internal import Telemetry
 
-/// The walk of an automaton over the values of a block, down the tree of templates: the lines of one node move together,
-/// and those that are settled go no further.
+/// The walk of an automaton over the values of a block, down the tree of templates: the lines of one node move
+/// together, and those that are settled go no further.
 struct ValueWalk {
     let scan: TemplateScan
     let automaton: ByteAutomaton

@@ -10,7 +10,8 @@ struct InspectPartCommand: ParsableCommand {
         abstract: "Check every byte of the log store's parts.",
         discussion: """
             Takes a part's file or a folder of parts. Every checksum is looked at and every line is rebuilt; what is \
-            damaged is named with what it costs, and the exit status is 1. Nothing is changed: a running server may go on.
+            damaged is named with what it costs, and the exit status is 1. Nothing is changed: a running server may \
+            go on.
             """)
 
     @Argument(help: "A part or a folder of parts, for example ./vedette-data/logs/parts.")
@@ -63,15 +64,17 @@ struct InspectPartCommand: ParsableCommand {
     private func table(_ parts: [PartInspection]) -> String {
         var text = ""
         for part in parts {
-            text += "\(part.path)\n"
-            text +=
-                "  \(ByteSizes.binary(Int64(clamping: part.fileBytes))), \(part.blocks) blocks, \(part.lines) lines of "
-                + "\(ByteSizes.binary(Int64(part.lineBytes))), \(part.templates) templates, log positions "
-                + "\(part.firstPosition) to \(part.lastPosition), written "
-                + "\(Timestamps.rfc3339(nanoseconds: part.createdNanoseconds))\n"
-            text +=
-                "  \(part.origins) sources, \(part.deliveries) senders, \(part.losses) losses, "
-                + "\(part.damage.count) damaged places\n"
+            let size = ByteSizes.binary(Int64(clamping: part.fileBytes))
+            let lineBytes = ByteSizes.binary(Int64(part.lineBytes))
+            let written = Timestamps.rfc3339(nanoseconds: part.createdNanoseconds)
+            text += """
+                \(part.path)
+                  \(size), \(part.blocks) blocks, \(part.lines) lines of \(lineBytes), \(part.templates) templates
+                  log positions \(part.firstPosition) to \(part.lastPosition), written \(written)
+                  \(part.origins) sources, \(part.deliveries) senders, \(part.losses) losses, \
+                \(part.damage.count) damaged places
+
+                """
             let head = ["stream", "blocks", "lines", "line bytes", "stored", "filters", "first", "last"]
             var table = TextTable(
                 head, alignments: [.left, .right, .right, .right, .right, .right, .left, .left])

@@ -20,9 +20,10 @@ extension PipelineRun {
             default: break stages
             }
         }
-        // Of a field under another name nothing is said here.
+        // Of a field under another name nothing is said here, nor of the level, which is found in the whole line.
         let known = predicates.filter { predicate in
-            extractions.isEmpty
+            if predicate.field == LineLevel.label { return false }
+            return extractions.isEmpty
                 ? !predicate.field.hasSuffix("_extracted")
                 : extractions.contains { $0.label == predicate.field && $0.path == predicate.field }
         }
