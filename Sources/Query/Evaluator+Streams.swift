@@ -104,7 +104,7 @@ extension Evaluator {
             return partial
         }
         let results = LaneResults<Partial>(count: lanes)
-        (context.helpers ?? LoneThread()).perform(lanes) { lane in
+        (context.parallel ?? LoneThread()).perform(lanes) { lane in
             let result = Result {
                 var partial = try start()
                 try walk(stream, stream.count * lane / lanes..<stream.count * (lane + 1) / lanes) { column in
@@ -168,7 +168,7 @@ private final class LaneResults<Partial: Sendable>: Sendable {
 }
 
 /// Where nobody helps.
-private struct LoneThread: QueryHelpers {
+private struct LoneThread: ParallelPerforming {
     func perform(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
         for part in 0..<count { body(part) }
     }

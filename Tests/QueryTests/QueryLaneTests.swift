@@ -6,7 +6,7 @@ internal import Testing
 /// Large queries are evaluated in parts by several threads: nobody can tell from the answer.
 struct QueryLaneTests {
     /// Does the parts from the last to the first, as threads might.
-    private struct Backwards: QueryHelpers {
+    private struct Backwards: ParallelPerforming {
         func perform(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
             for part in (0..<count).reversed() { body(part) }
         }
@@ -30,8 +30,8 @@ struct QueryLaneTests {
         return store
     }
 
-    private static func answer(_ expression: String, _ engine: Engine, helped: Bool) throws -> [SeriesPoints] {
-        let context = QueryContext(clock: ManualClock(), helpers: helped ? Backwards() : nil)
+    private static func answer(_ expression: String, _ engine: Engine, isParallel: Bool) throws -> [SeriesPoints] {
+        let context = QueryContext(clock: ManualClock(), parallel: isParallel ? Backwards() : nil)
         let value = try engine.range(
             expression, startMilliseconds: start, endMilliseconds: start + 600_000, stepMilliseconds: 500, in: context)
         guard case .matrix(let series) = value else { throw QueryError(.execution, "\(value.typeName)") }
@@ -46,32 +46,32 @@ struct QueryLaneTests {
             "topk(3, load_total)", "group without (instance) (load_total)", "quantile(0.3, load_total)",
             "scalar(sum(load_total)) + absent(load_total)",
         ] {
-            let alone = try Self.answer(expression, engine, helped: false)
-            let helped = try Self.answer(expression, engine, helped: true)
+            let alone = try Self.answer(expression, engine, isParallel: false)
+            let isParallel = try Self.answer(expression, engine, isParallel: true)
             #expect(!alone.isEmpty || expression.hasPrefix("scalar"))
-            #expect(alone.map(\.labels) == helped.map(\.labels), "\(expression)")
-            #expect(alone.map { $0.values.map(\.bitPattern) } == helped.map { $0.values.map(\.bitPattern) })
+            #expect(alone.map(\.labels) == isParallel.map(\.labels), "\(expression)")
+            #expect(alone.map { $0.values.map(\.bitPattern) } == isParallel.map { $0.values.map(\.bitPattern) })
         }
     }
 
     @Test func partsFoldToTheWhole() async throws {
         let engine = Engine(series: try await Self.store())
-        let counted = try Self.answer("count by (group) (load_total)", engine, helped: true)
+        let counted = try Self.answer("count by (group) (load_total)", engine, isParallel: true)
         #expect(counted.map { $0.values[0] } == [172, 172, 172, 171, 171, 171, 171])
         // The mean of parts against the sum of all by their number.
         let difference = try Self.answer(
-            "abs(avg(load_total) - sum(load_total) / count(load_total)) > 1e-9", engine, helped: true)
+            "abs(avg(load_total) - sum(load_total) / count(load_total)) > 1e-9", engine, isParallel: true)
         #expect(difference.isEmpty)
         let spread = try Self.answer(
             "abs(stdvar(load_total) - (avg(load_total * load_total) - avg(load_total) ^ 2)) > 1e-6", engine,
-            helped: true)
+            isParallel: true)
         #expect(spread.isEmpty)
     }
 
     @Test func aPartThatFailsFailsTheQuery() async throws {
         let engine = Engine(series: try await Self.store())
         let limits = QueryContext.Limits(bytes: 1 << 20)
-        let context = QueryContext(limits: limits, clock: ManualClock(), helpers: Backwards())
+        let context = QueryContext(limits: limits, clock: ManualClock(), parallel: Backwards())
         #expect(throws: QueryInterruption.overBudget(bytes: 1 << 20)) {
             try engine.range(
                 "load_total", startMilliseconds: Self.start, endMilliseconds: Self.start + 600_000,

@@ -151,9 +151,10 @@ import Wire
         fixture.metrics.onRead.withLock { $0 = { gate.pass() } }
         async let first = fixture.get("/api/v1/query", [("query", "up")])
         while gate.waiting == 0 { await Task.yield() }
-        async let second = fixture.get("/api/v1/query", [("query", "up")])
+        // Equal queries would share one place.
+        async let second = fixture.get("/api/v1/query", [("query", "up + 0")])
         while !(try await fixture.text("/metrics")).contains("vedette_queries_waiting 1") { await Task.yield() }
-        let third = try await fixture.get("/api/v1/query", [("query", "up")])
+        let third = try await fixture.get("/api/v1/query", [("query", "up + 1")])
         #expect(third.status == 503)
         #expect(third.fields["retry-after"] == "2")
         gate.open()

@@ -5,7 +5,8 @@ import Wire
 
 @testable import Server
 
-/// What clients of Prometheus rely on beside queries: exact words of errors, trees, pages of rules, federation, origins.
+/// What clients of Prometheus rely on beside queries: exact words of errors, trees, pages of rules, federation,
+/// origins.
 @Suite struct PrometheusAPIDetailTests {
     /// A request and the whole of its error.
     struct Refusal: Sendable, CustomTestStringConvertible {

@@ -64,14 +64,14 @@ import Testing
         pool.close()
     }
 
-    @Test func helpersDoEveryPartOnce() async throws {
-        let helpers = QueryHelperPool(threads: 2)
+    @Test func theParallelPoolDoesEveryPartOnce() async throws {
+        let parallel = ParallelPool(threads: 2)
         let done = PartCounter(counts: 500)
         await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<8 { group.addTask { helpers.perform(500) { done.add($0) } } }
+            for _ in 0..<8 { group.addTask { parallel.perform(500) { done.add($0) } } }
         }
         #expect(done.values == [Int](repeating: 8, count: 500))
-        helpers.close()
+        parallel.close()
     }
 
     // MARK: Equal queries

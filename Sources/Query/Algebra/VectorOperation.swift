@@ -228,8 +228,8 @@ private struct OneSide {
         let texts = [LabelSets.text(first), LabelSets.text(second)].sorted()
         return QueryError(
             .execution,
-            "found duplicate series for the match group \(LabelSets.text(LabelGrouping(matching).picked(first))) on the "
-                + "\(side) hand-side of the operation: [\(texts[0]), \(texts[1])]\(advice)")
+            "found duplicate series for the match group \(LabelSets.text(LabelGrouping(matching).picked(first))) on "
+                + "the \(side) hand-side of the operation: [\(texts[0]), \(texts[1])]\(advice)")
     }
 }
 

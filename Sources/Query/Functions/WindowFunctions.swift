@@ -238,7 +238,8 @@ enum Quantile {
 
     /// The value at `place` in order; all before it are then at or below it, all behind it at or above.
     ///
-    /// Hoare's selection (1961) with the median of three as the pivot. Where that halves too seldom, the rest is sorted.
+    /// Hoare's selection (1961) with the median of three as the pivot. Where that halves too seldom, the rest is
+    /// sorted.
     private static func select(_ place: Int, of values: UnsafeMutableBufferPointer<Double>) -> Double {
         var low = 0
         var high = values.count - 1

@@ -23,7 +23,7 @@ final class QueryRunner: Sendable {
     let pool: QueryPool
     let options: ServerOptions
     let memory: MemoryGuard
-    private let helpers = QueryHelperPool()
+    private let parallel = ParallelPool()
     private let metrics: ServerMetrics
     let clock: any MonotonicClock
     let wallClock: any WallClock
@@ -40,8 +40,8 @@ final class QueryRunner: Sendable {
         log = dependencies.log
     }
 
-    /// As `run`, for one of several equal queries at a time: the others wait for its answer and get the same. Who leaves
-    /// leaves alone; the query ends when nobody waits for it any more.
+    /// As `run`, for one of several equal queries at a time: the others wait for its answer and get the same. Who
+    /// leaves leaves alone; the query ends when nobody waits for it any more.
     func answer(
         _ description: Description, _ body: @escaping @Sendable (QueryContext) throws -> ListenerResponse
     ) async throws -> ListenerResponse {
@@ -56,7 +56,7 @@ final class QueryRunner: Sendable {
     }
 
     /// Lets the helping threads end.
-    func close() { helpers.close() }
+    func close() { parallel.close() }
 
     /// Runs `body` on a query thread. The context it gets carries the limits and takes warnings and statistics.
     func run<Value: Sendable>(
@@ -68,7 +68,7 @@ final class QueryRunner: Sendable {
         let limits = QueryContext.Limits(
             bytes: options.queryBytesMaximum, samples: options.querySamplesMaximum,
             deadlineNanoseconds: start + timeout * 1_000_000, timeoutMilliseconds: timeout)
-        let context = QueryContext(limits: limits, clock: clock, shared: budget, helpers: helpers)
+        let context = QueryContext(limits: limits, clock: clock, shared: budget, parallel: parallel)
         let id = active.enter(
             kind: description.kind, text: description.text, principal: description.principal,
             monotonicNanoseconds: start, milliseconds: wallClock.nowMilliseconds, context: context)

@@ -47,7 +47,8 @@ package struct DecodeMeasurement {
             + (try kinds.sorted { $0.key < $1.key }.map { try measure($0.key, $0.value) })
     }
 
-    /// Writes the blocks again with columns that are made to be read fast, as those of a short strip are; returns where.
+    /// Writes the blocks again with columns that are made to be read fast, as those of a short strip are; returns
+    /// where.
     package func rewriteHot(_ paths: [String], into folder: String) throws -> [String] {
         try paths.enumerated().map { number, path in
             let reader = try BlockReader(try storage.open(path, .read), cache: PageCache(maximumBytes: 1 << 24))

@@ -22,8 +22,8 @@ final class HeadGroup: Sendable {
         /// The newest float, so that the common case (later than it, or the same again) needs no search.
         var lastMilliseconds = Int64.min
         var lastBits: UInt64 = 0
-        /// Up to this time blocks may have samples that the head does not know of: it was not here before, or its newest
-        /// were deleted.
+        /// Up to this time blocks may have samples that the head does not know of: it was not here before, or its
+        /// newest were deleted.
         var sealedMilliseconds: Int64
         /// What the log said last, if that was in the chain of rows it writes now.
         var loggedBits: UInt64 = 0

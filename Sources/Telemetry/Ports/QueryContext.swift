@@ -61,7 +61,7 @@ public struct AnswerGap: Sendable, Equatable {
 }
 
 /// Port: threads that help one query with work that falls into parts.
-public protocol QueryHelpers: Sendable {
+public protocol ParallelPerforming: Sendable {
     /// Calls `body` with each of `0..<count` once, on the calling thread and on those that have nothing else to do.
     /// Returns when all parts are done.
     func perform(_ count: Int, _ body: @escaping @Sendable (Int) -> Void)
@@ -128,7 +128,7 @@ public final class QueryContext: Sendable {
 
     public let limits: Limits
     /// Threads that may help; nil where the query runs on its own.
-    public let helpers: (any QueryHelpers)?
+    public let parallel: (any ParallelPerforming)?
     private let clock: any MonotonicClock
     private let shared: SharedQueryBudget?
     private let isCancelled = Atomic<Bool>(false)
@@ -147,12 +147,12 @@ public final class QueryContext: Sendable {
     /// A context for one query. What it reserves is taken from `shared` too, and given back when the context goes.
     public init(
         limits: Limits = Limits(), clock: any MonotonicClock, shared: SharedQueryBudget? = nil,
-        helpers: (any QueryHelpers)? = nil
+        parallel: (any ParallelPerforming)? = nil
     ) {
         self.limits = limits
         self.clock = clock
         self.shared = shared
-        self.helpers = helpers
+        self.parallel = parallel
     }
 
     deinit {

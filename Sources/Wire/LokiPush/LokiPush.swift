@@ -27,8 +27,8 @@ package struct LokiPush: Sendable {
 package struct LokiPushLimits: Sendable {
     package var streams = 100_000
     package var lines = 1 << 20
-    /// As much as a whole body: where Loki drops a line over its `max_line_size`, the store keeps its beginning and says
-    /// how long it was.
+    /// As much as a whole body: where Loki drops a line over its `max_line_size`, the store keeps its beginning and
+    /// says how long it was.
     package var lineBytes = 32 << 20
     /// Loki's `max_label_names_per_series`, raised: container labels are many.
     package var labelNames = 64

@@ -2,17 +2,18 @@ internal import Glibc
 internal import Synchronization
 internal import Telemetry
 
-/// Threads that take a part in large queries while they have nothing else to do, so that one heavy query uses all cores.
+/// Threads that take a part in large queries while they have nothing else to do, so that one heavy query uses all
+/// cores.
 ///
 /// They are beside the threads of `QueryPool` and never run a query of their own: help that is busy keeps nobody
 /// waiting, and a query that finds nobody idle does all of its work itself.
-final class QueryHelperPool: QueryHelpers {
+final class ParallelPool: ParallelPerforming {
     /// The parts of one call: who comes takes the next one.
     private final class Work: Sendable {
         private let count: Int
         private let body: @Sendable (Int) -> Void
         private let next = Atomic<Int>(0)
-        let helpersAtWork = Atomic<Int>(0)
+        let threadsAtWork = Atomic<Int>(0)
         let someoneLeft = Semaphore()
 
         init(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
@@ -39,10 +40,10 @@ final class QueryHelperPool: QueryHelpers {
     private let signal = Semaphore()
     private let threadCount: Int
 
-    /// A helper for each core but the one that the query itself runs on.
+    /// A thread for each core but the one that the query itself runs on.
     init(threads: Int = max(0, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)) {
         threadCount = threads
-        for _ in 0..<threads { DedicatedThread.start(name: "query-helper") { [self] in help() } }
+        for _ in 0..<threads { DedicatedThread.start(name: "query-parallel") { [self] in help() } }
     }
 
     func perform(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
@@ -57,7 +58,7 @@ final class QueryHelperPool: QueryHelpers {
         guard offered > 0 else { return }
         state.withLock { $0.offers.removeAll { $0 === work } }
         // Nobody can come any more; those who came finish the part they are at.
-        while work.helpersAtWork.load(ordering: .acquiring) > 0 { work.someoneLeft.wait() }
+        while work.threadsAtWork.load(ordering: .acquiring) > 0 { work.someoneLeft.wait() }
     }
 
     private func help() {
@@ -68,13 +69,13 @@ final class QueryHelperPool: QueryHelpers {
                 state.idle -= 1
                 guard !state.offers.isEmpty else { return (nil, state.isClosed) }
                 let work = state.offers.removeFirst()
-                work.helpersAtWork.add(1, ordering: .relaxed)
+                work.threadsAtWork.add(1, ordering: .relaxed)
                 return (work, false)
             }
             if isClosed { return }
             guard let work else { continue }
             work.takePart()
-            work.helpersAtWork.subtract(1, ordering: .releasing)
+            work.threadsAtWork.subtract(1, ordering: .releasing)
             work.someoneLeft.post()
         }
     }
