@@ -34,10 +34,18 @@ extension MetricDatabase: SeriesSource {
     package func labelValues(
         _ name: String, _ request: SeriesRequest, in context: QueryContext
     ) throws -> [String] {
+        try checkOpen()
         var values: Set<String> = []
-        for labels in try selection(request, in: context).segments.keys {
-            if let value = labels[name] { values.insert(value) }
+        let found = try FoundInHead(request, head)
+        for series in found.series {
+            guard let value = series.labels[name], !values.contains(value), !found.tables(of: series).isEmpty
+            else { continue }
+            values.insert(value)
         }
+        try blocks.view.forEachBlock(of: blocks, in: request.range, context) { block, tombstones in
+            values.formUnion(try FoundInBlock(request, block, tombstones).values(of: name))
+        }
+        tellGaps(of: request, in: context)
         return cut(values, to: request.limit, in: context)
     }
 
@@ -55,9 +63,13 @@ extension MetricDatabase: SeriesSource {
     private func selection(_ request: SeriesRequest, in context: QueryContext) throws -> Selection {
         try checkOpen()
         let selection = try Selection(request, head: head, blocks: blocks, in: context)
+        tellGaps(of: request, in: context)
+        return selection
+    }
+
+    private func tellGaps(of request: SeriesRequest, in context: QueryContext) {
         for gap in logGaps where gap.times.overlaps(request.range) { gap.tell(in: context) }
         _ = blocks.trimIndexes(to: options.indexCacheBytes)
-        return selection
     }
 
     private func cut(_ strings: Set<String>, to limit: Int, in context: QueryContext) -> [String] {

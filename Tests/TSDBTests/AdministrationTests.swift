@@ -58,6 +58,9 @@ struct AdministrationTests {
         #expect(throws: MetricDatabaseError.self) { try harness.database.delete(matching: [], range: .all) }
         #expect(try harness.database.delete(matching: [.equal("__name__", "a")], range: .all) == 1)
         #expect(try harness.samples()[.series("a")] == nil)
+        let all = SeriesRequest(matchers: [], range: .all)
+        let names = try harness.database.labelValues("__name__", all, in: harness.context)
+        #expect(!names.contains("a") && !names.isEmpty, "\(names)")
     }
 
     @Test func retentionDropsWholeBlocksByTime() throws {

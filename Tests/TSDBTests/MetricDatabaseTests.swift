@@ -143,6 +143,10 @@ struct MetricDatabaseTests {
                 let request = SeriesRequest(matchers: matchers, range: .all)
                 let found = try harness.database.series(request, in: harness.context)
                 #expect(found == expected.map { series[$0] }.sorted(), "\(matchers)")
+                for name in ["__name__", "env", "job", "absent"] {
+                    let values = try harness.database.labelValues(name, request, in: harness.context)
+                    #expect(values == Set(found.compactMap { $0[name] }).sorted(), "\(name) of \(matchers)")
+                }
             }
             let all = SeriesRequest(matchers: [], range: .all)
             #expect(try harness.database.labelNames(all, in: harness.context) == ["__name__", "env", "job"])

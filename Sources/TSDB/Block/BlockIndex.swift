@@ -161,12 +161,38 @@ final class BlockIndex: Sendable, LabelIndex {
         return common.union(names.map(\.name)).sorted().map { symbols.string($0) }
     }
 
-    /// Every value of a name.
-    func labelValues(_ name: String) -> [String] {
+    /// The values of a name among the wanted series. Of each value as few series are asked about as will do: one, where
+    /// all are wanted.
+    func labelValues(_ name: String, where isWanted: (UInt32) -> Bool) throws(ByteError) -> [String] {
         guard let symbol = symbols.symbol(name) else { return [] }
-        var found = Set(entry(of: name)?.values.map { values[$0].value } ?? [])
-        for group in groups { for pair in group.common where pair.name == symbol { found.insert(pair.value) } }
-        return found.sorted().map { symbols.string(Int($0)) }
+        var found: Set<UInt32> = []
+        for group in groups {
+            guard let pair = group.common.first(where: { $0.name == symbol }), !found.contains(pair.value),
+                group.ordinals.contains(where: isWanted)
+            else { continue }
+            found.insert(pair.value)
+        }
+        for place in entry(of: name)?.values ?? 0..<0 where !found.contains(values[place].value) {
+            let own = try decode(values[place].postings)
+            if groups.contains(where: { hasWanted(own, of: symbol, in: $0, isWanted) }) {
+                found.insert(values[place].value)
+            }
+        }
+        return found.map { symbols.string(Int($0)) }
+    }
+
+    /// Whether a group whose series have values of their own has a wanted series among those of `own`.
+    private func hasWanted(
+        _ own: Postings, of name: Int, in group: BlockGroup, _ isWanted: (UInt32) -> Bool
+    ) -> Bool {
+        guard !group.common.contains(where: { $0.name == name }) else { return false }
+        let first = group.ordinals.lowerBound
+        var isFound = false
+        group.entries.forEachPlace(of: own) { places in
+            isFound =
+                isFound || (first + places.lowerBound..<first + places.upperBound).contains(where: isWanted)
+        }
+        return isFound
     }
 
     private func entry(of name: String) -> NameEntry? {

@@ -11,33 +11,20 @@ struct Selection {
     /// What a series costs before its first sample is read.
     private static let seriesBytes = 320
 
-    /// Looks the request up. The head comes first: rows that move into a block meanwhile are then found twice, not
-    /// missed.
+    /// Looks the request up.
     init(_ request: SeriesRequest, head: Head, blocks store: BlockStore, in context: QueryContext) throws {
         self.request = request
         self.context = context
-        guard request.range.startMilliseconds <= request.range.endMilliseconds else { return }
-        try add(head)
-        let view = store.view
-        for quarantined in view.quarantined {
-            context.warn("\(quarantined.path) was set aside as damaged: \(quarantined.reason)")
-        }
-        for missing in view.missing where missing.times.overlaps(request.range) {
-            missing.quarantined(at: store.path(of: missing.sequence)).tell(over: missing.times, in: context)
-        }
-        for block in view.blocks {
-            try context.check()
-            guard block.times.overlaps(request.range) else {
-                try context.count { $0.blocksSkipped += 1 }
-                continue
+        let found = try FoundInHead(request, head)
+        try context.reserve(found.series.count * Self.seriesBytes)
+        for series in found.series {
+            for (snapshot, age) in found.tables(of: series) {
+                segments[series.labels, default: []].append(
+                    SeriesSegment(snapshot, column: series.column, age: age))
             }
-            do {
-                try add(block, tombstones: view.tombstones)
-                try context.count { $0.blocksRead += 1 }
-            } catch let damage as BlockDamage {
-                block.note(damage)
-                block.tell(damage, missing: block.times, of: .empty, in: context)
-            }
+        }
+        try store.view.forEachBlock(of: store, in: request.range, context) { block, tombstones in
+            try add(block, tombstones: tombstones)
         }
     }
 
@@ -49,11 +36,35 @@ struct Selection {
         return Array(sorted.prefix(request.limit))
     }
 
-    private mutating func add(_ head: Head) throws {
+    private mutating func add(_ block: Block, tombstones: [Tombstone]) throws {
+        let found = try FoundInBlock(request, block, tombstones)
+        try context.reserve(found.selected.count * Self.seriesBytes)
+        for run in found.selected.runs {
+            for ordinal in run {
+                let strips = found.strips(of: ordinal)
+                guard !strips.isEmpty else { continue }
+                let holes = found.holes(of: ordinal)
+                segments[try found.labels(of: ordinal), default: []].append(
+                    contentsOf: strips.map { SeriesSegment($0, of: ordinal, in: block, holes: holes) })
+            }
+        }
+    }
+}
+
+/// What a request selects in the head, and the tables of it at one moment.
+///
+/// It is looked up before the blocks: rows that move into a block meanwhile are then found twice, not missed.
+struct FoundInHead {
+    let series: [HeadSeries]
+    private let range: TimeRange
+    private let snapshots: [UInt64: [HeadTable.Snapshot]]
+
+    init(_ request: SeriesRequest, _ head: Head) throws {
+        range = request.range
         // Matching may take long on a large index, so it is done outside `visible`; when series came in between, once
         // more.
         var (found, version) = try Self.match(request, head)
-        let snapshots = try head.visible.withLock { _ in
+        snapshots = try head.visible.withLock { _ in
             if head.index.withLock(\.version) != version { (found, version) = try Self.match(request, head) }
             var snapshots: [UInt64: [HeadTable.Snapshot]] = [:]
             for series in found where snapshots[series.group.id] == nil {
@@ -61,47 +72,100 @@ struct Selection {
             }
             return snapshots
         }
-        try context.reserve(found.count * Self.seriesBytes)
-        for series in found {
-            for (age, snapshot) in (snapshots[series.group.id] ?? []).enumerated()
-            where snapshot.times.overlaps(request.range) && snapshot.holds(column: series.column) {
-                segments[series.labels, default: []].append(
-                    SeriesSegment(snapshot, column: series.column, age: age))
-            }
-        }
+        series = found
     }
 
     private static func match(_ request: SeriesRequest, _ head: Head) throws -> ([HeadSeries], UInt64) {
         try head.index.withLock { index in
             var found: [HeadSeries] = []
+            if request.range.isEmpty { return (found, index.version) }
             try index.select(request.matchers).forEach { found.append(index.series[Int($0)]) }
             return (found, index.version)
         }
     }
 
-    private mutating func add(_ block: Block, tombstones: [Tombstone]) throws {
-        let index = try block.reader.index()
-        let selected = try index.select(request.matchers)
-        guard !selected.isEmpty else { return }
-        let deleted = try block.deletions(tombstones, in: index)
-        try context.reserve(selected.count * Self.seriesBytes)
-        var group: BlockGroup?
-        for run in selected.runs {
-            for ordinal in run {
-                if !(group?.ordinals.contains(ordinal) ?? false) { group = index.group(of: ordinal) }
-                let strips = (group?.strips ?? []).filter {
-                    $0.ordinals.contains(ordinal) && $0.times.overlaps(request.range)
-                }
-                let holes = deleted.filter { $0.series.contains(ordinal) }.map(\.range)
-                let visible = strips.filter { strip in !holes.contains { $0.covers(strip.times) } }
-                guard !visible.isEmpty else { continue }
-                do {
-                    let labels = try index.labels(of: ordinal)
-                    segments[labels, default: []].append(
-                        contentsOf: visible.map { SeriesSegment($0, of: ordinal, in: block, holes: holes) })
-                } catch {
-                    throw BlockDamage(path: block.reader.path, offset: 0, reason: "\(error)")
-                }
+    /// The tables with samples of a series that reach into the range, and how old each is.
+    func tables(of series: HeadSeries) -> [(snapshot: HeadTable.Snapshot, age: Int)] {
+        (snapshots[series.group.id] ?? []).enumerated()
+            .filter { $1.times.overlaps(range) && $1.holds(column: series.column) }
+            .map { (snapshot: $1, age: $0) }
+    }
+}
+
+/// What a request selects in one block.
+struct FoundInBlock {
+    let selected: Postings
+    private let index: BlockIndex
+    private let block: Block
+    private let range: TimeRange
+    private let deletions: [Deletion]
+
+    init(_ request: SeriesRequest, _ block: Block, _ tombstones: [Tombstone]) throws {
+        self.block = block
+        index = try block.reader.index()
+        range = request.range
+        selected = try index.select(request.matchers)
+        deletions = selected.isEmpty ? [] : try block.deletions(tombstones, in: index)
+    }
+
+    /// The labels of a series.
+    func labels(of ordinal: UInt32) throws(BlockDamage) -> Labels {
+        do throws(ByteError) { return try index.labels(of: ordinal) } catch { throw damage(error) }
+    }
+
+    /// The values of a label among the series with samples in the range.
+    func values(of name: String) throws(BlockDamage) -> [String] {
+        do throws(ByteError) {
+            return try index.labelValues(name) { selected.contains($0) && !strips(of: $0).isEmpty }
+        } catch {
+            throw damage(error)
+        }
+    }
+
+    private func damage(_ error: ByteError) -> BlockDamage {
+        BlockDamage(path: block.reader.path, offset: 0, reason: "\(error)")
+    }
+
+    /// The spans in which samples of a series were deleted.
+    func holes(of ordinal: UInt32) -> [TimeRange] {
+        deletions.isEmpty ? [] : deletions.filter { $0.series.contains(ordinal) }.map(\.range)
+    }
+
+    /// The strips of a series that reach into the range and were not deleted as a whole.
+    func strips(of ordinal: UInt32) -> [StripLocation] {
+        let holes = holes(of: ordinal)
+        return index.group(of: ordinal).strips.filter { strip in
+            strip.ordinals.contains(ordinal) && strip.times.overlaps(range)
+                && !holes.contains { $0.covers(strip.times) }
+        }
+    }
+}
+
+extension BlockStore.View {
+    /// Runs `body` on every block that reaches into a range; what is damaged or missing is told.
+    func forEachBlock(
+        of store: BlockStore, in range: TimeRange, _ context: QueryContext,
+        _ body: (Block, [Tombstone]) throws -> Void
+    ) throws {
+        guard !range.isEmpty else { return }
+        for quarantined in quarantined {
+            context.warn("\(quarantined.path) was set aside as damaged: \(quarantined.reason)")
+        }
+        for lost in missing where lost.times.overlaps(range) {
+            lost.quarantined(at: store.path(of: lost.sequence)).tell(over: lost.times, in: context)
+        }
+        for block in blocks {
+            try context.check()
+            guard block.times.overlaps(range) else {
+                try context.count { $0.blocksSkipped += 1 }
+                continue
+            }
+            do {
+                try body(block, tombstones)
+                try context.count { $0.blocksRead += 1 }
+            } catch let damage as BlockDamage {
+                block.note(damage)
+                block.tell(damage, missing: block.times, of: .empty, in: context)
             }
         }
     }
@@ -127,6 +191,9 @@ extension Block {
 }
 
 extension TimeRange {
+    /// Whether no moment lies within.
+    var isEmpty: Bool { startMilliseconds > endMilliseconds }
+
     /// The milliseconds from the first to the last.
     var width: UInt64 { UInt64(bitPattern: endMilliseconds &- startMilliseconds) }
 
