@@ -31,7 +31,8 @@ final class AlertingJournal: DecisionJournal {
         try storage.makeFolder(path)
         var options = SegmentedLog.Options()
         options.segmentBytes = segmentBytes
-        options.growthBytes = 128 << 10
+        // A quiet journal holds a few kilobytes.
+        options.growthBytes = 16 << 10
         let log = try SegmentedLog(folder: path, in: storage, options: options)
         var replay = JournalReplay()
         _ = try log.read(from: log.firstPosition) { frame in
