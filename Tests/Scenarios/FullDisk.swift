@@ -38,7 +38,7 @@ internal import Testing
             let ready = try await vedette.get("/-/ready", ["for": "ingest"])
             #expect(ready.status == 503 && saysFull(ready.body), "\(ready)")
             await expectSoon("the server's own log says so") {
-                vedette.process.output.contains("warning vedette: [vedette] logs: the disk")
+                vedette.process.output.contains("warning: logs: the disk")
             }
 
             // 3. Alerting goes on, its journal and audit log on the same full disk.

@@ -221,9 +221,7 @@ enum Composition {
     }
 
     private static func makeLogger() -> Logger {
-        var logger = Logger(label: "vedette") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = .info
-        return logger
+        Logger(label: "vedette") { _ in StandardErrorLogHandler() }
     }
 
     private static func log(_ notice: AgentNotice, to logger: Logger) {
