@@ -11,7 +11,8 @@
 
 SHELL := /bin/bash
 CONFIGURATION ?= release
-BUILD := swift build -c $(CONFIGURATION) --explicit-target-dependency-import-check error
+# Colours are arguments of the compiler: without the flag a terminal and a pipe would each build everything anew.
+BUILD := swift build -c $(CONFIGURATION) --explicit-target-dependency-import-check error --no-color-diagnostics
 TEST := swift test -c $(CONFIGURATION) --skip-build
 BIN := .build/$(CONFIGURATION)/vedette
 

@@ -40,14 +40,23 @@ package enum Timestamps {
     /// A time in UTC with as many decimals as it needs: "2023-11-14T22:13:20.5Z" (Go's RFC3339Nano).
     package static func rfc3339(nanoseconds: Int64) -> String {
         let (seconds, fraction) = floored(nanoseconds, by: 1_000_000_000)
+        guard fraction != 0 else { return "\(wholeSecond(seconds))Z" }
+        var decimals = padded(fraction, 9)
+        while decimals.last == "0" { decimals.removeLast() }
+        return "\(wholeSecond(seconds)).\(decimals)Z"
+    }
+
+    /// A time in UTC with three decimals always, so that times of several lines stand below one another.
+    package static func column(milliseconds: Int64) -> String {
+        let (seconds, rest) = floored(milliseconds, by: 1000)
+        return "\(wholeSecond(seconds)).\(padded(rest, 3))Z"
+    }
+
+    private static func wholeSecond(_ seconds: Int64) -> String {
         let (days, rest) = floored(seconds, by: 86_400)
         let date = CivilDate(daysSinceEpoch: Int(days))
         let time = "\(padded(rest / 3600, 2)):\(padded(rest / 60 % 60, 2)):\(padded(rest % 60, 2))"
-        let day = "\(padded(Int64(date.year), 4))-\(padded(Int64(date.month), 2))-\(padded(Int64(date.day), 2))"
-        guard fraction != 0 else { return "\(day)T\(time)Z" }
-        var decimals = padded(fraction, 9)
-        while decimals.last == "0" { decimals.removeLast() }
-        return "\(day)T\(time).\(decimals)Z"
+        return "\(padded(Int64(date.year), 4))-\(padded(Int64(date.month), 2))-\(padded(Int64(date.day), 2))T\(time)"
     }
 
     /// A time in UTC with milliseconds where they are not zero.

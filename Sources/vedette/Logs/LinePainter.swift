@@ -34,7 +34,7 @@ struct LinePainter {
         let continues = assemblers[line.labels, default: EventAssembler()].continues(line.text, at: line.nanoseconds)
         let isUnder = continues && lastLabels == line.labels
         lastLabels = line.labels
-        let time = Timestamps.rfc3339(milliseconds: line.nanoseconds / 1_000_000)
+        let time = Timestamps.column(milliseconds: line.nanoseconds / 1_000_000)
         originColumns = max(originColumns, min(origin.columns, LinePainter.originColumnsMaximum))
         let padding = String(repeating: " ", count: max(0, originColumns - origin.columns))
         guard usesColour else {

@@ -17,7 +17,7 @@ struct StandardErrorLogHandler: LogHandler {
         let given = metadata.merging(event.metadata ?? [:]) { _, new in new }
         for (key, value) in given.sorted(by: { $0.key < $1.key }) { fields.pair(key, "\(value)") }
         if let error = event.error { fields.pair("error", "\(error)") }
-        let time = Timestamps.rfc3339(milliseconds: SystemWallClock().nowMilliseconds)
+        let time = Timestamps.column(milliseconds: SystemWallClock().nowMilliseconds)
         // What others wrote may stand in a message; it must not look like an entry of its own.
         let message = event.message.description.split(whereSeparator: \.isNewline).joined(separator: " | ")
         let line = "\(time) \(event.level): \(message)\(fields.bytes.isEmpty ? "" : " ")\(fields.text)\n"

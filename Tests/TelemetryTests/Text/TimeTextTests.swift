@@ -104,6 +104,8 @@ internal import Testing
         #expect(Timestamps.rfc3339(nanoseconds: 1_700_000_000_000_000_000) == "2023-11-14T22:13:20Z")
         #expect(Timestamps.rfc3339(nanoseconds: 1_700_000_000_120_000_000) == "2023-11-14T22:13:20.12Z")
         #expect(Timestamps.rfc3339(milliseconds: -1) == "1969-12-31T23:59:59.999Z")
+        #expect(Timestamps.column(milliseconds: 1_700_000_000_120) == "2023-11-14T22:13:20.120Z")
+        #expect(Timestamps.column(milliseconds: -1000) == "1969-12-31T23:59:59.000Z")
     }
 
     @Test func readsTheParametersOfBothAPIs() {
