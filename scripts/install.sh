@@ -81,24 +81,26 @@ for program in iptables mkfs.ext4 mount; do
     apt install -y -qq --no-install-recommends iptables e2fsprogs mount >/dev/null
 done
 
-# A Python client of the Prometheus API, for the scenario that real clients play.
-client=prometheus-api-client==0.7.2
-if [ ! -e "$cache/.$client" ] && command -v python3 >/dev/null; then
-    python3 -c 'import ensurepip' 2>/dev/null || { update_lists; apt install -y -qq --no-install-recommends python3-venv >/dev/null; }
-    say "installing $client into $cache/python"
-    rm -rf "$cache/python"
-    python3 -m venv "$cache/python" && "$cache/python/bin/pip" install -q "$client" && touch "$cache/.$client" \
-        || say "no Python client: its scenario is skipped"
-fi
-
-# What others wrote to send lines, for the scenarios that they play: syslog-ng, unpacked like the engines, and a Python
-# client with a WebSocket in an environment of its own.
+# What others wrote to send lines and to ask, for the scenarios that they play: syslog-ng, unpacked like the engines, and
+# Python clients, each in an environment of its own. Without Python their scenarios are skipped with that reason.
 for package in libivykis0 libpcre3 syslog-ng-core syslog-ng-mod-http; do unpack "$package"; done
-senders=(python-logging-loki==0.3.1 websocket-client==1.8.0)
-if [ ! -e "$cache/.${senders[0]}" ] && command -v python3 >/dev/null; then
-    python3 -c 'import ensurepip' 2>/dev/null || { update_lists; apt install -y -qq --no-install-recommends python3-venv >/dev/null; }
-    say "installing ${senders[*]} into $cache/loki-client"
-    rm -rf "$cache/loki-client"
-    python3 -m venv "$cache/loki-client" && "$cache/loki-client/bin/pip" install -q "${senders[@]}" \
-        && touch "$cache/.${senders[0]}" || say "no Python client: its scenario is skipped"
-fi
+
+python_clients() {
+    local folder=$1
+    shift
+    [ -e "$cache/.$1" ] && return
+    command -v python3 >/dev/null || return 0
+    python3 -c 'import ensurepip' 2>/dev/null || {
+        update_lists
+        apt install -y -qq --no-install-recommends python3-venv >/dev/null
+    }
+    say "installing $* into $cache/$folder"
+    rm -rf "${cache:?}/$folder"
+    if python3 -m venv "$cache/$folder" && "$cache/$folder/bin/pip" install -q "$@"; then
+        touch "$cache/.$1"
+    else
+        say "no Python client $1: its scenario is skipped"
+    fi
+}
+python_clients python prometheus-api-client==0.7.2
+python_clients loki-client python-logging-loki==0.3.1 websocket-client==1.8.0
