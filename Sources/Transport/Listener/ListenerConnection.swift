@@ -24,8 +24,8 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     private var headBytes = 0
     private var receiveTimer: DeadlineTimer?
     private var sendTimer: DeadlineTimer?
-    /// What the socket had not taken when the send timer was set.
-    private var unsentBefore = 0
+    /// Since the send timer was set.
+    private var sendProgress = SendProgress()
     /// What the connection was handed over to; it is not HTTP any more then.
     private var webSocket: WebSocketConnection?
 
@@ -99,8 +99,7 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     /// The client took nothing for a while; one that is only slow is waited for.
     private func sendTimedOut() {
         guard let context else { return }
-        let left = unsentBytes(context)
-        if left < unsentBefore {
+        if sendProgress.isMade(context) {
             expectSending(context)
         } else {
             context.close(promise: nil)
@@ -108,12 +107,8 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func expectSending(_ context: ChannelHandlerContext) {
-        unsentBefore = unsentBytes(context)
+        sendProgress.note(context)
         sendTimer?.set(milliseconds: options.sendMilliseconds)
-    }
-
-    private func unsentBytes(_ context: ChannelHandlerContext) -> Int {
-        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
     // MARK: - Requests

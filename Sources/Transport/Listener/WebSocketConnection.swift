@@ -22,8 +22,8 @@ final class WebSocketConnection: ChannelInboundHandler {
     private var isPingUnanswered = false
     private var silenceTimer: DeadlineTimer?
     private var sendTimer: DeadlineTimer?
-    /// What the socket had not taken when the send timer was set.
-    private var unsentBefore = 0
+    /// Since the send timer was set.
+    private var sendProgress = SendProgress()
 
     init(options: HTTPListener.Options, exchange: ListenerExchange) {
         self.options = options
@@ -76,7 +76,7 @@ final class WebSocketConnection: ChannelInboundHandler {
 
     private func sendTimedOut() {
         guard let context else { return }
-        if unsentBytes(context) < unsentBefore {
+        if sendProgress.isMade(context) {
             expectSending(context)
         } else {
             context.close(promise: nil)
@@ -84,12 +84,8 @@ final class WebSocketConnection: ChannelInboundHandler {
     }
 
     private func expectSending(_ context: ChannelHandlerContext) {
-        unsentBefore = unsentBytes(context)
+        sendProgress.note(context)
         sendTimer?.set(milliseconds: options.sendMilliseconds)
-    }
-
-    private func unsentBytes(_ context: ChannelHandlerContext) -> Int {
-        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
     // MARK: - What the client sends

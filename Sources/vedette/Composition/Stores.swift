@@ -63,6 +63,7 @@ struct Stores: Sendable {
         options.retentionMilliseconds = retention.logsMilliseconds
         if let bytes = limits.logsBytes { options.retentionBytes = Int(bytes) }
         if let streams = limits.logStreams { options.streamsMaximum = Int(streams) }
+        if let bytes = limits.logStreamBytesPerSecond { options.streamBytesPerSecondMaximum = Int(bytes) }
         return options
     }
 }

@@ -23,6 +23,8 @@ struct StoreLimits: Sendable, Equatable {
     var outOfOrderMilliseconds: Int64?
     /// Streams of lines at once.
     var logStreams: Int64?
+    /// Of one stream of lines; 0 is no limit.
+    var logStreamBytesPerSecond: Int64?
     /// Whether numbers of payment and identity cards are hidden before a line is stored.
     var redactsNumbers = false
 
@@ -47,6 +49,7 @@ struct StoreLimits: Sendable, Equatable {
         exemplars = try mapping.integer("exemplars", in: 0...Int64(Int32.max))
         outOfOrderMilliseconds = try mapping.durationMilliseconds("out_of_order_window")
         logStreams = try mapping.integer("log_streams", in: 1...Int64(Int32.max))
+        logStreamBytesPerSecond = try mapping.optional("log_stream_bytes_per_second")?.byteSize()
         try mapping.finish()
     }
 
