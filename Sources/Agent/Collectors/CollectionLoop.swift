@@ -80,7 +80,8 @@ final class CollectionLoop {
         context = CollectionContext(
             host: setting.host, layout: layout, node: setting.node, notices: setting.notices,
             counters: setting.counters, textfileFolder: setting.textfileFolder,
-            guest: VMwareGuestLibrary(host: setting.host, notices: setting.notices))
+            guest: VMwareGuestLibrary(host: setting.host, notices: setting.notices),
+            units: setting.host.isMachine ? SystemdUnits() : nil)
         groups = GroupWatcher(
             host: setting.host, layout: layout, registry: setting.registry, clock: setting.monotonicClock)
         kernelLog = KernelLogReader(host: setting.host, notices: setting.notices)

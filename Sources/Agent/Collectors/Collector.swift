@@ -95,6 +95,8 @@ final class CollectionContext {
     let textfileFolder: String?
     /// What a hypervisor tells; nil where it tells nothing.
     let guest: (any GuestStatistics)?
+    /// The units of systemd; nil where there are none.
+    let units: (any UnitStates)?
     /// What lives took that ended.
     let lastReadings = LastReadings()
     /// Who sends the numbers of which network namespace.
@@ -115,11 +117,13 @@ final class CollectionContext {
         host: HostRoot, layout: CgroupLayout, node: String, notices: Notices, counters: EventCounters,
         statistics: @escaping (String) -> FilesystemStatistics? = FilesystemStatistics.ofSystem,
         modifiedSeconds: @escaping (String) -> Int? = FileTime.modifiedSeconds, textfileFolder: String? = nil,
-        guest: (any GuestStatistics)? = nil
+        guest: (any GuestStatistics)? = nil,
+        units: (any UnitStates)? = nil
     ) {
         self.modifiedSeconds = modifiedSeconds
         self.textfileFolder = textfileFolder
         self.guest = guest
+        self.units = units
         self.host = host
         self.layout = layout
         self.node = node

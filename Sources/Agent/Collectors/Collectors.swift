@@ -38,6 +38,7 @@ enum Collectors {
         .slowHost(HostNVMeCollector.init),
         .slowHost(HostKernelCollector.init),
         .slowHost(HostQueueCollector.init),
+        .slowHost(HostUnitCollector.init),
         .slowHost(HostGuestCollector.init),
         .slowHost(HostTextfileCollector.init),
         .container(ContainerCPUCollector.init),
