@@ -176,7 +176,7 @@ extension CollectionLoop {
             target.watch?.look()
             batch.groups += target.collect(tick)
             metadata += target.takeMetadata()
-            if let usage = target.takeUsage(tick) { peaks.add(usage, of: target.container.service) }
+            if let usage = target.takeUsage(tick) { peaks.add(usage, of: target.service) }
         }
         if let group = peaks.finish(tick) { batch.groups.append(group) }
         metadata += peaks.samples.takeMetadata()

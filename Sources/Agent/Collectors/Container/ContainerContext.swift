@@ -18,8 +18,11 @@ struct ContainerContext {
     var mainProcess: Int32 {
         guard group != nil else { return 0 }
         if container.processIdentifier > 0 { return container.processIdentifier }
-        let members = unified("cgroup.procs") ?? legacy(.memory, "cgroup.procs") ?? legacy(.pids, "cgroup.procs")
-        return members.flatMap { collection.identifiers($0, maximum: 1).first } ?? 0
+        // Beside v1 hierarchies the v2 one may have the group and not its processes.
+        let members = [unified("cgroup.procs"), legacy(.memory, "cgroup.procs"), legacy(.pids, "cgroup.procs")]
+        return members.lazy.compactMap { file in
+            file.flatMap { collection.identifiers($0, maximum: 1).first }
+        }.first ?? 0
     }
 
     /// When the container's cgroup was made, in whole seconds; nil when it is not running.

@@ -31,9 +31,13 @@ final class ContainerSchedulerCollector: Collector {
     private var total = Times(running: 0, waiting: 0, periods: 0)
 
     init?(_ context: ContainerContext, _ samples: TargetSamples) {
+        // Beside v1 hierarchies the v2 one may have the group and not its processes.
+        let lists = [
+            context.unified("cgroup.threads"), context.legacy(.cpuacct, "tasks"), context.legacy(.pids, "tasks"),
+        ].compactMap(\.self)
         guard context.collection.open("/proc/self/schedstat") != nil,
-            let members = context.unified("cgroup.threads") ?? context.legacy(.cpuacct, "tasks")
-                ?? context.legacy(.pids, "tasks")
+            let members = lists.first(where: { !context.collection.identifiers($0, maximum: 1).isEmpty })
+                ?? lists.first
         else { return nil }
         self.context = context.collection
         self.members = members

@@ -3,6 +3,8 @@ internal import Telemetry
 /// One container as the collection thread sees it: its series, its collectors, its watch.
 final class ContainerTarget {
     private(set) var container: Container
+    /// What it is an instance of.
+    private(set) var service: String
     /// What is read at each tick.
     private(set) var samples: TargetSamples
     /// What hardly changes or is dear to read, in a group of its own.
@@ -30,6 +32,7 @@ final class ContainerTarget {
     /// A target without collectors; `adopt` makes them.
     init(_ container: Container, context: CollectionContext, intervalMilliseconds: Int64) {
         self.container = container
+        service = container.service
         self.context = context
         self.intervalMilliseconds = intervalMilliseconds
         (samples, slowSamples) = Self.samples(container, context, intervalMilliseconds)
@@ -46,6 +49,7 @@ final class ContainerTarget {
         let labels = container.seriesLabels(node: context.node)
         let isSame = labels.elementsEqual(self.container.seriesLabels(node: context.node)) { $0 == $1 }
         self.container = container
+        service = container.service
         var ended: [SampleGroup] = []
         if !isSame {
             ended = end(milliseconds: milliseconds)
