@@ -72,7 +72,8 @@ final class ScratchFolder {
     /// Writes a file.
     func write(_ text: String, to name: String) {
         guard let file = fopen("\(path)/\(name)", "w") else { return }
-        fputs(text, file)
+        let bytes = Array(text.utf8)
+        fwrite(bytes, 1, bytes.count, file)
         fclose(file)
     }
 
