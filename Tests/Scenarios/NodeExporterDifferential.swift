@@ -47,13 +47,14 @@ internal import Testing
     private func compare(_ vedette: VedetteProcess, _ before: String, _ port: Int) async throws {
         var pages = [before]
         await expectSoon("the agent's samples are stored", seconds: 20) {
-            try await vedette.instant("node_timex_sync_status").count == 1
-                && vedette.instant("count_over_time(node_load1[1m])").first?.value ?? 0 >= 3
+            let slow = try await vedette.instant("node_timex_sync_status")
+            let fast = try await vedette.instant("count_over_time(node_load1[1m])")
+            return slow.count == 1 && fast.first?.value ?? 0 >= 3
         }
         let ours = try await samples(vedette)
         pages.append(try await PlainHTTP.page(port: port, "/metrics"))
         let types = try await vedette.json("/api/v1/metadata")["data"]
-        let theirs = pages.map(Self.samples)
+        let theirs = pages.map(Self.parsed)
         var missing: [String] = []
         var wrong: [String] = []
         var compared = 0
@@ -122,7 +123,7 @@ internal import Testing
         return samples
     }
 
-    private static func samples(_ page: String) -> [Series: Double] {
+    private static func parsed(_ page: String) -> [Series: Double] {
         var samples: [Series: Double] = [:]
         for line in page.split(separator: "\n") where !line.hasPrefix("#") {
             guard let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) else {

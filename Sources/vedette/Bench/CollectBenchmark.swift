@@ -9,7 +9,7 @@ enum CollectBenchmark: Benchmark {
     static func run(in folder: String) async throws -> [(what: String, figure: String)] {
         try await BlockingWork.perform {
             CollectionMeasurement.run(clock: SystemWallClock()).map { figure in
-                (figure.what, "\(BenchText.rate(figure.microseconds)) µs, \(figure.samples) samples")
+                (what: figure.what, figure: "\(BenchText.rate(figure.microseconds)) µs, \(figure.samples) samples")
             }
         }
     }
