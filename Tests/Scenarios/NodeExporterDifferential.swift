@@ -99,7 +99,7 @@ internal import Testing
     /// and the slow lane is up to fifteen seconds old.
     private static func slack(_ name: String, _ value: Double) -> Double {
         if name.hasPrefix("node_memory_") { return max(512 * 1_048_576, value * 0.25) }
-        if name.hasPrefix("node_filesystem_") { return max(1 << 30, value * 0.02) }
+        if name.hasPrefix("node_filesystem_") { return max(1_073_741_824, value * 0.02) }
         if name.hasPrefix("node_load") || name.hasPrefix("node_procs_") { return 20 }
         if name.hasPrefix("node_filefd_") { return 4_096 }
         if name.hasPrefix("node_sockstat_") || name.hasPrefix("node_netstat_") { return max(200, value * 0.05) }
