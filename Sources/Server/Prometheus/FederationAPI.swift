@@ -25,10 +25,13 @@ struct FederationAPI: Sendable {
             for matchers in matcherSets {
                 let request = SeriesRequest(matchers: matchers, range: range)
                 for cursor in try source.select(request, in: context) where newest[cursor.labels] == nil {
+                    try context.check()
                     newest[cursor.labels] = try FederationAPI.newestSample(cursor)
                 }
             }
-            return .exposition(FederationAPI.text(newest), acceptsGzip: acceptsGzip)
+            let text = FederationAPI.text(newest)
+            try context.reserve(text.count)
+            return ListenerResponse.exposition(text, acceptsGzip: acceptsGzip).kept(in: context)
         }.value
     }
 

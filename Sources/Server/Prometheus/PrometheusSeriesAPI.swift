@@ -61,9 +61,9 @@ struct PrometheusSeriesAPI: Sendable {
             series = PrometheusSeriesAPI.cut(series, selection, context)
             let found = series
             let bytes = 16 + (found.first?.encoded.count ?? 0) * 2
-            return PrometheusAnswer.list(count: found.count, elementBytes: bytes, context: context) {
+            return try PrometheusAnswer.list(count: found.count, elementBytes: bytes, context: context) {
                 $0.labels(found[$1])
-            }.response(acceptsGzip: acceptsGzip)
+            }.response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 
@@ -94,9 +94,9 @@ struct PrometheusSeriesAPI: Sendable {
             var all = try selection.requests.map { try ask(source, $0, context) }
             let merged = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
             let found = PrometheusSeriesAPI.cut(merged, selection, context)
-            return PrometheusAnswer.list(count: found.count, elementBytes: 32, context: context) {
+            return try PrometheusAnswer.list(count: found.count, elementBytes: 32, context: context) {
                 $0.string(found[$1])
-            }.response(acceptsGzip: acceptsGzip)
+            }.response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 
@@ -129,7 +129,7 @@ struct PrometheusSeriesAPI: Sendable {
                 }
                 writer.endObject()
             }
-            return ListenerResponse.compressedJSON(bytes, acceptsGzip: acceptsGzip)
+            return try ListenerResponse.compressedJSON(bytes, acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 }

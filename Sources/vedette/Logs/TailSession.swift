@@ -7,8 +7,8 @@ struct TailSession {
     enum Event {
         /// Lines in the order of their times.
         case lines([FoundLine])
-        /// So many lines were not delivered and could not be read afterwards either.
-        case missed(lines: Int, LogTimeRange)
+        /// So many lines were not delivered and could not be read afterwards either, and why.
+        case missed(lines: Int, LogTimeRange, String)
         /// The server went away, and why.
         case lost(String)
         /// It is there again.
@@ -16,8 +16,8 @@ struct TailSession {
     }
 
     private static let pauseMillisecondsMaximum: Int64 = 2_000
-    /// More missed lines are only counted.
-    private static let recoveredLinesMaximum = 20_000
+    /// Missed lines are handed on in groups of so many.
+    private static let recoveredLinesGroup = 5_000
     private static let recentMaximum = 50_000
 
     private struct Key: Hashable {
@@ -53,7 +53,8 @@ struct TailSession {
                 (isAway, wasThere, pause) = (false, true, 100)
                 while let json = try await answer.next() {
                     let message = try JSONValue(parsing: Array(json))
-                    for event in try await events(message) where !(try await body(event)) { return }
+                    guard try await recover(message, body) else { return }
+                    for event in events(message) where !(try await body(event)) { return }
                 }
                 throw TailEnded()
             } catch let failure as CommandFailure where !wasThere || failure.isFinal {
@@ -84,20 +85,23 @@ struct TailSession {
         return parameters
     }
 
-    /// What a message says; asks for what it says is missing.
-    private mutating func events(_ message: JSONValue) async throws -> [Event] {
-        var events: [Event] = []
-        if let missed = message["missed"], let start = missed["start"]?.text.flatMap({ Int64($0) }),
+    /// Asks for what a message says is missing; false when `body` wants no more.
+    private mutating func recover(_ message: JSONValue, _ body: (Event) async throws -> Bool) async throws -> Bool {
+        guard let missed = message["missed"], let start = missed["start"]?.text.flatMap({ Int64($0) }),
             let end = missed["end"]?.text.flatMap({ Int64($0) })
-        {
-            let range = LogTimeRange(startNanoseconds: start, endNanoseconds: end)
+        else { return true }
+        let range = LogTimeRange(startNanoseconds: start, endNanoseconds: end)
+        do {
+            return try await recover(range, body)
+        } catch let failure as CommandFailure where failure.isFinal {
             let lines = Int(missed["lines"]?.wholeNumber ?? 0)
-            if lines <= TailSession.recoveredLinesMaximum {
-                events.append(.lines(try await recovered(range)))
-            } else {
-                events.append(.missed(lines: lines, range))
-            }
+            return try await body(.missed(lines: lines, range, "\(failure)"))
         }
+    }
+
+    /// What a message brings.
+    private mutating func events(_ message: JSONValue) -> [Event] {
+        var events: [Event] = []
         var lines: [FoundLine] = []
         for stream in message["streams"]?.elements ?? [] {
             let labels = Labels((stream["stream"]?.members ?? []).map { (name: $0.key, value: $0.value.text ?? "") })
@@ -125,22 +129,34 @@ struct TailSession {
         if recent.count > 2 * TailSession.recentMaximum { recent.removeFirst(TailSession.recentMaximum) }
     }
 
-    /// The lines of a span that were not shown yet.
-    private mutating func recovered(_ range: LogTimeRange) async throws -> [FoundLine] {
+    /// Hands on the lines of a span that were not shown yet, group by group, however many there are.
+    private mutating func recover(
+        _ range: LogTimeRange, _ body: (Event) async throws -> Bool
+    ) async throws -> Bool {
         var reader = LineReader(
             try await server.open("/api/v1/logs/lines", [("query", query)] + range.parameters, method: "POST"))
         var counts: [Key: Int] = [:]
         for key in recent where range.contains(key.nanoseconds) { counts[key, default: 0] += 1 }
-        var lines: [FoundLine] = []
-        _ = try await reader.read(show: { line in
-            let key = Key(nanoseconds: line.nanoseconds, labels: line.labels, text: line.text)
-            if let count = counts[key], count > 0 {
-                counts[key] = count - 1
-            } else {
-                lines.append(line)
-            }
-        })
-        for line in lines { note(line) }
-        return lines
+        var group: [FoundLine] = []
+        do {
+            _ = try await reader.read(show: { line in
+                let key = Key(nanoseconds: line.nanoseconds, labels: line.labels, text: line.text)
+                if let count = counts[key], count > 0 {
+                    counts[key] = count - 1
+                    return
+                }
+                note(line)
+                group.append(line)
+                guard group.count >= TailSession.recoveredLinesGroup else { return }
+                guard try await body(.lines(group)) else { throw NothingMore() }
+                group.removeAll(keepingCapacity: true)
+            })
+        } catch is NothingMore {
+            return false
+        }
+        return group.isEmpty ? true : try await body(.lines(group))
     }
+
+    /// Who follows wants no more.
+    private struct NothingMore: Error {}
 }
