@@ -34,7 +34,7 @@ package struct ServerOptions: Sendable {
     package var querySamplesMaximum = 50_000_000
     /// Queries that run longer have a thread beside `queryConcurrency` and take turns, so that they keep no others
     /// waiting.
-    package var longQueryMilliseconds: Int64 = 100
+    package var longQueryMilliseconds: Int64 = 50
     /// Queries that take longer are logged.
     package var slowQueryMilliseconds: Int64 = 5_000
     /// Labels that agents declared are remembered up to here; beyond, the oldest are forgotten and asked for again.

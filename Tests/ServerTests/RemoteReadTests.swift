@@ -108,7 +108,8 @@ import Wire
             response.endSeries()
             response.endResult()
             // A result holds series in the field in which a write request does.
-            let write = try RemoteWriteReader.read(try #require(Self.firstField(of: response.bytes)))
+            let write = try RemoteWriteReader.read(
+                try #require(Self.firstField(of: response.bytes)), memory: SeriesMemory(seriesMaximum: 10))
             let sample = try #require(write.batch.groups.first?.histograms.first)
             #expect(sample.histogram == histogram)
             #expect(sample.milliseconds == -5)

@@ -56,10 +56,11 @@ struct PrometheusSeriesAPI: Sendable {
         let source = dependencies.seriesSource
         let acceptsGzip = request.acceptsGzip
         return try await runner.run(description("series", request, selection)) { context in
-            var all = try selection.requests.map { try source.series($0, in: context) }
-            var series = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
-            series = PrometheusSeriesAPI.cut(series, selection, context)
-            let found = series
+            var all: Set<Labels> = []
+            for request in selection.requests.dropFirst() { all.formUnion(try source.series(request, in: context)) }
+            let first = try selection.requests.first.map { try source.series($0, in: context) } ?? []
+            try context.check()
+            let found = PrometheusSeriesAPI.cut(all.isEmpty ? first : all.union(first).sorted(), selection, context)
             let bytes = 16 + (found.first?.encoded.count ?? 0) * 2
             return try PrometheusAnswer.list(count: found.count, elementBytes: bytes, context: context) {
                 $0.labels(found[$1])
