@@ -117,8 +117,8 @@ package final class APIServer: Sendable {
                 connections: parts.connections, polls: parts.polls, startMilliseconds: start))
     }
 
-    /// Looks at the process' memory twice a second, and more often where there is none left, on a thread of its own: it must
-    /// work when nothing else does.
+    /// Looks at the process' memory twice a second, and more often where there is none left, on a thread of its own:
+    /// it must work when nothing else does.
     private static func watchMemory(_ parts: Parts) {
         DedicatedThread.start(name: "memory") {
             repeat {

@@ -76,13 +76,22 @@ final class LoadStage: Sendable {
 
     // MARK: Clients
 
-    /// A request with a form body, patient.
+    /// A request with a form body.
     func post(_ path: String, _ parameters: [(String, String)]) async throws -> (status: Int, body: String) {
-        let form = QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded
+        try await send("POST", path, parameters)
+    }
+
+    /// A request with its parameters in a form or in its address, patient.
+    private func send(
+        _ method: String, _ path: String, _ parameters: [(String, String)]
+    ) async throws -> (status: Int, body: String) {
+        let text = QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded
         let type = HTTPField("Content-Type", "application/x-www-form-urlencoded")
         let endpoint = HTTPEndpoint(.tcp(host: "127.0.0.1", port: vedette.port))
+        let isForm = method == "POST"
         let call = HTTPCall(
-            "POST", endpoint, path, fields: [type], body: Array(form.utf8), timeoutMilliseconds: 60_000)
+            method, endpoint, isForm ? path : "\(path)?\(text)", fields: isForm ? [type] : [],
+            body: isForm ? Array(text.utf8) : [], timeoutMilliseconds: 60_000)
         let reply = try await client.send(call)
         return (reply.status, String(decoding: reply.body, as: UTF8.self))
     }
@@ -155,10 +164,10 @@ final class LoadStage: Sendable {
 
     /// Starts a request, leaves after a while, and says how busy the server was before and from 100 ms afterwards on.
     func processorSecondsAfterLeaving(
-        _ path: String, _ parameters: [(String, String)]
+        _ method: String, _ path: String, _ parameters: [(String, String)]
     ) async throws -> (before: Double, after: Double) {
         let start = try processorSeconds()
-        let request = Task { try await post(path, parameters) }
+        let request = Task { try await send(method, path, parameters) }
         try await Task.sleep(for: .milliseconds(300))
         let before = try processorSeconds() - start
         request.cancel()

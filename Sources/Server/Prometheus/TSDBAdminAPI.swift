@@ -2,8 +2,8 @@ internal import Telemetry
 internal import Transport
 internal import Wire
 
-/// `/api/v1/admin/tsdb/…`: what Prometheus lets its operators do to the store of metrics, where the configuration allows
-/// it (`server.admin_api`), beside the permission of the route.
+/// `/api/v1/admin/tsdb/…`: what Prometheus lets its operators do to the store of metrics, where the configuration
+/// allows it (`server.admin_api`), beside the permission of the route.
 struct TSDBAdminAPI: Sendable {
     let dependencies: ServerDependencies
     let operations: OperationsAPI

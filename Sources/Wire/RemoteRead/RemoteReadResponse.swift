@@ -1,7 +1,7 @@
 package import Telemetry
 
-/// Writes `prometheus.ReadResponse` with samples (prompb/remote.proto and types.proto of Prometheus), query by query and
-/// series by series.
+/// Writes `prometheus.ReadResponse` with samples (prompb/remote.proto and types.proto of Prometheus), query by query
+/// and series by series.
 package struct RemoteReadResponse {
     private var response = ProtobufEncoder()
     private var result = ProtobufEncoder()

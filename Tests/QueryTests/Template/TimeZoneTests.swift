@@ -56,13 +56,13 @@ import Testing
     func hoursThatAreTwiceOrNeverAreThoseOfGo() throws {
         let zone = try #require(TimeZoneRules.named("Europe/Berlin"))
         let layout = GoTimeLayout("2006-01-02 15:04:05")
-        // Clocks went from 2 to 3 on the 26th of March, and from 3 to 2 on the 29th of October.
+        // Clocks went from 2 to 3 on the 26th of March, and from 3 to 2 on the 29th of October: `time.Date` takes the
+        // later of the two moments each time.
         for (local, utc) in [
-            ("2023-03-26 02:30:00", "2023-03-26T00:30:00Z"), ("2023-10-29 02:30:00", "2023-10-29T00:30:00Z"),
+            ("2023-03-26 02:30:00", "2023-03-26T01:30:00Z"), ("2023-10-29 02:30:00", "2023-10-29T01:30:00Z"),
             ("2023-03-26 01:59:59", "2023-03-26T00:59:59Z"), ("2023-03-26 03:00:00", "2023-03-26T01:00:00Z"),
         ] {
             let nanoseconds = try #require(layout.nanoseconds(local, in: zone))
-            #expect(Timestamps.rfc3339(nanoseconds: nanoseconds).hasPrefix(utc.prefix(11)), "\(local)")
             #expect(Timestamps.rfc3339(nanoseconds: nanoseconds) == utc, "\(local)")
         }
         // A text that names its offset, or a name of one, needs no zone.
