@@ -33,6 +33,8 @@ struct TailSession {
     private var cursor: String?
     /// Lines that were shown last, so that those of a recovered span do not come twice.
     private var recent: [Key] = []
+    /// Lines that were fetched last because they were missed: the span they were asked by may reach behind them.
+    private var fetched: (older: Set<Key>, newer: Set<Key>) = ([], [])
 
     init(server: ServerClient, query: String, linesBefore: Int, start: Int64?) {
         self.server = server
@@ -110,11 +112,22 @@ struct TailSession {
                 lines.append(FoundLine(nanoseconds: time, labels: labels, text: Array(text.utf8), role: nil))
             }
         }
-        lines = TailSession.sorted(lines)
+        lines = TailSession.sorted(notFetched(lines))
         for line in lines { note(line) }
         if !lines.isEmpty { events.append(.lines(lines)) }
         if let cursor = message["cursor"]?.text { self.cursor = cursor }
         return events
+    }
+
+    /// The lines that were not fetched already. A message that has none of those says that there are no more.
+    private mutating func notFetched(_ lines: [FoundLine]) -> [FoundLine] {
+        guard !lines.isEmpty, !fetched.older.isEmpty || !fetched.newer.isEmpty else { return lines }
+        let rest = lines.filter { line in
+            let key = Key(nanoseconds: line.nanoseconds, labels: line.labels, text: line.text)
+            return !fetched.older.contains(key) && !fetched.newer.contains(key)
+        }
+        if rest.count == lines.count { fetched = ([], []) }
+        return rest
     }
 
     /// Lines of one time keep their order.
@@ -146,6 +159,8 @@ struct TailSession {
                     return
                 }
                 note(line)
+                fetched.newer.insert(key)
+                if fetched.newer.count >= TailSession.recentMaximum { fetched = (fetched.newer, []) }
                 group.append(line)
                 guard group.count >= TailSession.recoveredLinesGroup else { return }
                 guard try await body(.lines(group)) else { throw NothingMore() }
