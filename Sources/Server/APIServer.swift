@@ -48,10 +48,10 @@ package final class APIServer: Sendable {
         let memory = MemoryGuard(cap: dependencies.options.memoryBytesMaximum, holders: holders)
         let queries = QueryPool(
             name: "query", threads: dependencies.options.queryConcurrency,
-            waitingMaximum: dependencies.options.queriesWaitingMaximum)
+            waitingBytesMaximum: dependencies.options.queriesWaitingBytesMaximum)
         let runner = QueryRunner(dependencies, pool: queries, memory: memory, metrics: metrics)
         let parts = Parts(
-            queries: queries, maintenance: QueryPool(name: "maintenance", threads: 1, waitingMaximum: 4),
+            queries: queries, maintenance: QueryPool(name: "maintenance", threads: 1, waitingBytesMaximum: 64 << 10),
             runner: runner, memory: memory)
         let table = table(dependencies, parts, metrics, dictionaries, series)
         let index = RouteTable.index(of: table.routes, version: dependencies.build.version)
@@ -105,6 +105,8 @@ package final class APIServer: Sendable {
             loki: loki,
             remoteWrite: RemoteWriteAPI(
                 dependencies: dependencies, memory: memory, metrics: metrics, series: series),
+            remoteRead: RemoteReadAPI(dependencies: dependencies, runner: runner),
+            tsdbAdmin: TSDBAdminAPI(dependencies: dependencies, operations: operations),
             ingest: AgentIngestAPI(
                 dependencies: dependencies, memory: memory, metrics: metrics,
                 dictionaries: dictionaries),
@@ -115,12 +117,14 @@ package final class APIServer: Sendable {
                 connections: parts.connections, polls: parts.polls, startMilliseconds: start))
     }
 
-    /// Looks at the process' memory once a second, on a thread of its own: it must work when nothing else does.
+    /// Looks at the process' memory twice a second, and more often where there is none left, on a thread of its own:
+    /// it must work when nothing else does.
     private static func watchMemory(_ parts: Parts) {
         DedicatedThread.start(name: "memory") {
             repeat {
-                parts.memory.look(residentBytes: ProcessUsage.read().residentBytes)
-            } while !parts.stop.wait(milliseconds: 1_000)
+                parts.memory.look(residentBytes: ProcessUsage.residentBytes)
+                if parts.memory.isOver { parts.runner.endLargest() }
+            } while !parts.stop.wait(milliseconds: parts.memory.isOver ? 200 : 500)
         }
     }
 

@@ -14,6 +14,8 @@ struct RouteTable: Sendable {
     let remedies: RemediesAPI
     let loki: LokiRoutes
     let remoteWrite: RemoteWriteAPI
+    let remoteRead: RemoteReadAPI
+    let tsdbAdmin: TSDBAdminAPI
     let ingest: AgentIngestAPI
     let commands: AgentCommandsAPI
     let operations: OperationsAPI
@@ -41,6 +43,7 @@ struct RouteTable: Sendable {
             Route("GET", "/api/v1/alertmanagers", .read, targets.alertmanagers),
             Route("GET", "/federate", .read, wording: .text, federation.federate),
             Route("POST", "/api/v1/write", .ingest, wording: .text, remoteWrite.write),
+            Route("POST", "/api/v1/read", .read, wording: .text, remoteRead.read),
             Route("GET", "/api/v1/status/config", .read, status.configuration),
             Route("GET", "/api/v1/status/buildinfo", .read, status.buildInformation),
             Route("GET", "/api/v1/status/runtimeinfo", .read, status.runtimeInformation),
@@ -85,6 +88,9 @@ struct RouteTable: Sendable {
             Route("POST PUT", "/-/reload", .admin, wording: .text, operations.reload),
             Route("POST", "/api/v1/admin/seal", .admin, operations.seal),
             Route("POST", "/api/v1/admin/snapshot", .admin, operations.snapshot),
+            Route("POST PUT", "/api/v1/admin/tsdb/delete_series", .admin, tsdbAdmin.deleteSeries),
+            Route("POST PUT", "/api/v1/admin/tsdb/clean_tombstones", .admin, tsdbAdmin.cleanTombstones),
+            Route("POST PUT", "/api/v1/admin/tsdb/snapshot", .admin, tsdbAdmin.snapshot),
         ]
     }
 

@@ -25,15 +25,16 @@ package struct ServerOptions: Sendable {
     package var queryTimeoutMilliseconds: Int64 = 120_000
     /// Queries that run at once, each on a thread of its own.
     package var queryConcurrency: Int
-    /// Queries that wait for one of those threads.
-    package var queriesWaitingMaximum = 256
+    /// The memory of queries that wait for one of those threads.
+    package var queriesWaitingBytesMaximum: Int
     /// What one query may hold in memory.
     package var queryBytesMaximum: Int
     /// What all queries together may hold in memory.
     package var queriesBytesMaximum: Int
     package var querySamplesMaximum = 50_000_000
-    /// Queries that run longer have a thread beside `queryConcurrency`, so that they keep no others waiting.
-    package var longQueryMilliseconds: Int64 = 250
+    /// Queries that run longer have a thread beside `queryConcurrency` and take turns, so that they keep no others
+    /// waiting.
+    package var longQueryMilliseconds: Int64 = 50
     /// Queries that take longer are logged.
     package var slowQueryMilliseconds: Int64 = 5_000
     /// Labels that agents declared are remembered up to here; beyond, the oldest are forgotten and asked for again.
@@ -42,6 +43,10 @@ package struct ServerOptions: Sendable {
     package var flags: [String: String] = [:]
     /// Shown by `/api/v1/status/runtimeinfo`, for example "90d".
     package var retentionText = ""
+    /// Whether `/api/v1/admin/tsdb/…` does anything.
+    package var adminAPIEnabled = false
+    /// Where that puts snapshots; nil for nowhere.
+    package var snapshotFolder: String?
     /// Web pages of these origins may read answers in a browser; nil for none.
     package var crossOrigin: RegularExpression?
 
@@ -51,6 +56,7 @@ package struct ServerOptions: Sendable {
         self.queryConcurrency = max(1, queryConcurrency)
         queryBytesMaximum = memoryBytesMaximum == 0 ? 1 << 30 : max(16 << 20, memoryBytesMaximum / 4)
         queriesBytesMaximum = 2 * queryBytesMaximum
+        queriesWaitingBytesMaximum = memoryBytesMaximum == 0 ? 128 << 20 : max(4 << 20, memoryBytesMaximum / 32)
         dictionaryBytesMaximum = memoryBytesMaximum == 0 ? 256 << 20 : max(8 << 20, memoryBytesMaximum / 8)
     }
 }

@@ -43,6 +43,15 @@ extension MetricDatabase: StorageAdministration {
         }
     }
 
+    /// Writes every block that has something deleted in it anew, without it.
+    package func removeDeleted() throws {
+        try checkOpen()
+        try maintenance.withLock { _ in
+            try sealEverything()
+            try rewriteDeleted()
+        }
+    }
+
     package func enforceRetention(retentionMilliseconds: Int64, nowMilliseconds: Int64) throws -> Int {
         try checkOpen()
         self.retentionMilliseconds.store(retentionMilliseconds, ordering: .relaxed)

@@ -103,6 +103,23 @@ extension MetricDatabase {
         }
     }
 
+    /// Writes blocks anew that tombstones take something out of; those of which nothing is left go as a whole.
+    func rewriteDeleted() throws {
+        let tombstones = blocks.view.tombstones
+        guard !tombstones.isEmpty else { return }
+        for block in blocks.view.blocks {
+            guard !(try block.deletions(tombstones, in: block.reader.index())).isEmpty else { continue }
+            let merge = BlockMerge(blocks: [block], tombstones: tombstones)
+            if try merge.isEmpty() {
+                _ = try blocks.drop([block])
+            } else {
+                let rest = try blocks.write(blocks.nextSequence, merging: [block]) { try merge.write(to: &$0) }
+                try blocks.add(rest, replacing: [block])
+            }
+        }
+        try blocks.forgetTombstones()
+    }
+
     /// Drops the oldest blocks while all of them take more than they may; the newest stays whatever its size.
     private func enforceSizeLimit() throws {
         guard options.retentionBytes > 0 else { return }

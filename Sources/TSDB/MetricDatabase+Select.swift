@@ -25,7 +25,8 @@ extension MetricDatabase: SeriesSource {
 
     package func labelNames(_ request: SeriesRequest, in context: QueryContext) throws -> [String] {
         var names: Set<String> = []
-        for labels in try selection(request, in: context).segments.keys {
+        for (index, labels) in try selection(request, in: context).segments.keys.enumerated() {
+            if index % Selection.checkInterval == 0 { try context.check() }
             labels.forEachPair { name, _ in names.insert(String(decoding: name, as: UTF8.self)) }
         }
         return cut(names, to: request.limit, in: context)
@@ -36,8 +37,10 @@ extension MetricDatabase: SeriesSource {
     ) throws -> [String] {
         try checkOpen()
         var values: Set<String> = []
+        try context.check()
         let found = try FoundInHead(request, head)
-        for series in found.series {
+        for (index, series) in found.series.enumerated() {
+            if index % Selection.checkInterval == 0 { try context.check() }
             guard let value = series.labels[name], !values.contains(value), !found.tables(of: series).isEmpty
             else { continue }
             values.insert(value)

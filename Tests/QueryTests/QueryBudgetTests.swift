@@ -129,17 +129,58 @@ struct QueryBudgetTests {
     @Test func queriesShareABudget() throws {
         let shared = SharedQueryBudget(maximumBytes: 1_000)
         let first = QueryContext(clock: ManualClock(), shared: shared)
-        try first.reserve(800)
+        try first.reserve(700)
         do {
             let second = QueryContext(clock: ManualClock(), shared: shared)
-            try second.reserve(200)
+            try second.reserve(175)
             #expect(throws: QueryInterruption.overSharedBudget(bytes: 1_000)) { try second.reserve(1) }
-            first.release(100)
-            try second.reserve(100)
-            #expect(shared.bytesInUse == 1_000)
+            // An eighth is left for small ones.
+            let small = QueryContext(clock: ManualClock(), shared: shared)
+            try small.reserve(15)
+            #expect(throws: QueryInterruption.overSharedBudget(bytes: 1_000)) { try small.reserve(1) }
         }
-        // The second is gone, and what it held.
+        // Two are gone, and what they held.
         #expect(shared.bytesInUse == 700)
+        first.release(100)
+        #expect(shared.bytesInUse == 600)
+    }
+
+    @Test func aQueryEndsWithTheReasonItWasGiven() throws {
+        let context = QueryContext(clock: ManualClock())
+        let told = Mutex(0)
+        context.onCancel { told.withLock { $0 += 1 } }
+        context.cancel(.overProcessMemory(bytes: 5))
+        context.cancel()
+        #expect(throws: QueryInterruption.overProcessMemory(bytes: 5)) { try context.check() }
+        #expect(told.withLock { $0 } == 1)
+        context.onCancel { told.withLock { $0 += 10 } }
+        #expect(told.withLock { $0 } == 11)
+    }
+
+    @Test func aLongQueryIsAskedAgainAndAgain() throws {
+        let clock = ManualClock()
+        let context = QueryContext(clock: clock)
+        let told = Mutex(0)
+        context.whenStillRunning(afterNanoseconds: 10_000_000) { _ in
+            told.withLock { $0 += 1 }
+            return 5_000_000
+        }
+        for (milliseconds, expected) in [(9, 0), (2, 1), (5, 1), (1, 2), (60, 3)] {
+            clock.advance(milliseconds: Int64(milliseconds))
+            try context.check()
+            #expect(told.withLock { $0 } == expected)
+        }
+    }
+
+    @Test func whoseAnswerHasBegunHasMoreTime() throws {
+        let clock = ManualClock()
+        let limits = QueryContext.Limits(deadlineNanoseconds: clock.nowNanoseconds + 10, timeoutMilliseconds: 3)
+        let context = QueryContext(limits: limits, clock: clock)
+        clock.advance(milliseconds: 1)
+        #expect(context.mustEnd)
+        #expect(throws: QueryInterruption.timedOut(milliseconds: 3)) { try context.check() }
+        context.extendDeadline(toNanoseconds: clock.nowNanoseconds + 10)
+        try context.check()
     }
 
     // MARK: Cancellation

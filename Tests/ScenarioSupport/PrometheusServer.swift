@@ -49,6 +49,20 @@ package final class PrometheusServer: Sendable {
             logPath: scratch.file("prometheus.log"))
     }
 
+    /// Starts it with no data of its own: it asks the server at `source` by remote read.
+    package init(readingFrom source: Int, in scratch: ScratchFolder) throws {
+        port = try FreePort.find()
+        let file = try scratch.write(
+            "reading.yml", "remote_read: [{url: \"http://127.0.0.1:\(source)/api/v1/read\", read_recent: true}]\n")
+        process = try ChildProcess(
+            "prometheus",
+            [
+                "--config.file=\(file)", "--storage.tsdb.path=\(scratch.file("reading"))",
+                "--web.listen-address=127.0.0.1:\(port)",
+            ],
+            logPath: scratch.file("reading.log"))
+    }
+
     /// What it printed.
     package var output: String { process.output }
 

@@ -137,6 +137,27 @@ internal import Testing
         }
     }
 
+    // MARK: Prometheus
+
+    @Test(.enabled(if: ChildProcess.find("prometheus") != nil, "prometheus is not in PATH"))
+    func prometheusReadsRemotely() async throws {
+        try await play("remote-read") { vedette in
+            let scratch = try ScratchFolder("reader")
+            defer { scratch.remove() }
+            let prometheus = try PrometheusServer(readingFrom: vedette.port, in: scratch)
+            await expectSoon("Prometheus finds what is stored here", seconds: 20, seen: { prometheus.output }) {
+                try await prometheus.value("sum(up{env=\"test\"})") == 1
+            }
+            // Evaluated there, over many samples from here.
+            let counted = try await prometheus.value("count_over_time(up{job=~\"se.*\",env!=\"\"}[1m])")
+            #expect(counted >= 2, "\(counted)")
+            let names = try await prometheus.value("count({__name__=~\"process_.+\"})")
+            #expect(names >= 5, "\(names)")
+            #expect(try await prometheus.value("sum(up{job=\"nobody\"}) or vector(7)") == 7)
+            await prometheus.stop()
+        }
+    }
+
     // MARK: Grafana
 
     /// A call of Grafana's data source, and what must be in the answer.
@@ -191,6 +212,10 @@ internal import Testing
             Call(method: "GET", path: "metadata", parameters: [("limit", "50000")]) {
                 $0["process_threads"][0]["type"].string == "gauge"
             },
+            // "Save & test".
+            Call(method: "POST", path: "query", parameters: [("query", "1+1"), ("time", "\(end)")]) {
+                $0["resultType"].string == "scalar" && $0["result"][1].string == "2"
+            },
             Call(method: "GET", path: "query_exemplars", parameters: range + [("query", "test")]) { $0.array.isEmpty },
             Call(method: "GET", path: "rules") { $0["groups"][0]["rules"].array.count == 2 },
             Call(method: "GET", path: "rules", parameters: [("type", "alert"), ("limit_alerts", "16")]) {
@@ -209,6 +234,12 @@ internal import Testing
             },
             Call(method: "POST", path: "parse_query", parameters: [("query", "up")]) {
                 $0["type"].string == "vectorSelector"
+            },
+            Call(method: "GET", path: "status/walreplay") { $0["current"].exists },
+            Call(method: "GET", path: "scrape_pools") { $0["scrapePools"].array.map(\.string) == ["self"] },
+            Call(method: "GET", path: "alertmanagers") { $0["activeAlertmanagers"].exists },
+            Call(method: "GET", path: "targets/metadata", parameters: [("metric", "process_threads")]) {
+                $0[0]["type"].string == "gauge" && $0[0]["target"]["job"].string == "self"
             },
             Call(method: "GET", path: "targets", parameters: [("state", "active")]) {
                 $0["activeTargets"][0]["health"].string == "up"

@@ -168,6 +168,7 @@ final class MemoryLogs: LogAppender, LogSource, StorageAdministration {
     func close() throws {}
 
     private final class Cursor: LogCursor {
+        private static let linesPerRun = 500
         private var lines: [Line]
 
         init(_ lines: [Line]) {
@@ -177,7 +178,7 @@ final class MemoryLogs: LogAppender, LogSource, StorageAdministration {
         func next(into buffer: inout LogLineBuffer) throws -> Bool {
             buffer.removeLines()
             guard !lines.isEmpty else { return false }
-            for line in lines {
+            for line in lines.prefix(Cursor.linesPerRun) {
                 var stream = buffer.streams.firstIndex(of: line.labels)
                 if stream == nil {
                     buffer.streams.append(line.labels)
@@ -191,7 +192,7 @@ final class MemoryLogs: LogAppender, LogSource, StorageAdministration {
                 buffer.append(
                     stream: Int32(stream ?? 0), nanoseconds: line.nanoseconds, line: line.text, metadata: metadata)
             }
-            lines = []
+            lines.removeFirst(min(lines.count, Cursor.linesPerRun))
             return true
         }
     }

@@ -11,6 +11,9 @@ final class MemoryMetrics: SampleAppender, SeriesSource, StorageAdministration {
     /// Called for each chunk a query reads.
     let onRead = Mutex<@Sendable () -> Void>({})
     let sealed = Atomic<Int>(0)
+    let cleaned = Atomic<Int>(0)
+    /// Where snapshots were asked for.
+    let snapshots = Mutex<[String]>([])
 
     func append(_ batch: SampleBatch) async throws -> AppendReceipt {
         if let refusal = refusal.withLock({ $0 }) { throw refusal }
@@ -74,8 +77,17 @@ final class MemoryMetrics: SampleAppender, SeriesSource, StorageAdministration {
     }
 
     func seal() throws { sealed.add(1, ordering: .relaxed) }
-    func snapshot(to path: String) throws {}
-    func delete(matching matchers: [LabelMatcher], range: TimeRange) throws -> Int { 0 }
+    func snapshot(to path: String) throws { snapshots.withLock { $0.append(path) } }
+    func removeDeleted() throws { cleaned.add(1, ordering: .relaxed) }
+
+    func delete(matching matchers: [LabelMatcher], range: TimeRange) throws -> Int {
+        state.withLock { state in
+            let gone = state.keys.filter { labels in matchers.allSatisfy { $0.matches(labels) } }
+            for labels in gone { state[labels]?.removeAll { range.contains($0.milliseconds) } }
+            return gone.count
+        }
+    }
+
     func enforceRetention(retentionMilliseconds: Int64, nowMilliseconds: Int64) throws -> Int { 0 }
 
     func cardinality(limit: Int) -> CardinalityReport {

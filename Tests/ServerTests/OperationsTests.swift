@@ -144,7 +144,7 @@ import Wire
     @Test func tooManyQueriesAreRefusedAtOnce() async throws {
         let fixture = try await ServerFixture.start {
             $0.options.queryConcurrency = 1
-            $0.options.queriesWaitingMaximum = 1
+            $0.options.queriesWaitingBytesMaximum = 1
         }
         fixture.metrics.add(["__name__": "up"], ServerFixture.now, 1)
         let gate = Gate()

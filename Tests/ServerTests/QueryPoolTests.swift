@@ -1,5 +1,6 @@
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Server
@@ -7,7 +8,7 @@ import Testing
 /// Heavy queries beside light ones, and equal queries at the same time.
 @Suite struct QueryPoolTests {
     @Test func aLongJobKeepsNobodyWaiting() async throws {
-        let pool = QueryPool(name: "test", threads: 1, waitingMaximum: 8)
+        let pool = QueryPool(name: "test", threads: 1, waitingBytesMaximum: 1 << 20)
         let gate = Gate()
         let heavy = Task {
             try await pool.runLeased { lease in
@@ -26,7 +27,7 @@ import Testing
     }
 
     @Test func aJobThatBecomesLongLetsThoseThatWaitGo() async throws {
-        let pool = QueryPool(name: "test", threads: 1, waitingMaximum: 8)
+        let pool = QueryPool(name: "test", threads: 1, waitingBytesMaximum: 1 << 20)
         let (first, second) = (Gate(), Gate())
         let heavy = Task {
             try await pool.runLeased { lease in
@@ -45,22 +46,82 @@ import Testing
         pool.close()
     }
 
-    @Test func longJobsAreBounded() async throws {
-        let pool = QueryPool(name: "test", threads: 1, waitingMaximum: 8)
+    @Test func longJobsTakeTurns() async throws {
+        let pool = QueryPool(name: "test", threads: 1, waitingBytesMaximum: 1 << 20)
+        let (gates, order) = ((0..<3).map { _ in Gate() }, PartCounter(counts: 3))
+        var jobs: [Task<Void, any Error>] = []
+        for number in 0..<3 {
+            jobs.append(
+                Task {
+                    try await pool.runLeased { lease in
+                        lease.becomeLong()
+                        order.add(number)
+                        gates[number].pass()
+                        // Whoever rests goes first.
+                        lease.becomeLong()
+                        order.add(number)
+                    }
+                })
+            if number == 0 { while gates[0].waiting == 0 { await Task.yield() } }
+            while pool.restingCount < number { await Task.yield() }
+        }
+        // One works, two rest where they are, and a light one is answered.
+        #expect(try await pool.run { 7 } == 7)
+        #expect(order.values == [1, 0, 0])
+        gates[0].open()
+        while order.values != [1, 1, 0] { await Task.yield() }
+        gates[1].open()
+        while order.values != [1, 1, 1] { await Task.yield() }
+        gates[2].open()
+        for job in jobs { try await job.value }
+        #expect(order.values == [2, 2, 2])
+        #expect(pool.restingCount == 0)
+        pool.close()
+    }
+
+    @Test func whatNobodyWantsDoesNotRest() async throws {
+        let pool = QueryPool(name: "test", threads: 1, waitingBytesMaximum: 1 << 20)
         let gate = Gate()
-        let heavy = (0..<4).map { _ in
-            Task {
-                try await pool.runLeased { lease in
-                    lease.becomeLong()
-                    gate.pass()
-                }
+        let first = Task {
+            try await pool.runLeased { lease in
+                lease.becomeLong()
+                gate.pass()
             }
         }
-        // One thread, and two for jobs that take long; the fourth waits.
-        while gate.waiting < 3 || pool.load.waiting < 1 { await Task.yield() }
-        #expect(pool.load.running == 3)
+        while gate.waiting == 0 { await Task.yield() }
+        // One that is over already, and one that is ended while it rests.
+        try await pool.runLeased { lease in lease.becomeLong { true } }
+        let context = QueryContext(clock: ManualClock())
+        let second = Task {
+            try await pool.runLeased { lease in
+                context.onCancel { lease.wake() }
+                lease.becomeLong { context.mustEnd }
+                try context.check()
+            }
+        }
+        while pool.restingCount == 0 { await Task.yield() }
+        context.cancel()
+        await #expect(throws: QueryInterruption.cancelled) { try await second.value }
         gate.open()
-        for task in heavy { try await task.value }
+        try await first.value
+        pool.close()
+    }
+
+    @Test func whatWaitsIsBoundedByItsMemory() async throws {
+        let pool = QueryPool(name: "test", threads: 1, waitingBytesMaximum: 64 << 10)
+        let gate = Gate()
+        let first = Task { try await pool.run { gate.pass() } }
+        while gate.waiting == 0 { await Task.yield() }
+        let long = Task { try await pool.runLeased(bytes: 40 << 10) { _ in } }
+        while pool.load.waiting < 1 { await Task.yield() }
+        await #expect(throws: QueryPool.Full.self) { try await pool.run {} }
+        // The rest of an answer that has begun is never turned away.
+        let rest = Task { try await pool.runLeased(isAdmitted: true) { _ in } }
+        while pool.load.waiting < 2 { await Task.yield() }
+        gate.open()
+        for task in [first, long, rest] { try await task.value }
+        // What has left the queue takes no room in it.
+        try await pool.run {}
         pool.close()
     }
 

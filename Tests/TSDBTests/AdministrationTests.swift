@@ -63,6 +63,33 @@ struct AdministrationTests {
         #expect(!names.contains("a") && !names.isEmpty, "\(names)")
     }
 
+    @Test func whatWasDeletedLeavesTheDiskWhenSomebodyWantsThat() throws {
+        var harness = try DatabaseHarness()
+        harness.options.blocksPerMerge = 100
+        try harness.restart()
+        try fill(harness, ticks: 0..<30)
+        let range = TimeRange(startMilliseconds: start, endMilliseconds: start + 12_000)
+        _ = try harness.database.delete(matching: [.equal("__name__", "a")], range: range)
+        _ = try harness.database.delete(
+            matching: [.equal("job", "node")],
+            range: TimeRange(startMilliseconds: start + 20_000, endMilliseconds: start + 29_999))
+        let before = try harness.samples()
+        func bytes() -> UInt64 { harness.database.blocks.view.blocks.reduce(0) { $0 + $1.reader.byteCount } }
+        let held = bytes()
+        try harness.database.removeDeleted()
+        #expect(try harness.samples() == before)
+        // Two are written anew, and the third, of which nothing is left, is gone.
+        #expect(harness.database.blocks.view.blocks.count == 2)
+        #expect(harness.database.blocks.view.tombstones.isEmpty)
+        #expect(bytes() < held)
+        try harness.database.removeDeleted()
+        try harness.restart()
+        #expect(try harness.samples() == before)
+        _ = try harness.append(.scrape([(.series("a"), 1)], at: start + 31_000))
+        try harness.database.seal()
+        #expect(try harness.samples()[.series("a")]?.count == before[.series("a")].map { $0.count + 1 })
+    }
+
     @Test func retentionDropsWholeBlocksByTime() throws {
         var harness = try DatabaseHarness()
         harness.options.blocksPerMerge = 100
@@ -108,6 +135,21 @@ struct AdministrationTests {
         #expect(report.bytesByLabelName.first { $0.name == "job" }?.count == 16)
         let counted = harness.database.metrics.filter { $0.name == "vedette_tsdb_samples_over_limit_total" }
         #expect(counted.map(\.value) == [1, 4] && counted.last?.labels["limit"] == "target")
+    }
+
+    @Test func whatTellsWhetherATargetIsUpIsAlwaysTaken() throws {
+        var harness = try DatabaseHarness()
+        harness.options.seriesPerTargetMaximum = 3
+        harness.options.seriesMaximum = 64
+        try harness.restart()
+        let many = (0..<5).map { (Labels.series("m\($0)"), Double($0)) }
+        #expect(try harness.append(.scrape(many, at: start)).accepted == 3)
+        // The target is full, and still the scraper's own five are stored; one more of their names is not.
+        let reports = ScrapeReport.metricNames.map { (Labels.series($0), 1.0) }
+        let another = (Labels.series("up").setting("more", to: "1"), 1.0)
+        let receipt = try harness.append(.scrape(reports + [another], at: start + 1000))
+        #expect(receipt.accepted == 5 && receipt.rejections.map(\.labels) == [another.0])
+        #expect(try harness.append(.scrape(reports, at: start + 2000)).accepted == 5)
     }
 
     @Test func anInspectionSaysWhatIsInsideAndWhatADamagedPageCosts() throws {

@@ -50,7 +50,7 @@ struct ScrapedSeries: Sendable {
     private var places: [Name: Int] = [:]
     private var number: UInt64 = 0
     private var hasGone = false
-    /// The slot of each series of the last group; nil for those the scraper itself adds.
+    /// The slot of each series of the last group; nil for the scraper's own, which come first.
     private var written: [Int?] = []
     private var reports: [(labels: Labels, id: SeriesID?)]
     private var metadata: [String: MetricMetadata] = [:]
@@ -61,13 +61,8 @@ struct ScrapedSeries: Sendable {
         self.target = target
         self.job = job
         targetLabels = target.labels.pairs
-        reports = ScrapedSeries.reportNames.map { (target.labels.setting(Labels.metricNameLabel, to: $0), nil) }
+        reports = ScrapeReport.metricNames.map { (target.labels.setting(Labels.metricNameLabel, to: $0), nil) }
     }
-
-    static let reportNames = [
-        "up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling",
-        "scrape_series_added",
-    ]
 
     /// Everything that is known about the target's metrics and was not delivered yet.
     var metadataToDeliver: [MetricMetadata] { undelivered.values.sorted { $0.metricName < $1.metricName } }
@@ -81,7 +76,7 @@ struct ScrapedSeries: Sendable {
     ) -> (group: SampleGroup, outcome: Outcome) {
         begin()
         let firstNew = slots.count
-        var group = emptyGroup
+        var group = emptyGroup(milliseconds)
         var outcome = Outcome()
         do throws(ScrapeFailure) {
             try read(body, dialect, milliseconds, &group, &outcome)
@@ -102,23 +97,17 @@ struct ScrapedSeries: Sendable {
         return endLive(milliseconds)
     }
 
-    /// Adds what the scraper itself says about a scrape.
-    mutating func report(
-        _ outcome: Outcome, durationSeconds: Double, atMilliseconds milliseconds: Int64, to group: inout SampleGroup
-    ) {
+    /// Puts what the scraper itself says about a scrape into its group, where there is a place for it.
+    func report(_ outcome: Outcome, durationSeconds: Double, in group: inout SampleGroup) {
         let values = [
             outcome.fault == nil ? 1 : 0, durationSeconds, Double(outcome.scraped), Double(outcome.kept),
             Double(outcome.added),
         ]
-        addReports(values, milliseconds, &group)
+        for (place, value) in values.enumerated() { group.values[place] = value }
     }
 
     /// Ends all series, the scraper's own too: the target is not scraped any more.
-    mutating func endAll(atMilliseconds milliseconds: Int64) -> SampleGroup {
-        var group = fail(atMilliseconds: milliseconds)
-        addReports(reports.map { _ in Sample.stale }, milliseconds, &group)
-        return group
-    }
+    mutating func endAll(atMilliseconds milliseconds: Int64) -> SampleGroup { fail(atMilliseconds: milliseconds) }
 
     /// The last group is stored: what it said need not be said again.
     mutating func stored(_ receipt: AppendReceipt) {
@@ -127,14 +116,23 @@ struct ScrapedSeries: Sendable {
         for (slot, id) in zip(written, ids) {
             if let slot { slots[slot].id = id }
         }
-        for (offset, id) in ids.suffix(reports.count).enumerated() { reports[offset].id = id }
+        for (offset, id) in ids.prefix(reports.count).enumerated() { reports[offset].id = id }
     }
 
     // MARK: - Steps
 
-    private var emptyGroup: SampleGroup {
-        SampleGroup(
+    /// A group of the scraper's own series alone, ended until `report` says otherwise.
+    private mutating func emptyGroup(_ milliseconds: Int64) -> SampleGroup {
+        var group = SampleGroup(
             target: target.labels.keeping(["job", "instance"]), intervalMilliseconds: target.intervalMilliseconds)
+        written = reports.map { _ in nil }
+        for report in reports {
+            group.series.append(report.id.map { .known($0, report.labels) } ?? .labels(report.labels))
+            group.seriesIndexes.append(UInt32(group.series.count - 1))
+            group.timesMilliseconds.append(milliseconds)
+            group.values.append(Sample.stale)
+        }
+        return group
     }
 
     private mutating func begin() {
@@ -146,8 +144,7 @@ struct ScrapedSeries: Sendable {
     }
 
     private mutating func endLive(_ milliseconds: Int64) -> SampleGroup {
-        written = []
-        var group = emptyGroup
+        var group = emptyGroup(milliseconds)
         for index in slots.indices where slots[index].isLive { end(index, &group, milliseconds) }
         return group
     }
@@ -156,7 +153,6 @@ struct ScrapedSeries: Sendable {
         _ body: [UInt8], _ dialect: ExpositionParser.Dialect, _ milliseconds: Int64, _ group: inout SampleGroup,
         _ outcome: inout Outcome
     ) throws(ScrapeFailure) {
-        written = []
         var families: [String: MetricMetadata] = [:]
         let result = body.withUnsafeBytes { raw in
             Result { () throws(ScrapeFailure) in
@@ -261,16 +257,6 @@ struct ScrapedSeries: Sendable {
         append(index, Sample.stale, milliseconds, nil, &group)
         written.append(index)
         slots[index].isLive = false
-    }
-
-    private mutating func addReports(_ values: [Double], _ milliseconds: Int64, _ group: inout SampleGroup) {
-        for (report, value) in zip(reports, values) {
-            group.series.append(report.id.map { .known($0, report.labels) } ?? .labels(report.labels))
-            group.seriesIndexes.append(UInt32(group.series.count - 1))
-            group.timesMilliseconds.append(milliseconds)
-            group.values.append(value)
-            written.append(nil)
-        }
     }
 
     // MARK: - Labels

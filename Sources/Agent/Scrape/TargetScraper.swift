@@ -96,8 +96,7 @@ final class TargetScraper: Sendable {
                     outcome.fault = error
                     group = state.series.fail(atMilliseconds: milliseconds)
                 }
-                state.series.report(
-                    outcome, durationSeconds: duration(), atMilliseconds: milliseconds, to: &group)
+                state.series.report(outcome, durationSeconds: duration(), in: &group)
                 return (SampleBatch(groups: [group], metadata: state.series.metadataToDeliver), outcome)
             }
         }

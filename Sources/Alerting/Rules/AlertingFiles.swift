@@ -53,8 +53,9 @@ package enum AlertingFiles {
         package var ruleCount: Int { groups.reduce(0) { $0 + $1.rules.count } }
     }
 
-    /// Reads texts: what `rules check` tells.
-    package static func read(_ sources: [Source]) -> Content {
+    /// Reads texts: what `rules check` tells. Keys of rule files that nobody knows are errors unless they are to be
+    /// ignored.
+    package static func read(_ sources: [Source], ignoresUnknownFields: Bool = false) -> Content {
         var content = Content()
         var remedyNames: [String: String] = [:]
         for source in sources {
@@ -76,7 +77,8 @@ package enum AlertingFiles {
                 }
                 content.remedies += remedies
             } else {
-                let (groups, findings) = RuleFileReader.read(source.text, file: source.path)
+                let (groups, findings) = RuleFileReader.read(
+                    source.text, file: source.path, ignoresUnknownFields: ignoresUnknownFields)
                 content.findings += findings + duplicates(in: groups)
                 content.groups += groups
             }

@@ -5,9 +5,13 @@ internal import Wire
 /// Reads Prometheus rule files, unchanged (docs/configuration/alerting_rules.md and recording_rules.md of Prometheus
 /// 3). One pass tells of every group and rule that is wrong, with file, line, column, group and rule.
 package enum RuleFileReader {
-    /// The groups of one file and what was found; groups are only to be used when no finding is an error.
-    package static func read(_ text: String, file: String) -> (groups: [RuleGroup], findings: [RuleFinding]) {
+    /// The groups of one file and what was found; groups are only to be used when no finding is an error. Keys that are
+    /// not Prometheus' are errors unless they are to be ignored, for files that other tools extend.
+    package static func read(
+        _ text: String, file: String, ignoresUnknownFields: Bool = false
+    ) -> (groups: [RuleGroup], findings: [RuleFinding]) {
         let collector = FindingCollector(file: file)
+        collector.ignoresUnknownFields = ignoresUnknownFields
         var groups: [RuleGroup] = []
         collector.collecting { () throws(ConfigurationError) in
             guard let document = try YAMLValue.parse(text, file: file) else { return }
@@ -23,7 +27,7 @@ package enum RuleFileReader {
                 groups.append(group)
             }
             collector.group = ""
-            try root.finish()
+            if !ignoresUnknownFields { try root.finish() }
         }
         return (groups, collector.findings)
     }
@@ -53,7 +57,7 @@ package enum RuleFileReader {
             if let rule, let rule { rules.append(rule) }
         }
         collector.rule = ""
-        try fields.finish()
+        if !collector.ignoresUnknownFields { try fields.finish() }
         return RuleGroup(
             name: name, file: collector.file, intervalMilliseconds: interval, limit: Int(limit ?? 0),
             queryOffsetMilliseconds: offset ?? 0, rules: rules)
@@ -73,7 +77,9 @@ package enum RuleFileReader {
         collector.rule = alert ?? record ?? ""
         // Told beside whatever else is wrong: a misspelt key is often why something else is missing.
         let known = fields
-        collector.collecting { () throws(ConfigurationError) in try known.finish(knowing: ruleKeys) }
+        if !collector.ignoresUnknownFields {
+            collector.collecting { () throws(ConfigurationError) in try known.finish(knowing: ruleKeys) }
+        }
         guard let name = alert ?? record, !name.isEmpty else {
             throw value.error("the rule has neither alert nor record: name it with one of them")
         }

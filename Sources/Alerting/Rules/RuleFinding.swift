@@ -38,6 +38,8 @@ final class FindingCollector {
     let file: String
     var group = ""
     var rule = ""
+    /// Whether keys that nobody knows are passed over.
+    var ignoresUnknownFields = false
     private(set) var findings: [RuleFinding] = []
 
     init(file: String) {

@@ -2,9 +2,12 @@ package import Telemetry
 
 /// LogQL over the log store. Blocking, and with the errors of the PromQL side.
 extension Engine {
-    /// Reads LogQL without evaluating it; `description` is the canonical text.
-    package static func parseLogs(_ query: String) throws(QueryError) -> LogQLExpression {
-        try LogQLParser.expression(query)
+    /// Reads LogQL without evaluating it; `description` is the canonical text. With `allowsEverything` its selector may
+    /// be `{}`.
+    package static func parseLogs(
+        _ query: String, allowsEverything: Bool = false
+    ) throws(QueryError) -> LogQLExpression {
+        try LogQLParser.expression(query, allowsEverything: allowsEverything)
     }
 
     /// Reads a stream selector such as the API's `match[]`.

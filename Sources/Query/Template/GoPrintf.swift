@@ -154,7 +154,7 @@ struct GoPrintf {
             case .boolean(let flag): "tv".contains(specification.verb) ? (flag ? "true" : "false") : nil
             case .list(let list):
                 "[" + list.map { formatted($0, specification) }.joined(separator: " ") + "]"
-            case .map, .sample, .time, .instant, .object, .duration, .root:
+            case .map, .sample, .time, .instant, .zonedInstant, .object, .duration, .root:
                 "sv".contains(specification.verb) ? value.described : nil
             case .nothing: specification.verb == "v" ? "<nil>" : nil
             }

@@ -1,6 +1,7 @@
 internal import Telemetry
 
-/// Go's layouts of times: `2006-01-02T15:04:05.000Z07:00` is the reference time as one wants to see it. All in UTC.
+/// Go's layouts of times: `2006-01-02T15:04:05.000Z07:00` is the reference time as one wants to see it. In UTC where
+/// nobody says otherwise.
 ///
 /// Source: Go's documentation of the package `time`.
 struct GoTimeLayout {
@@ -37,6 +38,9 @@ struct GoTimeLayout {
         "December",
     ]
     private static let weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+
+    /// How Go prints a time.
+    static let printed = GoTimeLayout("2006-01-02 15:04:05.999999999 -0700 MST")
 
     private let pieces: [Piece]
 
@@ -76,9 +80,9 @@ struct GoTimeLayout {
 
     // MARK: Printing
 
-    /// A time in nanoseconds since 1970.
-    func text(_ nanoseconds: Int64) -> String {
-        let moment = Moment(nanoseconds)
+    /// A time in nanoseconds since 1970, as clocks with an offset show it.
+    func text(_ nanoseconds: Int64, _ offset: TimeZoneOffset = .utc) -> String {
+        let moment = Moment(nanoseconds, offset)
         return pieces.map { GoTimeLayout.text($0, moment) }.joined()
     }
 
@@ -86,10 +90,13 @@ struct GoTimeLayout {
         let date: CivilDate
         let secondOfDay: Int
         let nanosecond: Int
+        let offset: TimeZoneOffset
 
-        init(_ nanoseconds: Int64) {
-            let seconds = Int(nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000).quotient)
-            let rest = Int(nanoseconds - Int64(seconds) * 1_000_000_000)
+        init(_ nanoseconds: Int64, _ offset: TimeZoneOffset) {
+            self.offset = offset
+            let whole = Int(nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000).quotient)
+            let rest = Int(nanoseconds - Int64(whole) * 1_000_000_000)
+            let seconds = whole + offset.seconds
             let floored = rest < 0 ? seconds - 1 : seconds
             let days = floored >= 0 ? floored / 86_400 : (floored - 86_399) / 86_400
             date = CivilDate(daysSinceEpoch: days)
@@ -139,17 +146,22 @@ struct GoTimeLayout {
             return text.isEmpty ? "" : "\(separator)\(text)"
         case .upperPM: return moment.hour < 12 ? "AM" : "PM"
         case .lowerPM: return moment.hour < 12 ? "am" : "pm"
-        case .zoneName: return "UTC"
+        case .zoneName: return moment.offset.abbreviation
         case .zone(let hasColon, let isZulu, let isShort):
-            return isZulu ? "Z" : isShort ? "+00" : hasColon ? "+00:00" : "+0000"
+            if isZulu, moment.offset.seconds == 0 { return "Z" }
+            let minutes = abs(moment.offset.seconds) / 60
+            let sign = moment.offset.seconds < 0 ? "-" : "+"
+            let rest = isShort ? "" : (hasColon ? ":" : "") + padded(minutes % 60, 2)
+            return sign + padded(minutes / 60, 2) + rest
         }
     }
 
     // MARK: Reading
 
-    /// The nanoseconds since 1970 of a text in this layout; nil for any other text.
-    func nanoseconds(_ text: String) -> Int64? {
-        var reading = Reading(rest: text[...])
+    /// The nanoseconds since 1970 of a text in this layout; nil for any other text. A text that names no offset is of
+    /// clocks in `zone`.
+    func nanoseconds(_ text: String, in zone: TimeZoneRules = .utc) -> Int64? {
+        var reading = Reading(rest: text[...], zone: zone)
         for piece in pieces where !GoTimeLayout.read(piece, &reading) { return nil }
         guard reading.rest.isEmpty || reading.rest.first == ".",
             let date = CivilDate(year: reading.year, month: reading.month, day: reading.day)
@@ -157,14 +169,16 @@ struct GoTimeLayout {
         if reading.rest.first == ".", !reading.takeFraction() { return nil }
         guard reading.rest.isEmpty else { return nil }
         let hour = reading.isAfternoon.map { reading.hour % 12 + ($0 ? 12 : 0) } ?? reading.hour
-        let seconds = hour * 3600 + reading.minute * 60 + reading.second - reading.offsetSeconds
-        let (scaled, overflows) = Int64(date.daysSinceEpoch * 86_400 + seconds)
-            .multipliedReportingOverflow(by: 1_000_000_000)
+        let secondOfDay: Int = hour * 3600 + reading.minute * 60 + reading.second
+        let local = Int64(date.daysSinceEpoch * 86_400 + secondOfDay)
+        let seconds = reading.offsetSeconds.map { local - Int64($0) } ?? zone.seconds(ofLocal: local)
+        let (scaled, overflows) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         return overflows ? nil : scaled + Int64(reading.nanosecond)
     }
 
     private struct Reading {
         var rest: Substring
+        let zone: TimeZoneRules
         var year = 0
         var month = 1
         var day = 1
@@ -172,7 +186,8 @@ struct GoTimeLayout {
         var minute = 0
         var second = 0
         var nanosecond = 0
-        var offsetSeconds = 0
+        /// Where the text names one.
+        var offsetSeconds: Int?
         var isAfternoon: Bool?
 
         mutating func number(_ count: ClosedRange<Int>) -> Int? {
@@ -200,6 +215,7 @@ struct GoTimeLayout {
         mutating func takeZone(isZulu: Bool) -> Bool {
             if isZulu, rest.first == "Z" {
                 rest = rest.dropFirst()
+                offsetSeconds = 0
                 return true
             }
             guard let sign = rest.first, sign == "+" || sign == "-" else { return false }
@@ -207,6 +223,15 @@ struct GoTimeLayout {
             guard let hours = number(2...2) else { return false }
             if rest.first == ":" { rest = rest.dropFirst() }
             offsetSeconds = (hours * 3600 + (number(2...2) ?? 0) * 60) * (sign == "-" ? -1 : 1)
+            return true
+        }
+
+        /// A name such as CEST: of the zone's own, or of UTC. Go takes all others for UTC too.
+        mutating func takeZoneName() -> Bool {
+            let name = rest.prefix(5).prefix { $0.isASCII && $0.isUppercase }
+            guard (3...5).contains(name.count) else { return false }
+            rest = rest.dropFirst(name.count)
+            offsetSeconds = zone.offset(named: String(name)) ?? 0
             return true
         }
 
@@ -256,7 +281,7 @@ struct GoTimeLayout {
             guard let index = reading.take(["AM", "PM"]) else { return false }
             reading.isAfternoon = index == 1
             return true
-        case .zoneName: return reading.take(["UTC", "GMT"]) != nil
+        case .zoneName: return reading.takeZoneName()
         case .zone(_, let isZulu, _): return reading.takeZone(isZulu: isZulu)
         }
     }

@@ -1,6 +1,6 @@
 internal import Telemetry
 
-/// Functions of time. All zones are UTC.
+/// Functions of time. This machine's zone is UTC for them.
 extension LineTemplateFunctions {
     static let times: [String: Function] = [
         "__timestamp__": make(0...0) { _, context in .instant(context.line?.nanoseconds ?? 0) },
@@ -10,10 +10,11 @@ extension LineTemplateFunctions {
         },
         "toDate": texts(2) { .instant(GoTimeLayout($0[0]).nanoseconds($0[1]) ?? yearOne) },
         "toDateInZone": texts(3) { (texts) throws(Failure) in
-            guard ["", "UTC", "Local", "GMT", "Z"].contains(texts[1]) else {
+            guard let zone = TimeZoneRules.named(texts[1]) else {
                 throw Failure(message: "unknown time zone \(texts[1])")
             }
-            return .instant(GoTimeLayout(texts[0]).nanoseconds(texts[2]) ?? yearOne)
+            guard let time = GoTimeLayout(texts[0]).nanoseconds(texts[2], in: zone) else { return .instant(yearOne) }
+            return .zonedInstant(time, zone.span(at: Int64((Double(time) / 1e9).rounded(.down))).offset)
         },
         "unixEpoch": epoch(1_000_000_000),
         "unixEpochMillis": epoch(1_000_000),
@@ -45,7 +46,7 @@ extension LineTemplateFunctions {
 
     private static func nanoseconds(_ value: TemplateValue) throws(Failure) -> Int64 {
         switch value {
-        case .instant(let nanoseconds): return nanoseconds
+        case .instant(let nanoseconds), .zonedInstant(let nanoseconds, _): return nanoseconds
         case .time(let seconds): return Int64(exactly: (seconds * 1e9).rounded()) ?? 0
         case .integer(let seconds): return seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue
         default: throw Failure(message: "wrong type for value; expected time.Time; got \(value.typeName)")

@@ -17,6 +17,8 @@ package indirect enum TemplateValue: Hashable, Sendable {
     case time(Double)
     /// Nanoseconds since 1970, printed as a date in UTC.
     case instant(Int64)
+    /// Nanoseconds since 1970, printed as a date in a zone.
+    case zonedInstant(Int64, TimeZoneOffset)
     /// Seconds, printed as Go prints a duration.
     case duration(Double)
     /// What `.` is at first: `Labels`, `Value`, `ExternalLabels`, `ExternalURL`.
@@ -33,7 +35,7 @@ package indirect enum TemplateValue: Hashable, Sendable {
         case .map: "map[string]string"
         case .list: "template.queryResult"
         case .object: "map[string]interface {}"
-        case .instant: "time.Time"
+        case .instant, .zonedInstant: "time.Time"
         case .sample: "*template.sample"
         case .time: "*time.Time"
         case .duration: "*time.Duration"
@@ -52,7 +54,7 @@ package indirect enum TemplateValue: Hashable, Sendable {
         case .map(let map): !map.isEmpty
         case .list(let list): !list.isEmpty
         case .object(let members): !members.isEmpty
-        case .sample, .time, .instant, .duration, .root: true
+        case .sample, .time, .instant, .zonedInstant, .duration, .root: true
         }
     }
 
@@ -76,7 +78,8 @@ package indirect enum TemplateValue: Hashable, Sendable {
             "map["
                 + members.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value.described)" }
                 .joined(separator: " ") + "]"
-        case .instant(let nanoseconds): GoTimeLayout("2006-01-02 15:04:05.999999999 -0700 MST").text(nanoseconds)
+        case .instant(let nanoseconds): GoTimeLayout.printed.text(nanoseconds)
+        case .zonedInstant(let nanoseconds, let offset): GoTimeLayout.printed.text(nanoseconds, offset)
         case .list(let list): "[" + list.map(\.described).joined(separator: " ") + "]"
         case .sample(let labels, let value): "&{\(TemplateValue.map(labels).described) \(GoFloat.shortest(value))}"
         case .time(let seconds): Humanize.goTime(seconds: seconds)

@@ -89,6 +89,7 @@ struct LogLinesAPI: Sendable {
     }
 
     private static func stream(_ source: LineSource, _ session: QuerySession) -> ListenerResponse {
+        session.beginAnswer()
         let type = HTTPField("Content-Type", "application/x-ndjson")
         return ListenerResponse(
             status: 200, fields: [type],

@@ -19,22 +19,30 @@ enum LokiAnswer {
                 sum + stream.labels.encoded.count * 2 + stream.lines.reduce(64) { $0 + $1.text.count + 40 }
             },
             elementCount: streams.count,
-            open: { writer in
-                open(&writer, type: "streams")
-                if isCategorized {
-                    writer.key("encodingFlags")
-                    writer.beginArray()
-                    writer.string("categorize-labels")
-                    writer.endArray()
-                }
-                writer.key("result")
-                writer.beginArray()
-            },
+            open: { openStreams(isCategorized: isCategorized, &$0) },
             element: { writer, index in write(streams[index], isCategorized: isCategorized, &writer) },
-            close: { writer in
-                writer.endArray()
-                close(&writer, context, lines: lines, nanoseconds: nanoseconds)
-            })
+            close: { closeStreams(context, lines: lines, nanoseconds: nanoseconds, &$0) })
+    }
+
+    /// Begins an answer of lines: what comes next are its streams.
+    static func openStreams(isCategorized: Bool, _ writer: inout JSONWriter) {
+        open(&writer, type: "streams")
+        if isCategorized {
+            writer.key("encodingFlags")
+            writer.beginArray()
+            writer.string("categorize-labels")
+            writer.endArray()
+        }
+        writer.key("result")
+        writer.beginArray()
+    }
+
+    /// Ends an answer of lines.
+    static func closeStreams(
+        _ context: QueryContext, lines: Int, nanoseconds: Int64, _ writer: inout JSONWriter
+    ) {
+        writer.endArray()
+        close(&writer, context, lines: lines, nanoseconds: nanoseconds)
     }
 
     private static func wrap(
@@ -100,7 +108,8 @@ enum LokiAnswer {
         writer.endObject()
     }
 
-    private static func write(_ stream: StreamLines, isCategorized: Bool, _ writer: inout JSONWriter) {
+    /// Writes one stream.
+    static func write(_ stream: StreamLines, isCategorized: Bool, _ writer: inout JSONWriter) {
         writer.beginObject()
         writer.key("stream")
         writer.labels(stream.labels)

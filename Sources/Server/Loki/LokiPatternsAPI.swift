@@ -24,7 +24,9 @@ struct LokiPatternsAPI: Sendable {
         let (range, step) = try bounds(parameters)
         return try await count(request, parameters, range, step) { counts, context in
             let shown = Array(counts.patterns.prefix(LokiPatternsAPI.patternsDefault))
-            return PrometheusAnswer.list(count: shown.count, elementBytes: 4_096, context: context) { writer, index in
+            let answer = PrometheusAnswer.list(
+                count: shown.count, elementBytes: 4_096, context: context
+            ) { writer, index in
                 writer.beginObject()
                 writer.member("pattern", shown[index].text)
                 writer.key("samples")
@@ -37,7 +39,8 @@ struct LokiPatternsAPI: Sendable {
                 }
                 writer.endArray()
                 writer.endObject()
-            }.response(acceptsGzip: request.acceptsGzip)
+            }
+            return try answer.response(acceptsGzip: request.acceptsGzip, in: context)
         }
     }
 
@@ -62,7 +65,7 @@ struct LokiPatternsAPI: Sendable {
             writer.endObject()
             PrometheusAnswer.remarks(of: context, &writer)
             writer.endObject()
-            return .compressedJSON(writer.bytes, acceptsGzip: request.acceptsGzip)
+            return try .compressedJSON(writer.bytes, acceptsGzip: request.acceptsGzip, in: context)
         }
     }
 
@@ -98,7 +101,7 @@ struct LokiPatternsAPI: Sendable {
 
     private func count(
         _ request: ServerRequest, _ parameters: RequestParameters, _ range: LogTimeRange, _ step: Int64,
-        _ answer: @escaping @Sendable (Counts, QueryContext) -> ListenerResponse
+        _ answer: @escaping @Sendable (Counts, QueryContext) throws -> ListenerResponse
     ) async throws -> ListenerResponse {
         let text = try parameters.required("query")
         let engine = dependencies.engine()
@@ -110,7 +113,7 @@ struct LokiPatternsAPI: Sendable {
             if let store, let request = try engine.lineRequest(text, range: range, in: context) {
                 let counted = try store.patterns(request, bucketNanoseconds: step, in: context)
                 let patterns = PatternCounter.patterns(counted)
-                return answer(Counts(patterns: patterns, lines: patterns.reduce(0) { $0 + $1.lines }), context)
+                return try answer(Counts(patterns: patterns, lines: patterns.reduce(0) { $0 + $1.lines }), context)
             }
             let reader = try engine.openLines(text, range: range, limit: 0, direction: .forward, in: context)
             var counter = PatternCounter(range: range, bucketNanoseconds: step)
@@ -118,7 +121,8 @@ struct LokiPatternsAPI: Sendable {
                 for line in lines { counter.add(line) }
             }
             let patterns = counter.patterns.sorted { ($1.lines, $0.text) < ($0.lines, $1.text) }
-            return answer(Counts(patterns: patterns, lines: counter.lines, otherLines: counter.otherLines), context)
+            let counts = Counts(patterns: patterns, lines: counter.lines, otherLines: counter.otherLines)
+            return try answer(counts, context)
         }.value
     }
 }

@@ -10,6 +10,7 @@ struct LokiQueryAPI: Sendable {
 
     /// Loki's default limit of lines.
     private static let linesDefault = 100
+    private static let shortTextBytesMaximum = 64 << 10
 
     /// Lines of a span, or a metric query at its steps.
     func range(_ request: ServerRequest) async throws -> ListenerResponse {
@@ -21,12 +22,30 @@ struct LokiQueryAPI: Sendable {
         let limit = try parameters.count("limit") ?? LokiQueryAPI.linesDefault
         let direction = try LokiQueryAPI.direction(parameters)
         let allowsEverything = parameters["everything"] == "true"
-        return try await evaluate(request, parameters, direction) { engine, text, context in
-            let value = try engine.logRange(
+        let text = try parameters.required("query")
+        if try await asksForLines(text, request, allowsEverything: allowsEverything) {
+            return try await lines(
+                request, text, range, direction: direction, limit: limit, intervalNanoseconds: interval)
+        }
+        let times = "from \(range.startNanoseconds) to \(range.endNanoseconds) by \(step)"
+        return try await evaluate(request, text, direction, times) { engine, context in
+            try engine.logRange(
                 text, range: range, stepMilliseconds: max(1, step / 1_000_000), limit: limit, direction: direction,
                 allowsEverything: allowsEverything, in: context)
-            return interval == 0 ? value : LokiQueryAPI.thinned(value, intervalNanoseconds: interval)
         }
+    }
+
+    private func asksForLines(
+        _ text: String, _ request: ServerRequest, allowsEverything: Bool
+    ) async throws -> Bool {
+        guard text.utf8.count > LokiQueryAPI.shortTextBytesMaximum else {
+            return try !Engine.parseLogs(text, allowsEverything: allowsEverything).isMetric
+        }
+        // A query's thread reads long texts, and its budget pays for it.
+        let description = QueryRunner.Description(kind: "logql", text: text, principal: request.principal.name)
+        return try await runner.run(description) { _ in
+            try !Engine.parseLogs(text, allowsEverything: allowsEverything).isMetric
+        }.value
     }
 
     /// A metric query at one time.
@@ -36,7 +55,8 @@ struct LokiQueryAPI: Sendable {
         let limit = try parameters.count("limit") ?? LokiQueryAPI.linesDefault
         let direction = try LokiQueryAPI.direction(parameters)
         let allowsEverything = parameters["everything"] == "true"
-        return try await evaluate(request, parameters, direction) { engine, text, context in
+        let text = try parameters.required("query")
+        return try await evaluate(request, text, direction, "at \(time)") { engine, context in
             try engine.logInstant(
                 text, atNanoseconds: time, limit: limit, direction: direction, allowsEverything: allowsEverything,
                 in: context)
@@ -44,23 +64,66 @@ struct LokiQueryAPI: Sendable {
     }
 
     private func evaluate(
-        _ request: ServerRequest, _ parameters: RequestParameters, _ direction: LogDirection,
-        _ body: @escaping @Sendable (Engine, String, QueryContext) throws -> QueryValue
+        _ request: ServerRequest, _ text: String, _ direction: LogDirection, _ times: String,
+        _ body: @escaping @Sendable (Engine, QueryContext) throws -> QueryValue
     ) async throws -> ListenerResponse {
-        let text = try parameters.required("query")
         let engine = dependencies.engine()
         let clock = dependencies.monotonicClock
         let acceptsGzip = request.acceptsGzip
-        let flags = request.listener.fields["x-loki-response-encoding-flags"] ?? ""
-        let description = QueryRunner.Description(kind: "logql", text: text, principal: request.principal.name)
-        return try await runner.run(description) { context in
+        let isCategorized = LokiQueryAPI.wantsCategories(request)
+        let description = QueryRunner.Description(
+            kind: "logql", text: text, principal: request.principal.name,
+            sharingKey: "\(times), \(acceptsGzip), \(isCategorized), \(text)")
+        return try await runner.answer(description) { context in
             let start = clock.nowNanoseconds
-            let value = try body(engine, text, context)
+            let value = try body(engine, context)
             let answer = LokiAnswer.query(
-                value, isCategorized: flags.contains("categorize-labels"), direction: direction, context: context,
+                value, isCategorized: isCategorized, direction: direction, context: context,
                 nanoseconds: clock.nowNanoseconds - start)
-            return answer.response(acceptsGzip: acceptsGzip)
-        }.value
+            return try answer.response(acceptsGzip: acceptsGzip, in: context)
+        }
+    }
+
+    private static func wantsCategories(_ request: ServerRequest) -> Bool {
+        (request.listener.fields["x-loki-response-encoding-flags"] ?? "").contains("categorize-labels")
+    }
+
+    // MARK: Lines
+
+    /// Answers that are no longer stand in memory as a whole, so that each set of labels comes once.
+    private static let firstPageBytes = 4 << 20
+
+    private func lines(
+        _ request: ServerRequest, _ text: String, _ range: LogTimeRange, direction: LogDirection, limit: Int,
+        intervalNanoseconds: Int64
+    ) async throws -> ListenerResponse {
+        let engine = dependencies.engine()
+        let description = QueryRunner.Description(kind: "logql", text: text, principal: request.principal.name)
+        let (acceptsGzip, isCategorized) = (request.acceptsGzip, LokiQueryAPI.wantsCategories(request))
+        let session = try runner.session(description)
+        do {
+            let (pages, first) = try await session.step { context in
+                let reader = try engine.openLines(text, range: range, limit: limit, direction: direction, in: context)
+                let pages = LogLinePages(reader, intervalNanoseconds: intervalNanoseconds)
+                return (pages, try pages.next(bytes: LokiQueryAPI.firstPageBytes, in: context))
+            }
+            guard first.isLast else {
+                session.beginAnswer()
+                let stream = LokiLineStream(pages, first, session, isCategorized: isCategorized, direction: direction)
+                return stream.response
+            }
+            let response = try await session.step { context in
+                let answer = LokiAnswer.query(
+                    .streams(first.lines.byLabels), isCategorized: isCategorized, direction: direction,
+                    context: context, nanoseconds: session.nanoseconds)
+                return try answer.response(acceptsGzip: acceptsGzip, in: context)
+            }
+            session.end()
+            return response
+        } catch {
+            session.end(failure: error)
+            throw error
+        }
     }
 
     /// The canonical text of an expression.
@@ -75,21 +138,5 @@ struct LokiQueryAPI: Sendable {
         case "forward": return .forward
         default: throw .invalid("direction", "use forward or backward")
         }
-    }
-
-    /// Of each stream only lines that are at least an interval apart.
-    private static func thinned(_ value: QueryValue, intervalNanoseconds: Int64) -> QueryValue {
-        guard case .streams(let streams) = value else { return value }
-        return .streams(
-            streams.map { stream in
-                var result = StreamLines(labels: stream.labels, lines: [])
-                for line in stream.lines {
-                    if let last = result.lines.last, abs(line.nanoseconds - last.nanoseconds) < intervalNanoseconds {
-                        continue
-                    }
-                    result.lines.append(line)
-                }
-                return result
-            })
     }
 }

@@ -55,9 +55,9 @@ struct LokiSeriesAPI: Sendable {
         return try await runner.run(description) { context in
             var all = try requests.map { try ask(source, $0, context) }
             let found = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
-            return PrometheusAnswer.list(count: found.count, elementBytes: 32, context: context) {
+            return try PrometheusAnswer.list(count: found.count, elementBytes: 32, context: context) {
                 $0.string(found[$1])
-            }.response(acceptsGzip: acceptsGzip)
+            }.response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 
@@ -73,9 +73,9 @@ struct LokiSeriesAPI: Sendable {
         return try await runner.run(description) { context in
             var all = try requests.map { try source.streams($0, in: context) }
             let found = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
-            return PrometheusAnswer.list(count: found.count, elementBytes: 256, context: context) {
+            return try PrometheusAnswer.list(count: found.count, elementBytes: 256, context: context) {
                 $0.labels(found[$1])
-            }.response(acceptsGzip: acceptsGzip)
+            }.response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 }

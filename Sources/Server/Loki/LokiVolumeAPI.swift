@@ -10,6 +10,8 @@ struct LokiVolumeAPI: Sendable {
     let runner: QueryRunner
 
     private static let seriesDefault = 100
+    /// As many as a range query may have.
+    private static let stepsMaximum: Int64 = 11_000
 
     /// Streams, lines and bytes of a selector.
     func stats(_ request: ServerRequest) async throws -> ListenerResponse {
@@ -46,6 +48,10 @@ struct LokiVolumeAPI: Sendable {
         let matchers = try LokiSpan.matchers(parameters)
         let limit = try parameters.count("limit") ?? LokiVolumeAPI.seriesDefault
         let step = isRange ? try LokiSpan.step(parameters, range) : nil
+        let span = range.endNanoseconds.subtractingReportingOverflow(range.startNanoseconds)
+        guard step.map({ !span.overflow && span.partialValue / $0 <= LokiVolumeAPI.stepsMaximum }) ?? true else {
+            throw APIFailure.invalid("step", "more than \(LokiVolumeAPI.stepsMaximum) steps; use a longer one")
+        }
         let aggregation = parameters["aggregateBy"] ?? "series"
         guard ["series", "labels"].contains(aggregation) else {
             throw APIFailure.invalid("aggregateBy", "use series or labels")
@@ -61,9 +67,9 @@ struct LokiVolumeAPI: Sendable {
             let groups = try LineTotals.of(matchers, range, grouping: names, bucket: step, source, context)
             let series = aggregation == "series" ? groups : LokiVolumeAPI.byName(groups)
             let value = LokiVolumeAPI.value(series, range, step: step, limit: limit)
-            return LokiAnswer.query(
+            return try LokiAnswer.query(
                 value, isCategorized: false, direction: .forward, context: context, nanoseconds: 0
-            ).response(acceptsGzip: acceptsGzip)
+            ).response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 

@@ -49,11 +49,12 @@ final class MemoryGuard: Sendable {
         if MemoryLevel(resident: bytes, cap: cap) > .normal {
             let wanted = bytes - cap / 4 * 3
             let freed = holders.reduce(0) { $0 + ($0 < wanted ? $1(wanted - $0) : 0) }
-            if freed > 0 {
-                releases.add(1, ordering: .relaxed)
-                // What was freed lies in the allocator's lists until it is told to give it back.
+            if freed > 0 { releases.add(1, ordering: .relaxed) }
+            if freed > 0 || MemoryLevel(resident: bytes, cap: cap) > .tight {
+                // What was freed, here or by queries that have ended, lies in the allocator's lists until it is told
+                // to give it back.
                 Allocator.giveBack()
-                bytes = max(0, min(bytes, ProcessUsage.read().residentBytes))
+                bytes = max(0, min(bytes, ProcessUsage.residentBytes))
             }
         }
         resident.store(bytes, ordering: .relaxed)
@@ -61,6 +62,9 @@ final class MemoryGuard: Sendable {
     }
 
     private var current: MemoryLevel { MemoryLevel(rawValue: level.load(ordering: .relaxed)) ?? .normal }
+
+    /// Whether there is none left.
+    var isOver: Bool { current >= .over }
 
     /// Why no query is taken now; nil when they are.
     var queryRefusal: String? { current >= .over ? words("queries are refused") : nil }

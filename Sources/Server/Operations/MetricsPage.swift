@@ -53,6 +53,15 @@ struct MetricsPage: Sendable {
             StoreMetric("vedette_queries_running", .gauge, Double(load.running), help: "Queries that run now."),
             StoreMetric(
                 "vedette_queries_waiting", .gauge, Double(load.waiting), help: "Queries that wait for a thread."),
+            StoreMetric(
+                "vedette_queries_resting", .gauge, Double(pool.restingCount),
+                help: "Queries that take long and wait for their turn."),
+            StoreMetric(
+                "vedette_queries_shared_total", .counter, Double(runner.flights.sharedCount),
+                help: "Answers that an equal query at the same time had asked for already."),
+            StoreMetric(
+                "vedette_queries_memory_bytes", .gauge, Double(runner.budget.bytesInUse),
+                help: "Memory that queries have reserved."),
             StoreMetric("vedette_agents", .gauge, Double(seen.all), help: "Agents seen since the start."),
             StoreMetric(
                 "vedette_agents_connected", .gauge, Double(seen.recent), help: "Agents seen within the last minute."),

@@ -81,7 +81,8 @@ struct OperationsAPI: Sendable {
             })
     }
 
-    private func maintain(
+    /// Runs what may take minutes, one at a time, and notes who asked for it.
+    func maintain(
         _ request: ServerRequest, _ what: String, _ work: @escaping @Sendable () throws -> Void
     ) async throws {
         let clock = dependencies.monotonicClock

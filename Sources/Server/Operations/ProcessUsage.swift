@@ -12,12 +12,7 @@ struct ProcessUsage: Sendable {
     /// Reads it now. These files are made by the kernel in memory: nothing here waits for a disk.
     static func read() -> ProcessUsage {
         var usage = ProcessUsage()
-        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-        let pages = text(of: "/proc/self/statm").split(separator: " ").prefix(2).map { Int($0) ?? 0 }
-        if pages.count == 2 {
-            usage.virtualBytes = pages[0] * page
-            usage.residentBytes = pages[1] * page
-        }
+        (usage.virtualBytes, usage.residentBytes) = memory
         var times = rusage()
         if getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &times) == 0 {
             usage.processorSeconds = seconds(times.ru_utime) + seconds(times.ru_stime)
@@ -29,6 +24,15 @@ struct ProcessUsage: Sendable {
             usage.descriptorsMaximum = Int(clamping: limit.rlim_cur)
         }
         return usage
+    }
+
+    /// The resident memory alone, for who looks often.
+    static var residentBytes: Int { memory.resident }
+
+    private static var memory: (virtual: Int, resident: Int) {
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let pages = text(of: "/proc/self/statm").split(separator: " ").prefix(2).map { Int($0) ?? 0 }
+        return pages.count == 2 ? (pages[0] * page, pages[1] * page) : (0, 0)
     }
 
     /// The folder the process runs in, empty where it is gone.

@@ -26,9 +26,9 @@ struct ExemplarsAPI: Sendable {
         return try await runner.run(description) { context in
             let found = try source?.exemplars(selectors: selectors, range: range, in: context) ?? []
             let bytes = 64 + (found.map(\.exemplars.count).max() ?? 0) * 128
-            return PrometheusAnswer.list(count: found.count, elementBytes: bytes, context: context) {
+            return try PrometheusAnswer.list(count: found.count, elementBytes: bytes, context: context) {
                 ExemplarsAPI.write(found[$1], to: &$0)
-            }.response(acceptsGzip: acceptsGzip)
+            }.response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 

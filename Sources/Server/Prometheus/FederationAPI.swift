@@ -24,11 +24,15 @@ struct FederationAPI: Sendable {
             var newest: [Labels: Sample] = [:]
             for matchers in matcherSets {
                 let request = SeriesRequest(matchers: matchers, range: range)
-                for cursor in try source.select(request, in: context) where newest[cursor.labels] == nil {
+                for cursor in try source.select(request, in: context) {
+                    try context.check()
+                    guard newest[cursor.labels] == nil else { continue }
                     newest[cursor.labels] = try FederationAPI.newestSample(cursor)
                 }
             }
-            return .exposition(FederationAPI.text(newest), acceptsGzip: acceptsGzip)
+            let text = FederationAPI.text(newest)
+            try context.reserve(text.count)
+            return ListenerResponse.exposition(text, acceptsGzip: acceptsGzip).kept(in: context)
         }.value
     }
 

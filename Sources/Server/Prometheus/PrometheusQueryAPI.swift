@@ -71,7 +71,7 @@ struct PrometheusQueryAPI: Sendable {
             }
             let cut = PrometheusQueryAPI.cut(value, to: limit, context)
             let answer = PrometheusAnswer.query(cut, context: context, statistics: times)
-            return answer.response(acceptsGzip: acceptsGzip)
+            return try answer.response(acceptsGzip: acceptsGzip, in: context)
         }
     }
 

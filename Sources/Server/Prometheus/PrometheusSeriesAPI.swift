@@ -56,14 +56,15 @@ struct PrometheusSeriesAPI: Sendable {
         let source = dependencies.seriesSource
         let acceptsGzip = request.acceptsGzip
         return try await runner.run(description("series", request, selection)) { context in
-            var all = try selection.requests.map { try source.series($0, in: context) }
-            var series = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
-            series = PrometheusSeriesAPI.cut(series, selection, context)
-            let found = series
+            var all: Set<Labels> = []
+            for request in selection.requests.dropFirst() { all.formUnion(try source.series(request, in: context)) }
+            let first = try selection.requests.first.map { try source.series($0, in: context) } ?? []
+            try context.check()
+            let found = PrometheusSeriesAPI.cut(all.isEmpty ? first : all.union(first).sorted(), selection, context)
             let bytes = 16 + (found.first?.encoded.count ?? 0) * 2
-            return PrometheusAnswer.list(count: found.count, elementBytes: bytes, context: context) {
+            return try PrometheusAnswer.list(count: found.count, elementBytes: bytes, context: context) {
                 $0.labels(found[$1])
-            }.response(acceptsGzip: acceptsGzip)
+            }.response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 
@@ -94,9 +95,9 @@ struct PrometheusSeriesAPI: Sendable {
             var all = try selection.requests.map { try ask(source, $0, context) }
             let merged = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
             let found = PrometheusSeriesAPI.cut(merged, selection, context)
-            return PrometheusAnswer.list(count: found.count, elementBytes: 32, context: context) {
+            return try PrometheusAnswer.list(count: found.count, elementBytes: 32, context: context) {
                 $0.string(found[$1])
-            }.response(acceptsGzip: acceptsGzip)
+            }.response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 
@@ -129,7 +130,7 @@ struct PrometheusSeriesAPI: Sendable {
                 }
                 writer.endObject()
             }
-            return ListenerResponse.compressedJSON(bytes, acceptsGzip: acceptsGzip)
+            return try ListenerResponse.compressedJSON(bytes, acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 }

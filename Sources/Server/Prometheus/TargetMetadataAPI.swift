@@ -49,7 +49,7 @@ struct TargetMetadataAPI: Sendable {
                 }.map { Entry(target: target, metadata: $0) }
             }
             let bytes = TargetMetadataAPI.answer(entries, namesMetrics: metric == nil)
-            return ListenerResponse.compressedJSON(bytes, acceptsGzip: acceptsGzip)
+            return try ListenerResponse.compressedJSON(bytes, acceptsGzip: acceptsGzip, in: context)
         }.value
     }
 

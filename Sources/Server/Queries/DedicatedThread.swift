@@ -9,6 +9,11 @@ enum DedicatedThread {
 
     /// Starts a detached thread that runs `body`.
     static func start(name: String, _ body: @escaping @Sendable () -> Void) {
+        precondition(tryToStart(name: name, body), "the system gives no more threads")
+    }
+
+    /// As `start`; false where the system gives no more threads.
+    static func tryToStart(name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
         var thread = pthread_t()
         let named: @Sendable () -> Void = {
             takeName(name)
@@ -22,8 +27,12 @@ enum DedicatedThread {
                 Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
             }, box.toOpaque())
-        precondition(status == 0, "the system gives no more threads (error \(status))")
+        guard status == 0 else {
+            box.release()
+            return false
+        }
         pthread_detach(thread)
+        return true
     }
 
     /// Gives the calling thread the name that top(1) and gdb show (proc(5)).

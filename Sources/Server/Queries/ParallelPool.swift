@@ -62,6 +62,8 @@ final class ParallelPool: ParallelPerforming {
     }
 
     private func help() {
+        // What falls into parts is large.
+        ThreadIdentity.giveWay(.helper)
         while true {
             state.withLock { $0.idle += 1 }
             signal.wait()

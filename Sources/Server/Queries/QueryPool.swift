@@ -1,34 +1,24 @@
 internal import Synchronization
+internal import Telemetry
 
-/// A bounded number of threads for work that reads disk or computes long, with a bounded queue in front.
+/// A bounded number of threads for work that reads disk or computes long, with a queue in front that is bounded by the
+/// memory of what waits in it.
 ///
-/// A job that says it takes long does not count any more: another thread takes its place, up to a limit. So a few heavy
-/// queries never keep light ones waiting; the system's scheduler divides the cores among their threads. Waiting callers
-/// wait in continuations, so neither an event loop nor the cooperative pool is ever blocked.
+/// A job that says it takes long does not count any more: another thread takes its place, its own gives way on the
+/// cores, and it takes turns with others of its kind. So heavy queries, however many, never keep light ones waiting,
+/// and nobody has to know beforehand which are heavy. Waiting callers wait in continuations, so neither an event loop nor
+/// the cooperative pool is ever blocked.
 package final class QueryPool: Sendable {
-    /// A job's place in its pool.
-    package final class Lease: Sendable {
-        private let pool: QueryPool
-        fileprivate let isLong = Atomic<Bool>(false)
-
-        fileprivate init(_ pool: QueryPool) {
-            self.pool = pool
-        }
-
-        /// Says that the job takes long.
-        package func becomeLong() {
-            if !isLong.exchange(true, ordering: .relaxed) { pool.noteLong() }
-        }
-    }
-
     private struct Job {
         var id: UInt64
-        var run: @Sendable (Lease) -> Void
+        var bytes: Int
+        var run: @Sendable (QueryLease) -> Void
         var drop: @Sendable () -> Void
     }
 
     private struct State {
         var waiting: [Job] = []
+        var waitingBytes = 0
         var nextID: UInt64 = 0
         var running = 0
         /// Of those, how many take long.
@@ -42,42 +32,53 @@ package final class QueryPool: Sendable {
     /// The queue is full: come again.
     package struct Full: Error, CustomStringConvertible {
         let waiting: Int
+        let bytes: Int
         package var description: String {
-            "\(waiting) queries wait already; come again in a moment, or kill one (GET /api/v1/status/queries)"
+            "\(waiting) queries wait already, which takes \(ByteSizes.binary(Int64(bytes))) of memory; come again in a "
+                + "moment, or kill one (GET /api/v1/status/queries)"
         }
     }
 
-    private let waitingMaximum: Int
+    private let waitingBytesMaximum: Int
     private let state: Mutex<State>
     private let signal = Semaphore()
     private let name: String
     private let threadCount: Int
-    /// So many jobs that take long have a thread beyond `threadCount`.
-    private var longMaximum: Int { threadCount * 2 }
+    /// Of those that take long, as many work at once as there are threads for others.
+    let turns: QueryTurns
+    /// So many jobs that take long have a thread beyond `threadCount`; most of them rest.
+    private var longMaximum: Int { threadCount * 64 }
 
     /// Starts `threads` threads named `name` (at most 15 characters).
-    package init(name: String, threads: Int, waitingMaximum: Int) {
-        self.waitingMaximum = waitingMaximum
+    package init(name: String, threads: Int, waitingBytesMaximum: Int) {
+        self.waitingBytesMaximum = waitingBytesMaximum
         self.name = name
         threadCount = threads
+        turns = QueryTurns(maximum: threads)
         state = Mutex(State(alive: threads))
-        for _ in 0..<threads { startThread() }
+        for _ in 0..<threads { DedicatedThread.start(name: name) { [self] in work() } }
     }
 
-    private func startThread() { DedicatedThread.start(name: name) { [self] in work() } }
-
-    /// How many jobs run and wait.
+    /// How many jobs have a thread, and how many wait for one.
     package var load: (running: Int, waiting: Int) { state.withLock { ($0.running, $0.waiting.count) } }
 
-    /// Runs `body` on a thread of the pool and returns what it returns. Throws `Full` when too many wait, and
-    /// `CancellationError` when the task is cancelled while it waits; what already runs must look after that itself.
+    /// How many of those with a thread wait for their turn.
+    package var restingCount: Int { turns.restingCount }
+
+    /// What waiting takes beside what the job itself needs: a connection, a task.
+    private static let waitingBytes = 16 << 10
+
+    /// Runs `body` on a thread of the pool and returns what it returns. Throws `Full` when what waits takes too much
+    /// memory, and `CancellationError` when the task is cancelled while it waits; what already runs must look after
+    /// that itself.
     package func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await runLeased { _ in try body() }
     }
 
-    /// As `run`, with the job's lease.
+    /// As `run`, with the job's lease. It holds `bytes` while it waits. Who `isAdmitted` already, as the rest of an
+    /// answer that has begun, is never turned away.
     package func runLeased<Value: Sendable>(
-        _ body: @escaping @Sendable (Lease) throws -> Value
+        bytes: Int = 0, isAdmitted: Bool = false, _ body: @escaping @Sendable (QueryLease) throws -> Value
     ) async throws -> Value {
         try Task.checkCancellation()
         let id = state.withLock { state in
@@ -86,7 +87,7 @@ package final class QueryPool: Sendable {
         }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                enqueue(id, body, continuation)
+                enqueue(id, isAdmitted ? 0 : bytes + QueryPool.waitingBytes, body, continuation)
             }
         } onCancel: {
             dropWaiting(id)
@@ -94,21 +95,24 @@ package final class QueryPool: Sendable {
     }
 
     private func enqueue<Value: Sendable>(
-        _ id: UInt64, _ body: @escaping @Sendable (Lease) throws -> Value,
+        _ id: UInt64, _ bytes: Int, _ body: @escaping @Sendable (QueryLease) throws -> Value,
         _ continuation: CheckedContinuation<Value, any Error>
     ) {
         let job = Job(
-            id: id,
+            id: id, bytes: bytes,
             run: { lease in continuation.resume(with: Result { try body(lease) }) },
             drop: { continuation.resume(throwing: CancellationError()) })
-        let waiting = state.withLock { state -> Int? in
-            if state.isClosed { return 0 }
-            if state.waiting.count >= waitingMaximum { return state.waiting.count }
+        let refusal = state.withLock { state -> Full? in
+            if state.isClosed { return Full(waiting: 0, bytes: 0) }
+            guard bytes == 0 || state.waiting.isEmpty || state.waitingBytes + bytes <= waitingBytesMaximum else {
+                return Full(waiting: state.waiting.count, bytes: state.waitingBytes)
+            }
             state.waiting.append(job)
+            state.waitingBytes += bytes
             return nil
         }
-        if let waiting {
-            continuation.resume(throwing: Full(waiting: waiting))
+        if let refusal {
+            continuation.resume(throwing: refusal)
         } else {
             signal.post()
             addThreadWhereWanted()
@@ -120,12 +124,14 @@ package final class QueryPool: Sendable {
     private func dropWaiting(_ id: UInt64) {
         let job = state.withLock { state -> Job? in
             guard let index = state.waiting.firstIndex(where: { $0.id == id }) else { return nil }
-            return state.waiting.remove(at: index)
+            let job = state.waiting.remove(at: index)
+            state.waitingBytes -= job.bytes
+            return job
         }
         job?.drop()
     }
 
-    private func noteLong() {
+    func noteLong() {
         state.withLock { $0.long += 1 }
         addThreadWhereWanted()
     }
@@ -137,7 +143,10 @@ package final class QueryPool: Sendable {
             state.alive += 1
             return true
         }
-        if isWanted { startThread() }
+        // Where the system gives no more threads, those there are will do.
+        if isWanted, !DedicatedThread.tryToStart(name: name, { [self] in work() }) {
+            state.withLock { $0.alive -= 1 }
+        }
     }
 
     private func limit(_ state: State) -> Int { threadCount + min(state.long, longMaximum) }
@@ -150,28 +159,36 @@ package final class QueryPool: Sendable {
                 state.idle -= 1
                 guard !state.waiting.isEmpty else { return (nil, state.isClosed) }
                 state.running += 1
-                return (state.waiting.removeFirst(), false)
+                let job = state.waiting.removeFirst()
+                state.waitingBytes -= job.bytes
+                return (job, false)
             }
             if isClosed { return }
             guard let job else { continue }
-            let lease = Lease(self)
+            let lease = QueryLease(self)
             job.run(lease)
-            let isSurplus = state.withLock { state in
-                state.running -= 1
-                if lease.isLong.load(ordering: .relaxed) { state.long -= 1 }
-                guard state.alive > limit(state) else { return false }
-                state.alive -= 1
-                return true
-            }
-            if isSurplus { return }
+            if !finish(wasLong: lease.end()) { return }
         }
+    }
+
+    /// A job is done; whether its thread is still wanted. One that gave way on the cores does so for good, and ends.
+    private func finish(wasLong: Bool) -> Bool {
+        let isWanted = state.withLock { state in
+            state.running -= 1
+            if wasLong { state.long -= 1 }
+            guard wasLong || state.alive > limit(state) else { return true }
+            state.alive -= 1
+            return false
+        }
+        if !isWanted { addThreadWhereWanted() }
+        return isWanted
     }
 
     /// Refuses new work, drops what waits, and lets the threads end after what they do.
     package func close() {
         let (dropped, alive) = state.withLock { state in
             state.isClosed = true
-            defer { state.waiting = [] }
+            defer { (state.waiting, state.waitingBytes) = ([], 0) }
             return (state.waiting, state.alive)
         }
         for job in dropped { job.drop() }

@@ -24,6 +24,12 @@ final class QueryRunner: Sendable {
     let options: ServerOptions
     let memory: MemoryGuard
     private let parallel = ParallelPool()
+    /// How long a query that takes long works before it lets another one go on.
+    private static let turnNanoseconds: Int64 = 200_000_000
+    /// When a thread that helps a query asks again what only the query's own can do.
+    private static let helperNanoseconds: Int64 = 1_000_000
+    /// What reading an expression takes at most, for each of its bytes.
+    private static let expressionBytesFactor = 64
     private let metrics: ServerMetrics
     let clock: any MonotonicClock
     let wallClock: any WallClock
@@ -73,17 +79,12 @@ final class QueryRunner: Sendable {
             kind: description.kind, text: description.text, principal: description.principal,
             monotonicNanoseconds: start, milliseconds: wallClock.nowMilliseconds, context: context)
         defer { active.leave(id) }
-        let clock = clock
-        let longNanoseconds = options.longQueryMilliseconds * 1_000_000
+        let textBytes = description.text.utf8.count
         do {
-            let value = try await withTaskCancellationHandler {
-                try await pool.runLeased { lease in
-                    context.whenStillRunning(afterNanoseconds: longNanoseconds) { lease.becomeLong() }
-                    try context.check()
-                    return try body(context)
-                }
-            } onCancel: {
-                context.cancel()
+            let value = try await onThread(context, bytes: 2 * textBytes, isAdmitted: false) { context in
+                try context.reserve(textBytes * QueryRunner.expressionBytesFactor)
+                defer { context.release(textBytes * QueryRunner.expressionBytesFactor) }
+                return try body(context)
             }
             finish(description, context, nanoseconds: clock.nowNanoseconds - start, failure: nil)
             return (value, context)
@@ -97,6 +98,36 @@ final class QueryRunner: Sendable {
                 words: failure.message)
             throw failure
         }
+    }
+
+    /// Runs a piece of a query on a query thread: together with others of its kind where it takes long, and no longer
+    /// than the calling task wants it. It holds `bytes` while it waits for a thread.
+    func onThread<Value: Sendable>(
+        _ context: QueryContext, bytes: Int, isAdmitted: Bool,
+        _ body: @escaping @Sendable (QueryContext) throws -> Value
+    ) async throws -> Value {
+        let longNanoseconds = options.longQueryMilliseconds * 1_000_000
+        return try await withTaskCancellationHandler {
+            try await pool.runLeased(bytes: bytes, isAdmitted: isAdmitted) { lease in
+                context.whenStillRunning(afterNanoseconds: longNanoseconds) { context in
+                    guard lease.isHere else { return QueryRunner.helperNanoseconds }
+                    lease.becomeLong { context.mustEnd }
+                    return QueryRunner.turnNanoseconds
+                }
+                context.onCancel { lease.wake() }
+                try context.check()
+                return try body(context)
+            }
+        } onCancel: {
+            context.cancel()
+        }
+    }
+
+    /// The process is over its cap of memory: ends the query that holds most of it.
+    func endLargest() {
+        guard let largest = active.entries.max(by: { $0.context.bytesHeld < $1.context.bytesHeld }) else { return }
+        let bytes = largest.context.bytesHeld
+        if bytes > 0 { largest.context.cancel(.overProcessMemory(bytes: bytes)) }
     }
 
     /// Counts what a query cost, and logs it when it was slow or failed.

@@ -4,8 +4,8 @@ internal import Telemetry
 /// A query that is read piece by piece at its client's pace: each piece on a thread of the query pool, and no
 /// thread is held while the client takes its time. Listed, counted and killed like any other.
 final class QuerySession: Sendable {
-    /// Longer than other queries may run: how long this one takes is up to its client.
-    static let timeoutMilliseconds: Int64 = 3_600_000
+    /// Longer than other queries may run: how long this one takes, once its answer has begun, is up to its client.
+    private static let timeoutMilliseconds: Int64 = 3_600_000
 
     let context: QueryContext
     private let runner: QueryRunner
@@ -13,12 +13,13 @@ final class QuerySession: Sendable {
     private let id: UInt64
     private let start: Int64
     private let hasEnded = Atomic<Bool>(false)
+    private let isAdmitted = Atomic<Bool>(false)
 
     fileprivate init(_ runner: QueryRunner, _ description: QueryRunner.Description) {
         self.runner = runner
         self.description = description
         start = runner.clock.nowNanoseconds
-        let timeout = QuerySession.timeoutMilliseconds
+        let timeout = min(description.timeoutMilliseconds ?? .max, runner.options.queryTimeoutMilliseconds)
         let limits = QueryContext.Limits(
             bytes: runner.options.queryBytesMaximum, samples: runner.options.querySamplesMaximum,
             deadlineNanoseconds: start + timeout * 1_000_000, timeoutMilliseconds: timeout)
@@ -37,21 +38,20 @@ final class QuerySession: Sendable {
 
     /// Runs one piece of the query on a query thread. Throws what the piece throws, as `APIFailure`.
     func step<Value: Sendable>(_ body: @escaping @Sendable (QueryContext) throws -> Value) async throws -> Value {
-        let context = context
         do {
-            return try await withTaskCancellationHandler {
-                try await runner.pool.run {
-                    try context.check()
-                    return try body(context)
-                }
-            } onCancel: {
-                context.cancel()
-            }
+            let isAdmitted = isAdmitted.exchange(true, ordering: .relaxed)
+            return try await runner.onThread(
+                context, bytes: 2 * description.text.utf8.count, isAdmitted: isAdmitted, body)
         } catch let full as QueryPool.Full {
             throw APIFailure(.unavailable, full.description, retryAfterSeconds: 2)
         } catch {
             throw APIFailure(describing: error)
         }
+    }
+
+    /// The first part of the answer is there: from now on the client's pace counts, not the query's.
+    func beginAnswer() {
+        context.extendDeadline(toNanoseconds: start + QuerySession.timeoutMilliseconds * 1_000_000)
     }
 
     /// The query is over; the first call counts.

@@ -85,7 +85,7 @@ struct APIFailure: Error, Sendable {
         switch interruption {
         case .cancelled: self.init(.canceled, interruption.description)
         case .timedOut: self.init(.timeout, interruption.description)
-        case .overBudget, .tooManySamples: self.init(.execution, interruption.description)
+        case .overBudget, .tooManySamples, .overProcessMemory: self.init(.execution, interruption.description)
         case .overSharedBudget: self.init(.unavailable, interruption.description, retryAfterSeconds: 2)
         }
     }

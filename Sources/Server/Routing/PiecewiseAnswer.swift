@@ -16,17 +16,30 @@ struct PiecewiseAnswer: Sendable {
     static let wholeBytesMaximum = 4 << 20
     /// Shorter ones are not worth compressing.
     static let gzipBytesMinimum = 2_048
-    private static let pieceBytes = 128 << 10
+    static let pieceBytes = 128 << 10
+    /// After so many elements somebody asks whether the client is still there.
+    private static let checkInterval = 256
 
-    /// The answer as a response. Builds a small one here, so this is called on a query thread.
-    func response(acceptsGzip: Bool) -> ListenerResponse {
+    /// The answer as a response, which keeps `context`, and what is reserved in it, until the client has taken it.
+    /// Builds a small one here, so this is called on a query thread.
+    func response(acceptsGzip: Bool, in context: QueryContext) throws -> ListenerResponse {
         guard estimatedBytes > PiecewiseAnswer.wholeBytesMaximum else {
+            var meter = AnswerMeter(context)
+            try meter.cover(estimatedBytes)
             var writer = JSONWriter()
             open(&writer)
-            for index in 0..<elementCount { element(&writer, index) }
+            for index in 0..<elementCount {
+                element(&writer, index)
+                guard index % PiecewiseAnswer.checkInterval == 0 else { continue }
+                try context.check()
+                try meter.cover(writer.output.count)
+            }
             close(&writer)
-            return .compressedJSON(writer.bytes, acceptsGzip: acceptsGzip)
+            let bytes = writer.bytes
+            try meter.cover(bytes.count)
+            return try .json(bytes, acceptsGzip: acceptsGzip, reserved: meter.bytes, in: context)
         }
+        try context.reserve(2 * PiecewiseAnswer.pieceBytes)
         let type = HTTPField("Content-Type", "application/json")
         return ListenerResponse(
             status: 200, fields: [type],
@@ -39,7 +52,24 @@ struct PiecewiseAnswer: Sendable {
                 }
                 close(&writer)
                 try await target.write(writer.takePiece())
+                withExtendedLifetime(context) {}
             })
+    }
+}
+
+/// Sees to it that what an answer takes is reserved as it grows.
+private struct AnswerMeter {
+    private let context: QueryContext
+    private(set) var bytes = 0
+
+    init(_ context: QueryContext) {
+        self.context = context
+    }
+
+    mutating func cover(_ length: Int) throws(QueryInterruption) {
+        guard length > bytes else { return }
+        try context.reserve(length - bytes)
+        bytes = length
     }
 }
 
@@ -50,5 +80,46 @@ extension ListenerResponse {
         guard acceptsGzip, bytes.count >= PiecewiseAnswer.gzipBytesMinimum else { return .json(bytes, fields: [vary]) }
         let fields = [vary, HTTPField("Content-Encoding", "gzip")]
         return .json(Compression.gzip.compress(bytes, level: 1), fields: fields)
+    }
+
+    /// As `compressedJSON`, for the answer of a query, in whose budget it is counted until the client has taken it.
+    static func compressedJSON(
+        _ bytes: [UInt8], acceptsGzip: Bool, in context: QueryContext
+    ) throws -> ListenerResponse {
+        try context.reserve(bytes.count)
+        return try .json(bytes, acceptsGzip: acceptsGzip, reserved: bytes.count, in: context)
+    }
+
+    fileprivate static func json(
+        _ bytes: [UInt8], acceptsGzip: Bool, reserved: Int, in context: QueryContext
+    ) throws -> ListenerResponse {
+        guard acceptsGzip, bytes.count >= PiecewiseAnswer.gzipBytesMinimum else {
+            return .json(bytes, fields: [HTTPField("Vary", "Accept-Encoding")]).kept(in: context)
+        }
+        try context.check()
+        let compressed = Compression.gzip.compress(bytes, level: 1)
+        try context.reserve(compressed.count)
+        context.release(reserved)
+        let fields = [HTTPField("Vary", "Accept-Encoding"), HTTPField("Content-Encoding", "gzip")]
+        return .json(compressed, fields: fields).kept(in: context)
+    }
+
+    /// Sockets take shorter bodies at once.
+    private static let keptBytesMinimum = 64 << 10
+
+    /// The response, which keeps `context` until the client has taken it: written at its pace where it is long.
+    func kept(in context: QueryContext) -> ListenerResponse {
+        guard case .bytes(let bytes) = body, bytes.count >= ListenerResponse.keptBytesMinimum else { return self }
+        var response = self
+        response.fields.append(HTTPField("Content-Length", String(bytes.count)))
+        response.body = .stream { target in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                try await target.write(Array(rest.prefix(PiecewiseAnswer.pieceBytes)))
+                rest = rest.dropFirst(PiecewiseAnswer.pieceBytes)
+            }
+            withExtendedLifetime(context) {}
+        }
+        return response
     }
 }

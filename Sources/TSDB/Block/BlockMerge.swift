@@ -74,6 +74,19 @@ struct BlockMerge {
         }
     }
 
+    /// Whether nothing is left of the blocks.
+    func isEmpty() throws -> Bool {
+        for block in blocks {
+            let index = try block.reader.index()
+            let deletions = try block.deletions(tombstones, in: index)
+            for group in index.groups {
+                let input = Input(block: block, index: index, group: group, deletions: deletions)
+                if group.ordinals.contains(where: { !input.isDeleted($0) }) { return false }
+            }
+        }
+        return true
+    }
+
     /// Writes the merged block. Damage in an input throws: nothing may be lost on the way.
     func write(to writer: inout BlockWriter) throws {
         var inputs: [Labels: [Input]] = [:]

@@ -178,6 +178,19 @@ final class BlockStore: Sendable {
         state.withLock { $0.view.tombstones = kept }
     }
 
+    /// Forgets the tombstones that no block has anything for any more.
+    func forgetTombstones() throws {
+        let view = view
+        let kept = try view.tombstones.filter { tombstone in
+            try view.blocks.contains { block in
+                try !block.deletions([tombstone], in: block.reader.index()).isEmpty
+            }
+        }
+        guard kept.count < view.tombstones.count else { return }
+        try tombstoneFile.write(kept)
+        state.withLock { $0.view.tombstones = kept }
+    }
+
     /// Lets go of indexes, the least recently used first, until at most `maximumBytes` are held; returns the bytes
     /// freed.
     func trimIndexes(to maximumBytes: Int) -> Int {

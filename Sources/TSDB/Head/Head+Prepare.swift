@@ -206,11 +206,17 @@ private struct Preparation {
             number: number, column: index.series[number].column, builder: lastBuilder?.place ?? 0)
     }
 
-    /// The limit, of the whole head, of the target or of the metric, that one more series would be over.
+    /// The limit, of the whole head, of the target or of the metric, that one more series would be over. What tells
+    /// whether a target is up may be a little over the first two.
     private func limit(on labels: Labels, of target: Labels, in index: HeadIndex) -> SeriesLimit? {
-        if options.seriesMaximum > 0, index.series.count >= options.seriesMaximum { return .all }
+        let isReport = labels.metricName.map { ScrapeReport.metricNames.contains($0) } ?? false
+        if options.seriesMaximum > 0 {
+            let maximum = options.seriesMaximum + (isReport ? options.seriesMaximum / 64 : 0)
+            if index.series.count >= maximum { return .all }
+        }
         if options.seriesPerTargetMaximum > 0, let group = index.groups[target] {
-            if group.state.withLock(\.seriesCount) >= options.seriesPerTargetMaximum { return .target(target) }
+            let maximum = options.seriesPerTargetMaximum + (isReport ? ScrapeReport.metricNames.count : 0)
+            if group.state.withLock(\.seriesCount) >= maximum { return .target(target) }
         }
         guard options.seriesPerMetricMaximum > 0, let name = labels.metricName,
             index.count(name: Labels.metricNameLabel, value: name) >= options.seriesPerMetricMaximum

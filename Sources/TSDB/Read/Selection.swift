@@ -10,14 +10,18 @@ struct Selection {
 
     /// What a series costs before its first sample is read.
     private static let seriesBytes = 320
+    /// After so many series it is asked whether the query is still wanted.
+    static let checkInterval = 1 << 10
 
     /// Looks the request up.
     init(_ request: SeriesRequest, head: Head, blocks store: BlockStore, in context: QueryContext) throws {
         self.request = request
         self.context = context
+        try context.check()
         let found = try FoundInHead(request, head)
         try context.reserve(found.series.count * Self.seriesBytes)
-        for series in found.series {
+        for (index, series) in found.series.enumerated() {
+            if index % Self.checkInterval == 0 { try context.check() }
             for (snapshot, age) in found.tables(of: series) {
                 segments[series.labels, default: []].append(
                     SeriesSegment(snapshot, column: series.column, age: age))
@@ -41,6 +45,7 @@ struct Selection {
         try context.reserve(found.selected.count * Self.seriesBytes)
         for run in found.selected.runs {
             for ordinal in run {
+                if Int(ordinal) % Self.checkInterval == 0 { try context.check() }
                 let strips = found.strips(of: ordinal)
                 guard !strips.isEmpty else { continue }
                 let holes = found.holes(of: ordinal)

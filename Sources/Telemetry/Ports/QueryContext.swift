@@ -12,6 +12,8 @@ public enum QueryInterruption: Error, Sendable, Equatable, CustomStringConvertib
     case overSharedBudget(bytes: Int)
     /// It would have held more samples than its limit; Prometheus' words.
     case tooManySamples
+    /// The whole process was over its cap of memory, and this query held most of it.
+    case overProcessMemory(bytes: Int)
 
     public var description: String {
         switch self {
@@ -23,6 +25,9 @@ public enum QueryInterruption: Error, Sendable, Equatable, CustomStringConvertib
             "the queries that run now need more than the \(bytes) bytes of memory for all of them; come again, or "
                 + "narrow this query's range, its selector or its grouping"
         case .tooManySamples: "query processing would load too many samples into memory in query execution"
+        case .overProcessMemory(let bytes):
+            "the process came over its cap of memory, and this query held \(bytes) bytes, the most of all; narrow its "
+                + "range, its selector or its grouping"
         }
     }
 }
@@ -67,22 +72,27 @@ public protocol ParallelPerforming: Sendable {
     func perform(_ count: Int, _ body: @escaping @Sendable (Int) -> Void)
 }
 
-/// The memory of all queries of a process together.
+/// The memory of all queries of a process together. An eighth of it is kept for small queries, those that hold no more
+/// than a 64th: however many large ones there are, a dashboard is answered.
 public final class SharedQueryBudget: Sendable {
     public let maximumBytes: Int
+    private let smallQueryBytes: Int
     private let inUse = Atomic<Int>(0)
 
     /// A budget of `maximumBytes`.
     public init(maximumBytes: Int) {
         self.maximumBytes = maximumBytes
+        smallQueryBytes = maximumBytes / 64
     }
 
     /// What is taken now.
     public var bytesInUse: Int { inUse.load(ordering: .relaxed) }
 
-    /// Takes `bytes`; false, and nothing taken, when there are not so many left.
-    func take(_ bytes: Int) -> Bool {
-        if inUse.add(bytes, ordering: .relaxed).newValue <= maximumBytes { return true }
+    /// Takes `bytes` for a query that holds `held` with them; false, and nothing taken, when there are not so many
+    /// left.
+    func take(_ bytes: Int, held: Int) -> Bool {
+        let limit = held <= smallQueryBytes ? maximumBytes : maximumBytes - maximumBytes / 8
+        if inUse.add(bytes, ordering: .relaxed).newValue <= limit { return true }
         inUse.subtract(bytes, ordering: .relaxed)
         return false
     }
@@ -120,7 +130,10 @@ public final class QueryContext: Sendable {
         var warnings: [String] = []
         var infos: [String] = []
         var gaps: [AnswerGap] = []
-        var tellLong: (@Sendable () -> Void)?
+        /// Why it ends, where somebody ended it.
+        var interruption: QueryInterruption?
+        var tellLong: (@Sendable (QueryContext) -> Int64?)?
+        var onCancel: (@Sendable () -> Void)?
     }
 
     /// The most warnings one answer carries; the rest is counted in the last of them.
@@ -136,6 +149,8 @@ public final class QueryContext: Sendable {
     private let bytesHighest = Atomic<Int>(0)
     /// Whether a reservation failed: the query ends, and what it gives back on the way out may be what it never got.
     private let hasOverdrawn = Atomic<Bool>(false)
+    /// A point of the monotonic clock.
+    private let deadlineNanoseconds: Atomic<Int64>
     private let samplesInUse = Atomic<Int>(0)
     private let samplesHighest = Atomic<Int>(0)
     private let longNanoseconds = Atomic<Int64>(.max)
@@ -150,6 +165,7 @@ public final class QueryContext: Sendable {
         parallel: (any ParallelPerforming)? = nil
     ) {
         self.limits = limits
+        deadlineNanoseconds = Atomic(limits.deadlineNanoseconds ?? .max)
         self.clock = clock
         self.shared = shared
         self.parallel = parallel
@@ -159,27 +175,67 @@ public final class QueryContext: Sendable {
         shared?.release(bytesInUse.load(ordering: .relaxed))
     }
 
-    /// Ends the query at its next check.
-    public func cancel() { isCancelled.store(true, ordering: .relaxed) }
+    /// Ends the query at its next check, with `reason`; the first one counts.
+    public func cancel(_ reason: QueryInterruption = .cancelled) {
+        let tell = state.withLock { state in
+            state.interruption = state.interruption ?? reason
+            isCancelled.store(true, ordering: .releasing)
+            return state.onCancel.take()
+        }
+        tell?()
+    }
+
+    /// Calls `tell` when somebody ends the query, at once where that has happened. The last one set counts.
+    public func onCancel(_ tell: @escaping @Sendable () -> Void) {
+        let isCancelled = state.withLock { state in
+            state.onCancel = tell
+            return state.interruption != nil
+        }
+        if isCancelled { tell() }
+    }
+
+    /// Whether the query has to end: somebody ended it, or its time is over.
+    public var mustEnd: Bool {
+        isCancelled.load(ordering: .relaxed)
+            || clock.nowNanoseconds > deadlineNanoseconds.load(ordering: .relaxed)
+    }
 
     /// Throws when the query was cancelled or ran out of time. Cheap: called once per chunk and per step.
     public func check() throws(QueryInterruption) {
-        if isCancelled.load(ordering: .relaxed) { throw .cancelled }
-        let deadline = limits.deadlineNanoseconds ?? .max
+        try throwIfCancelled()
+        let deadline = deadlineNanoseconds.load(ordering: .relaxed)
         let long = longNanoseconds.load(ordering: .relaxed)
         guard deadline != .max || long != .max else { return }
-        let now = clock.nowNanoseconds
+        var now = clock.nowNanoseconds
         if now > long, longNanoseconds.exchange(.max, ordering: .relaxed) != .max {
-            state.withLock { $0.tellLong.take() }?()
+            let again = state.withLock { $0.tellLong }?(self)
+            // It may have been made to wait.
+            try throwIfCancelled()
+            now = clock.nowNanoseconds
+            if let again { longNanoseconds.store(now + again, ordering: .relaxed) }
         }
         if now > deadline { throw .timedOut(milliseconds: limits.timeoutMilliseconds) }
+    }
+
+    /// Gives the query time until a point of the monotonic clock: its answer has begun, and how long it takes is up to
+    /// its client.
+    public func extendDeadline(toNanoseconds nanoseconds: Int64) {
+        deadlineNanoseconds.store(nanoseconds, ordering: .relaxed)
+    }
+
+    private func throwIfCancelled() throws(QueryInterruption) {
+        guard isCancelled.load(ordering: .acquiring) else { return }
+        throw state.withLock { $0.interruption } ?? .cancelled
     }
 
     /// The monotonic clock of the query, for what it measures of itself.
     public var nowNanoseconds: Int64 { clock.nowNanoseconds }
 
-    /// Calls `tell` once, on a thread of the query, when it is still at work `nanoseconds` from now.
-    public func whenStillRunning(afterNanoseconds nanoseconds: Int64, _ tell: @escaping @Sendable () -> Void) {
+    /// Calls `tell`, on a thread of the query, when it is still at work `nanoseconds` from now, and again so many
+    /// nanoseconds later as it returns; nil is never. It may block, to let others go first.
+    public func whenStillRunning(
+        afterNanoseconds nanoseconds: Int64, _ tell: @escaping @Sendable (QueryContext) -> Int64?
+    ) {
         state.withLock { $0.tellLong = tell }
         longNanoseconds.store(clock.nowNanoseconds + nanoseconds, ordering: .relaxed)
     }
@@ -192,7 +248,7 @@ public final class QueryContext: Sendable {
             bytesInUse.subtract(bytes, ordering: .relaxed)
             throw overdrawn(.overBudget(bytes: limits.bytes))
         }
-        if let shared, !shared.take(bytes) {
+        if let shared, !shared.take(bytes, held: inUse) {
             bytesInUse.subtract(bytes, ordering: .relaxed)
             throw overdrawn(.overSharedBudget(bytes: shared.maximumBytes))
         }
@@ -222,13 +278,16 @@ public final class QueryContext: Sendable {
         if samples > 0 { samplesInUse.subtract(samples, ordering: .relaxed) }
     }
 
+    /// The bytes reserved now.
+    public var bytesHeld: Int { bytesInUse.load(ordering: .relaxed) }
+
     /// The bytes that may still be reserved.
     public var bytesLeft: Int { max(0, limits.bytes - bytesInUse.load(ordering: .relaxed)) }
 
     /// Adds to the statistics; throws when the query was cancelled.
     public func count(_ change: (inout QueryStatistics) -> Void) throws(QueryInterruption) {
         state.withLock { change(&$0.statistics) }
-        if isCancelled.load(ordering: .relaxed) { throw .cancelled }
+        try throwIfCancelled()
     }
 
     /// Counts a chunk whose samples were decoded, or one that its header answered for; without a lock.

@@ -91,6 +91,8 @@ public protocol StorageAdministration: Sendable {
     func snapshot(to path: String) throws
     /// Forgets what satisfies the matchers within the range. Returns how many series or streams were touched.
     func delete(matching matchers: [LabelMatcher], range: TimeRange) throws -> Int
+    /// Takes what was deleted off the disk, where that is not done yet.
+    func removeDeleted() throws
     /// Drops what is older than `retentionMilliseconds` before `now` (0 keeps all); returns the bytes freed.
     func enforceRetention(retentionMilliseconds: Int64, nowMilliseconds: Int64) throws -> Int
     /// The largest contributors to the index, at most `limit` per list.
@@ -109,4 +111,9 @@ public protocol StorageAdministration: Sendable {
     func releaseMemory(bytes: Int) -> Int
     /// Stops taking, syncs what was taken, closes files. Later calls throw.
     func close() throws
+}
+
+extension StorageAdministration {
+    /// For stores that do so by themselves.
+    public func removeDeleted() throws {}
 }

@@ -8,7 +8,7 @@ struct LogsTailCommand: AsyncParsableCommand {
         abstract: "Follow lines as they arrive, from all nodes, in the order of their times.",
         discussion: """
             Goes on where it was when the server was restarted, and when containers rotate their logs. When lines were
-            missed they are fetched; where those are too many, it is said how many and of which time.
+            missed they are fetched; where that fails, it is said how many and of which time.
 
             Examples:
               vedette logs tail --container api
@@ -91,11 +91,11 @@ struct LogsTailCommand: AsyncParsableCommand {
         case .lines(let lines):
             for line in lines { printed.add(line) }
             printed.flush()
-        case .missed(let lines, let range):
+        case .missed(let lines, let range, let reason):
             let start = Timestamps.rfc3339(nanoseconds: range.startNanoseconds)
             let end = Timestamps.rfc3339(nanoseconds: range.endNanoseconds)
             Terminal.note(
-                "\(lines) lines from \(start) to \(end) came too fast to be shown; "
+                "\(lines) lines from \(start) to \(end) came too fast to be shown and could not be read (\(reason)); "
                     + "vedette logs search --since \(start) --until \(end) has them")
         case .lost(let reason): Terminal.note("the server went away (\(reason)); waiting for it")
         case .back: Terminal.note("the server is there again; going on where it was")

@@ -36,11 +36,17 @@ struct RulesCheckCommand: ParsableCommand {
     @Flag(name: .long, help: "Fail with status 3 when there are warnings.")
     var lintFatal = false
 
+    @Flag(name: .long, help: "Pass over keys of rule files that Prometheus does not know, as other tools add them.")
+    var ignoreUnknownFields = false
+
     @Option(name: [.short, .long], help: "How to print the answer: table or json.")
     var output: OutputFormat = .table
 
     func run() throws {
-        var content = paths.isEmpty ? RuleFiles.standardInput() : try RuleFiles.examine(paths)
+        var content =
+            paths.isEmpty
+            ? RuleFiles.standardInput(ignoresUnknownFields: ignoreUnknownFields)
+            : try RuleFiles.examine(paths, ignoresUnknownFields: ignoreUnknownFields)
         if lint == .none { content.findings.removeAll { $0.severity == .warning } }
         let errors = content.findings.count { $0.severity == .error }
         let warnings = content.findings.count - errors

@@ -166,6 +166,8 @@ enum Composition {
         options.queryTimeoutMilliseconds = file.queryTimeoutMilliseconds
         let retention = settings.retention
         options.crossOrigin = file.crossOrigin
+        options.adminAPIEnabled = file.adminAPIEnabled
+        options.snapshotFolder = "\(AbsolutePath.of(arguments.data))/snapshots"
         options.retentionText = Durations.prometheus(milliseconds: retention.metricsMilliseconds)
         options.flags = [
             "data": arguments.data, "listen": arguments.listen, "rules": arguments.rules ?? "",

@@ -25,6 +25,8 @@ struct ConfigurationFile: Sendable {
     var tls: TLS?
     /// Web pages of these origins may read answers in a browser.
     var crossOrigin: RegularExpression?
+    /// Whether series may be deleted and snapshots taken over Prometheus' admin API.
+    var adminAPIEnabled = false
     var queryTimeoutMilliseconds: Int64 = 120_000
     var queryConcurrency: Int64 = 0
     var evaluationIntervalMilliseconds: Int64 = 1_000
@@ -99,6 +101,7 @@ struct ConfigurationFile: Sendable {
                 throw section.error("cors_origin: \(error)")
             }
         }
+        adminAPIEnabled = try mapping.truth("admin_api") ?? false
         queryConcurrency = try mapping.integer("query_concurrency", in: 1...1_024) ?? 0
         evaluationIntervalMilliseconds =
             try ConfigurationFile.interval(mapping.optional("evaluation_interval")) ?? evaluationIntervalMilliseconds

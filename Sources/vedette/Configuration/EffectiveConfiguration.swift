@@ -16,6 +16,7 @@ struct EffectiveConfiguration {
             "server:",
             "  query_timeout: \(duration(file.queryTimeoutMilliseconds))",
             "  evaluation_interval: \(duration(file.evaluationIntervalMilliseconds))",
+            "  admin_api: \(file.adminAPIEnabled)",
         ]
         if file.queryConcurrency > 0 { lines.append("  query_concurrency: \(file.queryConcurrency)") }
         if let tls = file.tls {

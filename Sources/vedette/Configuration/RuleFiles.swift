@@ -16,7 +16,7 @@ enum RuleFiles {
     }
 
     /// Reads files and folders and collects findings instead of throwing them. Throws only for what cannot be read.
-    static func examine(_ paths: [String]) throws -> AlertingFiles.Content {
+    static func examine(_ paths: [String], ignoresUnknownFields: Bool = false) throws -> AlertingFiles.Content {
         var sources: [AlertingFiles.Source] = []
         for path in paths {
             do {
@@ -27,11 +27,11 @@ enum RuleFiles {
                 throw CommandFailure("the rules cannot be read: \(error)")
             }
         }
-        return AlertingFiles.read(sources)
+        return AlertingFiles.read(sources, ignoresUnknownFields: ignoresUnknownFields)
     }
 
     /// What is piped into the process, as one rule file.
-    static func standardInput() -> AlertingFiles.Content {
+    static func standardInput(ignoresUnknownFields: Bool) -> AlertingFiles.Content {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 64 << 10)
         while bytes.count <= AlertingFiles.fileBytesMaximum {
@@ -40,7 +40,8 @@ enum RuleFiles {
             guard count > 0 else { break }
             bytes += piece.prefix(count)
         }
-        return AlertingFiles.read([AlertingFiles.Source(path: "<stdin>", bytes: bytes)])
+        let source = AlertingFiles.Source(path: "<stdin>", bytes: bytes)
+        return AlertingFiles.read([source], ignoresUnknownFields: ignoresUnknownFields)
     }
 
     /// One file; an error in words when it is not there or cannot be read.

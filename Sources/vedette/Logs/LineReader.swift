@@ -34,7 +34,7 @@ struct LineReader {
     /// Hands every line to `show` and every gap to `gap`; `pause` is called when nothing more is there yet. Fails
     /// where the answer breaks off.
     mutating func read(
-        show: (FoundLine) -> Void, gap: () -> Void = {}, pause: () -> Void = {}
+        show: (FoundLine) async throws -> Void, gap: () -> Void = {}, pause: () -> Void = {}
     ) async throws -> Summary {
         var lines = 0
         while true {
@@ -51,7 +51,7 @@ struct LineReader {
             case .line(let number, var line):
                 line.labels = labels[number] ?? .empty
                 if line.role == nil { lines += 1 }
-                show(line)
+                try await show(line)
             case .gap: gap()
             case .summary(let value):
                 pause()

@@ -127,6 +127,26 @@ import Wire
         #expect(groups.first?.rules.map(\.name) == ["Z"])
     }
 
+    @Test func keysOfOtherToolsMayBePassedOver() {
+        let text = """
+            partial_response_strategy: warn
+            groups:
+              - name: a
+                source_tenants: [x]
+                rules:
+                  - alert: X
+                    expr: up
+                    runbook: none
+                  - alert: Y
+                    exp: up
+            """
+        let strict = RuleFileReader.read(text, file: "f.yml")
+        #expect(strict.findings.count >= 4, "\(strict.findings)")
+        let lax = RuleFileReader.read(text, file: "f.yml", ignoresUnknownFields: true)
+        #expect(lax.findings.map(\.message) == ["unknown key exp; did you mean expr?"], "\(lax.findings)")
+        #expect(lax.groups.first?.rules.map(\.name) == ["X"])
+    }
+
     @Test func everyMistakeOfARuleIsTold() {
         let text = """
             groups:
