@@ -23,6 +23,7 @@ package final class LogDatabase: Sendable {
     /// What queries have opened.
     let blocks: BlockCache
     let scrub = PartScrub()
+    let idle = IdleCache()
     /// Held while a part is written or removed: one at a time.
     let sealing = Mutex<Void>(())
     /// Keeps a second process out.
@@ -107,6 +108,7 @@ package final class LogDatabase: Sendable {
         if wasClosed { return }
         merging?.stop()
         maintenance?.stop()
+        admitWaiting()
         log.closeBlocking()
         hub.close()
         lock.withLock { $0 = nil }

@@ -26,11 +26,8 @@ extension LogDatabase: StorageAdministration {
             let wanted = LogTimeRange(startNanoseconds: range.startNanoseconds, endNanoseconds: range.endNanoseconds)
             let (list, touched) = state.withLock { state in
                 let selected = state.streams.select(matchers)
-                let catalog = QueryCatalog(
-                    streams: selected.map {
-                        QueryCatalog.Stream(
-                            identifier: $0, labels: state.streams.labels(of: $0), head: nil, deletions: state.deletions)
-                    }, parts: state.parts, range: wanted)
+                let catalog = state.catalog(
+                    selected, of: state.streams, range: wanted, deletions: state.deletions, withHead: false)
                 var touched = Set<Int>()
                 _ = catalog.forEachRun { run, _ in touched.insert(run.stream) }
                 let deletion = Deletion(matchers: matchers, range: wanted, position: state.sealedPosition)

@@ -5,6 +5,7 @@ package import Telemetry
 /// Taking lines: judged, reserved for, logged, applied after the sync, answered.
 extension LogDatabase: LogAppender {
     package func append(_ batch: LogBatch) async throws -> LogReceipt {
+        await waitForRoom(bytes: batch.streams.reduce(0) { $0 + $1.bytes.count })
         let result: Result<LogReceipt, AppendRefusal> = await withCheckedContinuation { continuation in
             submit(batch) { continuation.resume(returning: $0) }
         }

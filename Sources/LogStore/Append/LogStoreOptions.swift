@@ -4,12 +4,15 @@ internal import Telemetry
 /// silence.
 package struct LogStoreOptions: Sendable {
     /// Lines in memory (encoded or not) beyond this are written to a part.
-    package var sealBytes = 48 << 20
+    package var sealBytes = 32 << 20
     /// A log of this size is cut: it is what a restart has to read.
     package var sealLogBytes = 512 << 20
     /// A line lies in memory and log alone no longer than this: restarts stay short.
     package var sealAgeMilliseconds: Int64 = 30 * 60_000
-    /// Beyond this much memory for lines that are not yet in a part, appends are refused until sealing has caught up.
+    /// Beyond this much memory for lines that are not yet in a part, senders wait a moment, until encoding and sealing
+    /// have caught up; so many that their batches take no more than a quarter of it.
+    package var headBytesWaiting = 40 << 20
+    /// Beyond this much, appends are refused until then.
     package var headBytesMaximum = 96 << 20
     /// So many neighbouring parts, none larger than all others, are put into one…
     package var mergePartsMinimum = 8
@@ -36,8 +39,9 @@ package struct LogStoreOptions: Sendable {
     package var aheadMillisecondsMaximum: Int64 = 10 * 60_000
     /// Lines without an origin that come again within this time are taken for one, as Loki does.
     package var duplicateWindowMilliseconds: Int64 = 5 * 60_000
-    /// The most lines without an origin that are remembered for that; about 70 bytes each.
-    package var duplicateLinesMaximum = 500_000
+    /// The most lines without an origin that are remembered for that, 21 bytes each: two tables of 2^18 places, full to
+    /// three quarters.
+    package var duplicateLinesMaximum = 393_216
     /// Recent batches kept so that a tail can go on where it was.
     package var tailBytesMaximum = 8 << 20
     /// How often a thread of its own looks whether something is to be sealed; nil where a test drives `maintain()`.

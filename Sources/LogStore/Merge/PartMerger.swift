@@ -12,16 +12,17 @@ struct PartMerger {
 
     /// One stream's lines that wait for their block.
     private struct Pending {
+        let labels: Labels
         var columns = LineColumns()
         var firstPosition = UInt64.max
         var lastPosition: UInt64 = 0
         var lastArrivalNanoseconds = Int64.min
 
         mutating func takeBlock() -> LogBlock? {
-            defer { self = Pending() }
+            defer { self = Pending(labels: labels) }
             guard columns.count > 0 else { return nil }
             return LogBlock(
-                encoding: columns, firstPosition: firstPosition, lastPosition: lastPosition,
+                encoding: columns, of: labels, firstPosition: firstPosition, lastPosition: lastPosition,
                 lastArrivalNanoseconds: lastArrivalNanoseconds, level: PartMerger.level)
         }
     }
@@ -65,7 +66,7 @@ struct PartMerger {
 
     private func blocks(of labels: Labels) throws -> [LogBlock] {
         var blocks: [LogBlock] = []
-        var pending = Pending()
+        var pending = Pending(labels: labels)
         for part in parts {
             guard let stream = part.reader.footer.streams.firstIndex(of: labels) else { continue }
             let deleted =

@@ -81,7 +81,7 @@ final class PartReader: Sendable {
         }
         let bytes = try read(object, at: anchor.footerOffset, bytes: anchor.footerBytes)
         return try bytes.withUnsafeBytes { bytes throws(FormatError) in
-            try PartFooter(decoding: bytes, fileBytes: fileBytes)
+            try PartFooter(decoding: bytes, fileBytes: fileBytes, version: anchor.version)
         }
     }
 

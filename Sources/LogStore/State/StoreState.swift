@@ -39,6 +39,9 @@ struct StoreState: Sendable {
     var headLines = 0
     /// Whether some stream has lines for a block, which take much less memory once they are one.
     var hasFullBlock = false
+    /// Whether blocks are being encoded.
+    var isEncoding = false
+    var waiting = WaitingSenders()
     /// When the oldest line in `heads` came; nil when there is none.
     var oldestArrivalNanoseconds: Int64?
     /// Memory of batches that are on their way to the log.

@@ -58,6 +58,7 @@ struct Stores: Sendable {
     ) -> LogStoreOptions {
         var options = LogStoreOptions()
         options.headBytesMaximum = min(options.headBytesMaximum, memoryBytes / 4)
+        options.headBytesWaiting = min(options.headBytesWaiting, memoryBytes / 12)
         options.sealBytes = min(options.sealBytes, memoryBytes / 16)
         options.cacheBytesMaximum = min(options.cacheBytesMaximum, memoryBytes / 16)
         options.retentionMilliseconds = retention.logsMilliseconds
