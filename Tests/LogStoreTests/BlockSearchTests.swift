@@ -51,11 +51,11 @@ struct BlockSearchTests {
             let filter = try LineFilter([predicate])
             let expected = lines.indices.filter { filter.matches(lines[$0][...]) }.map { Int32($0) }
             let search = BlockSearch(filter)
-            let found = try search.select(open, 0..<columns.count)
+            let found = try search.select(open, 0..<columns.count, of: StoredBlock(block))
             let missed = expected.first { !found.contains($0) }.map { String(decoding: lines[Int($0)], as: UTF8.self) }
             let wrong = found.first { !expected.contains($0) }.map { String(decoding: lines[Int($0)], as: UTF8.self) }
             #expect(found == expected, "\(predicate) missed \(missed ?? "-") wrong \(wrong ?? "-")")
-            if !expected.isEmpty { #expect(try search.mayMatch(StoredBlock(block), cache), "\(predicate)") }
+            if !expected.isEmpty { #expect(search.obstacle(StoredBlock(block), cache) == nil, "\(predicate)") }
         }
     }
 
@@ -75,7 +75,7 @@ struct BlockSearchTests {
         let (block, _) = BlockSearchTests.block((0..<2000).map { 1_700_000_000_000_000_000 + $0 }, made)
         let cache = BlockCache(bytesMaximum: 1 << 20)
         func mayMatch(_ text: String) throws -> Bool {
-            try BlockSearch(LineFilter([LinePredicate(.contains, [text])])).mayMatch(StoredBlock(block), cache)
+            try BlockSearch(LineFilter([LinePredicate(.contains, [text])])).obstacle(StoredBlock(block), cache) == nil
         }
         var passed = 0
         for _ in 0..<500 where try mayMatch(samples.line(0, at: 0).hexadecimalWord) { passed += 1 }

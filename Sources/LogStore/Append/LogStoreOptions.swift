@@ -25,8 +25,19 @@ package struct LogStoreOptions: Sendable {
     /// What one stream may send a second, over some seconds; 0 for no limit. A batch of that stream alone is refused
     /// for a while; of one with other streams only its lines are left out, and a loss says so.
     package var streamBytesPerSecondMaximum = 0
+    /// The same of all streams of one source: of one container, or of one service on one host where none is named.
+    package var sourceBytesPerSecondMaximum = 0
+    /// What one sender (an agent, a client that pushes) may send a second; 0 for no limit. Its batches are refused for a
+    /// while beyond that.
+    package var senderBytesPerSecondMaximum = 0
     /// Streams a process may know at once; each costs about a kilobyte.
     package var streamsMaximum = 200_000
+    /// Those of one source, and those that one sender may begin while the process runs; 0 for no limit.
+    package var sourceStreamsMaximum = 50_000
+    package var senderStreamsMaximum = 100_000
+    /// The share of `retentionBytes` that one source may take of the others': when room is needed, the source that takes
+    /// most and more than this loses its oldest lines first, and losses say so. 1 for no such limit.
+    package var sourceShareMaximum = 0.5
     /// Labels of one stream: fields belong into structured metadata.
     package var labelsMaximum = 40
     package var labelNameBytesMaximum = 1024
@@ -49,6 +60,11 @@ package struct LogStoreOptions: Sendable {
     /// What is older is neither taken nor answered from the start on, before the first `enforceRetention`; 0 for no
     /// limit.
     package var retentionMilliseconds: Int64 = 0
+
+    /// Whether there is any limit of bytes a second.
+    var limitsBytesPerSecond: Bool {
+        streamBytesPerSecondMaximum > 0 || sourceBytesPerSecondMaximum > 0 || senderBytesPerSecondMaximum > 0
+    }
 
     /// The defaults, for one machine with some thousand streams.
     package init() {}

@@ -45,6 +45,8 @@ final class MemoryGuard: Sendable {
     /// burst of data or queries most of it lies unused in its lists.
     private static let trimBytes = 8 << 20
     private static let trimLooks = 5
+    /// Once in so many looks it is asked in any case: caches may have gone without the process having grown.
+    private static let trimLooksMaximum = 60
 
     init(cap: Int, holders: [@Sendable (Int) -> Int]) {
         self.cap = cap
@@ -72,9 +74,9 @@ final class MemoryGuard: Sendable {
     private func trim(_ bytes: Int) -> Int {
         let last = trimmed.load(ordering: .relaxed)
         if bytes < last { trimmed.store(bytes, ordering: .relaxed) }
-        guard looks.add(1, ordering: .relaxed).newValue >= MemoryGuard.trimLooks,
-            bytes - last > MemoryGuard.trimBytes
-        else { return bytes }
+        let count = looks.add(1, ordering: .relaxed).newValue
+        let hasGrown = count >= MemoryGuard.trimLooks && bytes - last > MemoryGuard.trimBytes
+        guard hasGrown || count >= MemoryGuard.trimLooksMaximum else { return bytes }
         looks.store(0, ordering: .relaxed)
         Allocator.giveBack()
         let left = max(0, min(bytes, ProcessUsage.read().residentBytes))

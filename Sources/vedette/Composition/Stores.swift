@@ -65,6 +65,12 @@ struct Stores: Sendable {
         if let bytes = limits.logsBytes { options.retentionBytes = Int(bytes) }
         if let streams = limits.logStreams { options.streamsMaximum = Int(streams) }
         if let bytes = limits.logStreamBytesPerSecond { options.streamBytesPerSecondMaximum = Int(bytes) }
+        if let bytes = limits.logSourceBytesPerSecond { options.sourceBytesPerSecondMaximum = Int(bytes) }
+        if let bytes = limits.logSenderBytesPerSecond { options.senderBytesPerSecondMaximum = Int(bytes) }
+        if let streams = limits.logStreamsPerSource { options.sourceStreamsMaximum = Int(streams) }
+        if let streams = limits.logStreamsPerSender { options.senderStreamsMaximum = Int(streams) }
+        if let labels = limits.logLabels { options.labelsMaximum = Int(labels) }
+        if let share = limits.logsSourceShare { options.sourceShareMaximum = share }
         return options
     }
 }
