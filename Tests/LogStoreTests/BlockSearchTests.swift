@@ -24,6 +24,18 @@ struct BlockSearchTests {
             let end = min(line.count, start + random.pick([1, 2, 3, 5, 8, 13, 32, 60]))
             texts.append(String(decoding: line[start..<end], as: UTF8.self))
         }
+        // Digits and hexadecimal digits from within numbers and identifiers, and their neighbours.
+        for _ in 0..<40 {
+            let line = random.pick(lines)
+            let runs = line.split { !($0 &- UInt8(ascii: "0") < 10 || $0 &- UInt8(ascii: "a") < 6) }
+            guard let run = runs.filter({ $0.count >= 5 }).max(by: { $0.count < $1.count }) else { continue }
+            let count = min(run.count, random.pick([5, 6, 7, 9, 12, 32]))
+            let start = run.startIndex + random.int(in: 0..<run.count - count + 1)
+            var piece = Array(run[start..<start + count])
+            if random.int(in: 0..<4) == 0 { piece[piece.count - 1] ^= 1 }
+            texts.append(String(decoding: piece, as: UTF8.self))
+        }
+        texts += ["00000", "00012", "10000", "99999"]
         var predicates = texts.map { LinePredicate(.contains, [$0]) }
         predicates += texts.prefix(20).map { LinePredicate(.contains, [$0], foldsCase: true) }
         predicates += texts.suffix(8).map { LinePredicate(.contains, [$0], isNegated: true) }

@@ -53,7 +53,7 @@ struct ShareTests {
             let chatty = [try LabelMatcher("container", .equal, "chatty")]
             let left = try store.lines(LogRequest(matchers: chatty, range: .all), context)
             #expect(!left.isEmpty && left.count < 1200)
-            #expect(left.map(\.nanoseconds).min() ?? 0 > fixture.time(1000))
+            #expect(left.map(\.nanoseconds).min() ?? 0 >= fixture.time(1000))
             #expect(!context.gaps.isEmpty)
             #expect(context.gaps.allSatisfy { $0.reason.hasPrefix("200 lines lost: removed before their time") })
             #expect(context.gaps.first?.range.startNanoseconds == fixture.time(0))

@@ -177,7 +177,7 @@ struct OpenRun {
             wanted = lower..<upper
         }
         var selected = try search.select(open, wanted, of: block, labels: run.labels)
-        if let obstacle = search.obstacle { try context.count { $0.skipped[keyPath: obstacle] += 1 } }
+        if let obstacle = search.settledBy { try context.count { $0.skipped[keyPath: obstacle] += 1 } }
         if !run.deleted.isEmpty, !selected.isEmpty {
             let times = try open.times()
             selected.removeAll { !run.includes(times[Int($0)], of: range) }

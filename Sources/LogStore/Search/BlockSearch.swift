@@ -13,7 +13,7 @@ final class BlockSearch {
     /// What columns tell of fields; lines in memory are not looked at for that.
     private let fields: FieldSearch?
     /// What settled the block that was selected from last without a look at its values; nil when they were looked at.
-    private(set) var obstacle: WritableKeyPath<SkippedBlocks, Int>?
+    private(set) var settledBy: WritableKeyPath<SkippedBlocks, Int>?
 
     /// A search for lines that pass `filter` and, as far as columns tell, the comparisons with fields in `fragment`.
     init(_ filter: LineFilter, _ fragment: LogPlanFragment = LogPlanFragment()) {
@@ -59,7 +59,7 @@ final class BlockSearch {
     func select(
         _ block: OpenBlock, _ range: Range<Int>, of stored: StoredBlock, labels: Labels = .empty
     ) throws -> [Int32] {
-        obstacle = nil
+        settledBy = nil
         var lines = try lines(block, range)
         if let severities, !lines.isEmpty,
             !block.summary.severities.isKnown || !severities.isSuperset(of: block.summary.severities.set)
@@ -69,7 +69,7 @@ final class BlockSearch {
         }
         guard let fields, !lines.isEmpty else { return lines }
         lines = try fields.select(block, lines, labels: labels)
-        if lines.isEmpty { obstacle = fields.evidence.skipped }
+        if lines.isEmpty { settledBy = fields.evidence.skipped }
         return lines
     }
 
@@ -85,7 +85,7 @@ final class BlockSearch {
             }
             switch verdict {
             case .all where predicate.isNegated, .none where !predicate.isNegated:
-                obstacle = scan.evidence.skipped
+                settledBy = scan.evidence.skipped
                 return []
             case .all, .none: break
             case .lines(let found):

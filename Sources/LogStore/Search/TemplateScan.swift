@@ -10,6 +10,8 @@ final class TemplateScan {
     let automaton: ByteAutomaton
     let reach: StateReach
     let digits: DigitMoves
+    /// For a text that numbers or identifiers may have.
+    let literal: LiteralMoves?
     /// What of the block that was looked at last was asked for beside static texts, the costliest of it.
     private(set) var evidence = Evidence.templates
     // What is known of the block that is looked at.
@@ -40,6 +42,7 @@ final class TemplateScan {
         self.automaton = automaton
         reach = StateReach(automaton)
         digits = DigitMoves(automaton)
+        literal = LiteralMoves(automaton.literal)
     }
 
     deinit {
