@@ -19,7 +19,9 @@ struct RobustnessTests {
             var line = ""
             for _ in 0..<random.int(in: 4..<12) {
                 line += String((0..<random.int(in: 2..<9)).map { _ in random.pick(letters) })
-                line += random.pick([" ", "=", ": ", "\"", ", ", "{", "(", ")", "="]) + random.pick(["", "1 ", "22-", "x3 "])
+                line +=
+                    random.pick([" ", "=", ": ", "\"", ", ", "{", "(", ")", "="])
+                    + random.pick(["", "1 ", "22-", "x3 "])
             }
             return Array(line.utf8)
         }
@@ -77,9 +79,10 @@ struct RobustnessTests {
         for first in stride(from: 0, to: streams, by: 500) {
             var batch = LogBatch(streams: [])
             for number in first..<first + 500 {
-                batch.streams += LogBatch(
-                    labels(number), [(fixture.time(1), "started \(number)"), (fixture.time(2), "ready in 17 ms")]
-                ).streams
+                batch.streams +=
+                    LogBatch(
+                        labels(number), [(fixture.time(1), "started \(number)"), (fixture.time(2), "ready in 17 ms")]
+                    ).streams
             }
             #expect(try await store.append(batch).accepted == 1000)
         }
@@ -148,16 +151,17 @@ struct RobustnessTests {
                 // Never another line, never what was deleted, and what is missing is one block or one batch.
                 #expect(Set(texts).isSubset(of: whole), "\(file) byte \(byte)")
                 let lost = whole.count - texts.count
-                // The preamble of a segment of the log says what all of its batches are.
-                let isPreamble = file.contains("/log/") && byte < LogFormat.preambleBytes
-                #expect(lost <= (file.contains("/parts/") ? 3 : isPreamble ? 4 : 1), "\(file) byte \(byte)")
+                // The header of a segment of the log says what all of its batches are.
+                let isHeader = file.contains("/log/") && byte < SegmentHeader.byteCount
+                #expect(lost <= (file.contains("/parts/") ? 3 : isHeader ? 4 : 1), "\(file) byte \(byte)")
                 if lost > 0 || file == "logs/deletions" { #expect(quarantined > 0, "\(file) byte \(byte)") }
             }
         }
     }
 
     /// The lines of a store, and how many findings of damage its start and its first look at the parts told.
-    private func lines(_ storage: SimulatedStorage, _ clock: ManualClock) throws -> (texts: [String], quarantined: Int) {
+    private func lines(_ storage: SimulatedStorage, _ clock: ManualClock) throws -> (texts: [String], quarantined: Int)
+    {
         let store = try open(storage, clock)
         store.scrub.round(store.state.withLock { $0.parts }) { store.noteDamage($2, of: $1, in: $0) }
         let quarantined = store.quarantine.count

@@ -107,7 +107,9 @@ struct SeverityTests {
         _ = try await store.append(LogBatch(Labels(["app": "bad"]), [(fixture.time(0), "ERROR broken")]))
         try store.seal()
         var fragment = LogPlanFragment()
-        fragment.severities = [SeveritySet(number: Severity.error.rawValue), SeveritySet(number: Severity.fatal.rawValue)]
+        fragment.severities = [
+            SeveritySet(number: Severity.error.rawValue), SeveritySet(number: Severity.fatal.rawValue),
+        ]
         let context = fixture.context()
         let found = try store.lines(LogRequest(matchers: [], range: .all, fragment: fragment), context)
         #expect(found.map(\.text) == ["ERROR broken"])

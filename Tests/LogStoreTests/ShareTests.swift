@@ -24,7 +24,9 @@ struct ShareTests {
             }
             _ = try await store.append(LogBatch(ShareTests.labels("chatty"), chatty))
             for container in ["calm", "quiet"] {
-                let lines = (0..<calmBytes).map { (fixture.time(Int64(part * 1000 + $0)), "\(container) \(part) \($0)") }
+                let lines = (0..<calmBytes).map {
+                    (fixture.time(Int64(part * 1000 + $0)), "\(container) \(part) \($0)")
+                }
                 _ = try await store.append(LogBatch(ShareTests.labels(container), lines))
             }
             try store.seal()
@@ -88,7 +90,8 @@ struct ShareTests {
         #expect(container == source(["node": "n", "container": "c", "stream": "stderr", "image": "x"]))
         #expect(container != source(["node": "m", "container": "c"]))
         #expect("\(container)" == #"{node="n", container="c"}"#)
-        #expect(source(["job": "syslog", "host": "h", "pid": "1"]) == source(["job": "syslog", "host": "h", "pid": "2"]))
+        #expect(
+            source(["job": "syslog", "host": "h", "pid": "1"]) == source(["job": "syslog", "host": "h", "pid": "2"]))
         #expect(source(["a": "1"]) != source(["a": "2"]))
     }
 

@@ -27,16 +27,16 @@ package struct LogStoreOptions: Sendable {
     package var streamBytesPerSecondMaximum = 0
     /// The same of all streams of one source: of one container, or of one service on one host where none is named.
     package var sourceBytesPerSecondMaximum = 0
-    /// What one sender (an agent, a client that pushes) may send a second; 0 for no limit. Its batches are refused for a
-    /// while beyond that.
+    /// What one sender (an agent, a client that pushes) may send a second; 0 for no limit. Beyond that its batches are
+    /// refused for a while.
     package var senderBytesPerSecondMaximum = 0
     /// Streams a process may know at once; each costs about a kilobyte.
     package var streamsMaximum = 200_000
     /// Those of one source, and those that one sender may begin while the process runs; 0 for no limit.
     package var sourceStreamsMaximum = 50_000
     package var senderStreamsMaximum = 100_000
-    /// The share of `retentionBytes` that one source may take of the others': when room is needed, the source that takes
-    /// most and more than this loses its oldest lines first, and losses say so. 1 for no such limit.
+    /// The share of `retentionBytes` that one source may take of the others': when room is needed, the source that
+    /// takes most and more than this loses its oldest lines first, and losses say so. 1 for no such limit.
     package var sourceShareMaximum = 0.5
     /// Labels of one stream: fields belong into structured metadata.
     package var labelsMaximum = 40

@@ -10,8 +10,8 @@ extension StoreState {
         var overLimit: [(lines: LogLines, reason: String)] = []
     }
 
-    /// Leaves out the lines of streams and sources that send too much; a loss says so. Throws when the sender as a whole
-    /// does, or when the batch has no other stream: then it had better come again.
+    /// Leaves out the lines of streams and sources that send too much; a loss says so. Throws when the sender as a
+    /// whole does, or when the batch has no other stream: then it had better come again.
     mutating func allow(_ verdict: inout Admission.Verdict) throws(AppendRefusal) {
         let now = verdict.record.arrivalNanoseconds
         let streams = verdict.record.streams

@@ -1,8 +1,8 @@
 internal import Synchronization
 internal import Telemetry
 
-/// Senders that wait a moment because memory is fuller than it should be: what they have sent goes on taking memory, but
-/// they send nothing more meanwhile. The housekeeping lets them go on when there is room, and after every round.
+/// Senders that wait a moment because memory is fuller than it should be: what they have sent goes on taking memory,
+/// but they send nothing more meanwhile. The housekeeping lets them go on when there is room, and after every round.
 struct WaitingSenders: Sendable {
     /// One that waits.
     typealias Continuation = CheckedContinuation<Void, Never>

@@ -16,7 +16,8 @@ final class LogBlock: Sendable {
     /// Encodes lines, in any order of time. `labels` are those of their stream, which may tell how bad they are;
     /// `level` is zstd's.
     init(
-        encoding columns: LineColumns, of labels: Labels = .empty, firstPosition: UInt64, lastPosition: UInt64, lastArrivalNanoseconds: Int64,
+        encoding columns: LineColumns, of labels: Labels = .empty, firstPosition: UInt64, lastPosition: UInt64,
+        lastArrivalNanoseconds: Int64,
         level: Int = 1
     ) {
         precondition(columns.count > 0, "a block holds at least one line")

@@ -39,7 +39,9 @@ struct PatternCounter {
         // Lines in memory have no templates yet: they get the same ones as they would in a part.
         case .chunk(let chunk): block = StoredBlock(HeadStream.encode([chunk], of: run.labels))
         }
-        guard let (open, selected) = try OpenRun.select(run, block, served, search, context, blocks) else { return true }
+        guard let (open, selected) = try OpenRun.select(run, block, served, search, context, blocks) else {
+            return true
+        }
         let (scanned, matched) = (run.lines, selected.count)
         try context.count {
             $0.linesScanned += scanned

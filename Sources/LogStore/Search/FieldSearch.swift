@@ -147,11 +147,15 @@ final class FieldSearch {
                 // Up to here a quotient is the nearest number, as a reader of the text finds it.
                 guard value.magnitude < 1 << 53, scale <= 15 else { return true }
                 return comparison.holds(Double(value) / Double(TimestampForm.powers[scale]), right)
-            } texts: { passes($0, test) }
+            } texts: {
+                passes($0, test)
+            }
         case .text(_, let number):
             return values.passing { value, scale in
                 scale == 0 ? value == number : true
-            } texts: { passes($0, test) }
+            } texts: {
+                passes($0, test)
+            }
         }
     }
 

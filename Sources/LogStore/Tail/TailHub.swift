@@ -93,7 +93,8 @@ final class TailHub: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    let hasNews = state.batches.count > state.first && state.position(state.batches.count - 1) > position
+                    let last = state.batches.count - 1
+                    let hasNews = last >= state.first && state.position(last) > position
                     if hasNews || state.isClosed || position < state.forgotten || Task.isCancelled { return true }
                     state.waiting[ticket] = continuation
                     return false

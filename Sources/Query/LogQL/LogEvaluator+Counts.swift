@@ -5,8 +5,8 @@ extension LogEvaluator {
     /// More buckets than this cost more memory than the lines are likely to.
     private static let bucketsMaximum: Int64 = 50_000
 
-    /// The values of a count, rate or size whose pipeline is nothing but filters of lines and levels; nil where the lines themselves
-    /// must be looked at. `outer` is the grouping of a sum around it.
+    /// The values of a count, rate or size whose pipeline is nothing but filters of lines and levels; nil where the
+    /// lines themselves must be looked at. `outer` is the grouping of a sum around it.
     func countedByStore(
         _ node: LogRangeAggregation, _ run: PipelineRun, _ windows: LogWindows, outer: LogGrouping?
     ) throws -> [SeriesColumn]? {

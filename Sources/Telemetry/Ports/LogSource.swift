@@ -55,8 +55,8 @@ public struct FieldPredicate: Hashable, Sendable {
     }
 }
 
-/// The part of a LogQL plan that a store may do itself, in pipeline order: severities and line predicates, parser, field
-/// predicates.
+/// The part of a LogQL plan that a store may do itself, in pipeline order: severities and line predicates, parser,
+/// field predicates.
 /// A store applies a prefix of it and says which in `LogSelection.applied`; the engine does the rest.
 public struct LogPlanFragment: Sendable {
     /// A parser stage.

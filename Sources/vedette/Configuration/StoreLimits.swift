@@ -25,8 +25,8 @@ struct StoreLimits: Sendable, Equatable {
     var logStreams: Int64?
     /// Of one stream of lines; 0 is no limit.
     var logStreamBytesPerSecond: Int64?
-    /// Of one source of lines (a container, or a service on a host), and of one sender of lines (an agent, a client that
-    /// pushes); 0 is no limit.
+    /// Of one source of lines (a container, or a service on a host), and of one sender of lines (an agent, a client
+    /// that pushes); 0 is no limit.
     var logSourceBytesPerSecond: Int64?
     var logSenderBytesPerSecond: Int64?
     var logStreamsPerSource: Int64?
