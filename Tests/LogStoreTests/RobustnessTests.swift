@@ -163,7 +163,8 @@ struct RobustnessTests {
     private func lines(_ storage: SimulatedStorage, _ clock: ManualClock) throws -> (texts: [String], quarantined: Int)
     {
         let store = try open(storage, clock)
-        store.scrub.round(store.state.withLock { $0.parts }) { store.noteDamage($2, of: $1, in: $0) }
+        let parts = store.state.withLock { $0.parts }
+        store.scrub.round(parts, isCancelled: { false }) { store.noteDamage($2, of: $1, in: $0) }
         let quarantined = store.quarantine.count
         let found = try store.lines(all, QueryContext(clock: clock)).map(\.text)
         try store.close()

@@ -48,7 +48,9 @@ struct ValueExtent: Sendable, Hashable {
                 ValueExtent.digits(bounds.upperBound.magnitude))
         case .fixed(let width, _): (alphabet, shortest, longest) = (.digits, width, width)
         // Of decimals the digits before the point (with the sign) and behind it, at most.
-        case .decimals(let scales, let mantissas): self = ValueExtent.decimals(scales, mantissas)
+        case .decimals(let scales, let mantissas):
+            let found = ValueExtent.decimals(scales, mantissas)
+            (alphabet, shortest, longest) = (found.alphabet, found.shortest, found.longest)
         case .addresses: (alphabet, shortest, longest) = (.addresses, 7, 15)
         case .hexadecimal(let width, let isUpper, _):
             (alphabet, shortest, longest) = (isUpper ? .upperHexadecimal : .lowerHexadecimal, width, width)
