@@ -23,8 +23,12 @@ package final class LogDatabase: Sendable {
     /// What queries have opened.
     let blocks: BlockCache
     let scrub = PartScrub()
+    let idle = IdleCache()
     /// Held while a part is written or removed: one at a time.
     let sealing = Mutex<Void>(())
+    /// Set when the store begins to close: a merge is given up then.
+    private let closing = Atomic<Bool>(false)
+    var isClosing: Bool { closing.load(ordering: .relaxed) }
     /// Keeps a second process out.
     private let lock: Mutex<FileLock?>
     /// Encodes and seals.
@@ -105,8 +109,10 @@ package final class LogDatabase: Sendable {
             return state.isClosed
         }
         if wasClosed { return }
+        closing.store(true, ordering: .relaxed)
         merging?.stop()
         maintenance?.stop()
+        admitWaiting()
         log.closeBlocking()
         hub.close()
         lock.withLock { $0 = nil }

@@ -6,13 +6,13 @@ internal import Testing
 
 /// Columns drop only lines that a reader of the field drops as well, and drop them where a template is plain.
 struct FieldSearchTests {
-    private static func open(_ lines: [String], labels: Labels = Labels(["a": "b"])) throws -> OpenBlock {
+    private static func block(_ lines: [String], labels: Labels = Labels(["a": "b"])) throws -> StoredBlock {
         var appended = LogLines(labels: labels)
         for (index, line) in lines.enumerated() { appended.append(nanoseconds: Int64(index), line: Array(line.utf8)) }
         var columns = LineColumns()
         columns.append(appended, 0..<appended.count)
-        let block = LogBlock(encoding: columns, firstPosition: 1, lastPosition: 1, lastArrivalNanoseconds: 0)
-        return try StoredBlock(block).open()
+        return StoredBlock(
+            LogBlock(encoding: columns, firstPosition: 1, lastPosition: 1, lastArrivalNanoseconds: 0))
     }
 
     private static func kept(
@@ -21,7 +21,8 @@ struct FieldSearchTests {
     ) throws -> [Int] {
         let fragment = LogPlanFragment(parser: parser, fieldPredicates: [predicate])
         let search = BlockSearch(try LineFilter([]), fragment)
-        return try search.select(try open(lines), 0..<lines.count, labels: labels).map { Int($0) }
+        let block = try block(lines)
+        return try search.select(try block.open(), 0..<lines.count, of: block, labels: labels).map { Int($0) }
     }
 
     @Test func numbersAndTextsOfObjectsAreCompared() throws {

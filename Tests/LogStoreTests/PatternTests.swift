@@ -31,9 +31,10 @@ struct PatternTests {
         let store = try fixture.open()
         _ = try await store.append(LogBatch(PatternTests.labels, PatternTests.lines(fixture)))
         let request = PatternTests.request(fixture)
-        let inMemory = try store.patterns(request, bucketNanoseconds: 1_000_000_000, in: fixture.context())
+        let inMemory = try #require(
+            try store.patterns(request, bucketNanoseconds: 1_000_000_000, in: fixture.context()))
         try store.seal()
-        let inPart = try store.patterns(request, bucketNanoseconds: 1_000_000_000, in: fixture.context())
+        let inPart = try #require(try store.patterns(request, bucketNanoseconds: 1_000_000_000, in: fixture.context()))
         #expect(inPart.map(\.pattern) == inMemory.map(\.pattern))
         #expect(inPart.map(\.lines) == inMemory.map(\.lines))
         #expect(inPart.map(\.total) == [50, 25, 25])
@@ -52,7 +53,7 @@ struct PatternTests {
         _ = try await store.append(LogBatch(PatternTests.labels, PatternTests.lines(fixture)))
         try store.seal()
         let request = PatternTests.request(fixture, [LinePredicate(.contains, ["user 1"])])
-        let found = try store.patterns(request, bucketNanoseconds: .max, in: fixture.context())
+        let found = try #require(try store.patterns(request, bucketNanoseconds: .max, in: fixture.context()))
         #expect(found.map(\.total) == [5])
         var parsed = PatternTests.request(fixture)
         parsed.fragment.parser = .json
@@ -79,9 +80,9 @@ struct PatternTests {
         }
         _ = try await store.append(LogBatch(PatternTests.labels, lines))
         let request = PatternTests.request(fixture)
-        let inMemory = try store.patterns(request, bucketNanoseconds: .max, in: fixture.context())
+        let inMemory = try #require(try store.patterns(request, bucketNanoseconds: .max, in: fixture.context()))
         try store.seal()
-        let inPart = try store.patterns(request, bucketNanoseconds: .max, in: fixture.context())
+        let inPart = try #require(try store.patterns(request, bucketNanoseconds: .max, in: fixture.context()))
         #expect(inPart.map(\.pattern) == inMemory.map(\.pattern))
         #expect(inPart.map(\.total) == inMemory.map(\.total))
         #expect(inPart.reduce(0) { $0 + $1.total } == 600)
@@ -110,8 +111,9 @@ struct PatternTests {
             return (fixture.time(-9_000 + Int64(index)), "{\"msg\":\"\(word)\"}")
         }
         _ = try await store.append(LogBatch(PatternTests.labels, lines))
-        let found = try store.patterns(
+        let counted = try store.patterns(
             PatternTests.request(fixture), bucketNanoseconds: .max, in: fixture.context())
+        let found = try #require(counted)
         #expect(found.count == 257)
         #expect(found.first?.pattern == "{\"msg\":\"<_>\"}")
         #expect(found.reduce(0) { $0 + $1.total } == 3_000)

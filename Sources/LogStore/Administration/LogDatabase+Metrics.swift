@@ -47,6 +47,9 @@ extension LogDatabase {
             counter("loss_records_total", counters.lossRecords, "Records of lines that will not come."),
             counter("sealed_parts_total", counters.sealedParts, "Parts written."),
             counter("merged_parts_total", counters.mergedParts, "Parts that were put together with others."),
+            counter(
+                "trimmed_lines_total", counters.trimmedLines,
+                "Lines taken out of parts: deleted, or of a source beyond its share of the room."),
             counter("expired_parts_total", counters.expiredParts, "Parts removed by the retention."),
             counter("replayed_batches_total", counters.replayedBatches, "Batches replayed at the start."),
             counter("tail_missed_lines_total", counters.tailMissedLines, "Lines that slow tails were told to fetch."),
@@ -58,7 +61,7 @@ extension LogDatabase {
             counter("rejected_lines_total", counters.rejectedLines, "Lines refused by a limit."),
             counter(
                 "limited_lines_total", counters.limitedLines,
-                "Lines refused because their stream sent too much at once."),
+                "Lines refused because their stream or source sent too much at once."),
             counter("ahead_lines_total", counters.aheadLines, "Lines refused because they are ahead of the clock."),
             counter("overloaded_appends_total", counters.overloadedAppends, "Batches refused as too much at once."),
             counter("unavailable_appends_total", counters.unavailableAppends, "Batches refused by the disk."),

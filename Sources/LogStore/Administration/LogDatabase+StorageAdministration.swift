@@ -26,11 +26,8 @@ extension LogDatabase: StorageAdministration {
             let wanted = LogTimeRange(startNanoseconds: range.startNanoseconds, endNanoseconds: range.endNanoseconds)
             let (list, touched) = state.withLock { state in
                 let selected = state.streams.select(matchers)
-                let catalog = QueryCatalog(
-                    streams: selected.map {
-                        QueryCatalog.Stream(
-                            identifier: $0, labels: state.streams.labels(of: $0), head: nil, deletions: state.deletions)
-                    }, parts: state.parts, range: wanted)
+                let catalog = state.catalog(
+                    selected, of: state.streams, range: wanted, deletions: state.deletions, withHead: false)
                 var touched = Set<Int>()
                 _ = catalog.forEachRun { run, _ in touched.insert(run.stream) }
                 let deletion = Deletion(matchers: matchers, range: wanted, position: state.sealedPosition)
@@ -70,7 +67,7 @@ extension LogDatabase: StorageAdministration {
     }
 
     /// Removes parts for good; returns how many bytes that gave back. Called with `sealing` held.
-    private func expire(_ expired: [OpenPart]) throws -> Int {
+    func expire(_ expired: [OpenPart]) throws -> Int {
         // The newest part stays while the log may still repeat what it covers.
         if expired.contains(where: { $0.name.lastPosition >= log.status.firstPosition.ordinal }) { try cutLog() }
         var freed = 0
@@ -84,27 +81,6 @@ extension LogDatabase: StorageAdministration {
             }
         }
         return freed
-    }
-
-    /// Removes the parts with the oldest lines until the rest is within the limit of bytes. Called with `sealing` held.
-    func enforceSize() {
-        guard options.retentionBytes > 0 else { return }
-        let all = state.withLock { $0.parts }
-        var bytes = all.reduce(0) { $0 + Int(clamping: $1.reader.fileBytes) }
-        var expired: [OpenPart] = []
-        for part in all.sorted(by: { $0.reader.span.upperBound < $1.reader.span.upperBound })
-        where bytes > options.retentionBytes && part.name != all.last?.name {
-            bytes -= Int(clamping: part.reader.fileBytes)
-            expired.append(part)
-        }
-        guard !expired.isEmpty else { return }
-        do {
-            _ = try expire(expired)
-            state.withLock { $0.forgetEmptyStreams() }
-        } catch {
-            // Counted, and tried again in the next round.
-            state.withLock { $0.counters.mergeFailures += 1 }
-        }
     }
 
     /// Writes a part without lines in the place of the newest one, so that what was delivered stays known.

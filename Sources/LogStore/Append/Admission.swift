@@ -16,6 +16,8 @@ struct Admission {
     /// What became of a batch.
     struct Verdict: Sendable {
         var record: BatchRecord
+        /// Who sent it; nil for what the process itself has to say.
+        var sender: String?
         var rejections: [LogRejection] = []
         var truncated = 0
         var transformed = 0
@@ -27,7 +29,8 @@ struct Admission {
     func judge(_ batch: LogBatch) throws(AppendRefusal) -> Verdict {
         var verdict = Verdict(
             record: BatchRecord(
-                streams: [], losses: [], delivery: batch.delivery, arrivalNanoseconds: nowNanoseconds))
+                streams: [], losses: [], delivery: batch.delivery, arrivalNanoseconds: nowNanoseconds),
+            sender: batch.sender)
         for lines in batch.streams {
             try Admission.checkShape(lines)
             if lines.count == 0 { continue }

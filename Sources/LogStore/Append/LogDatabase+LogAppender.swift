@@ -5,6 +5,7 @@ package import Telemetry
 /// Taking lines: judged, reserved for, logged, applied after the sync, answered.
 extension LogDatabase: LogAppender {
     package func append(_ batch: LogBatch) async throws -> LogReceipt {
+        await waitForRoom(bytes: batch.streams.reduce(0) { $0 + $1.bytes.count })
         let result: Result<LogReceipt, AppendRefusal> = await withCheckedContinuation { continuation in
             submit(batch) { continuation.resume(returning: $0) }
         }
@@ -78,7 +79,7 @@ extension LogDatabase: LogAppender {
                 "a batch of \(wanted) bytes is over \(BatchRecord.memoryBytesMaximum): nothing of it was kept, split it"
             )
         }
-        if options.streamBytesPerSecondMaximum > 0 {
+        if options.limitsBytesPerSecond {
             let allowed = state.withLock { [verdict] state in
                 Result { () throws(AppendRefusal) in
                     var verdict = verdict
@@ -89,10 +90,8 @@ extension LogDatabase: LogAppender {
             verdict = try allowed.get()
         }
         let keys = verdict.record.streams.map { $0.origin == nil ? RecentLines.keys(of: $0) : [] }
-        let record = verdict.record
-        let reserved = state.withLock { state in
-            state.reserve(record, keys: keys, bytes: wanted, options: options)
-        }
+        let (record, sender) = (verdict.record, verdict.sender)
+        let reserved = state.withLock { $0.reserve(record, sender: sender, keys: keys, bytes: wanted) }
         guard let reserved else {
             maintenance?.wake()
             let words = "lines that wait to be written to a part take all of \(options.headBytesMaximum) bytes; "
@@ -100,8 +99,7 @@ extension LogDatabase: LogAppender {
                 .overloaded, words + "nothing of this batch was kept, send it again", retryAfterSeconds: 1)
         }
         verdict.record = reserved.record
-        for lines in reserved.overLimit {
-            let reason = "the limit of \(options.streamsMaximum) streams is reached"
+        for (lines, reason) in reserved.overLimit {
             verdict.rejections.append(LogRejection(labels: lines.labels, lines: lines.count, reason: reason))
         }
         return reserved.reservation

@@ -51,26 +51,42 @@ struct RecentLines: Sendable {
         case underway
     }
 
-    /// A line that is known. Places of the table are never moved but when it grows.
+    /// A line that is known, in 16 bytes: they are most of what remembering costs. Places of the table are never moved
+    /// but when it grows.
     private struct Entry: Sendable {
         var hash: UInt64 = 0
-        var nanoseconds: Int64 = 0
-        /// The time of arrival; its last two bits are the standing.
-        private var field: Int64 = 0
+        /// The time of arrival in units of 2^16 nanoseconds, then 17 bits of the line's own time, then the standing.
+        private var field: UInt64 = 0
+
+        static let arrivalShift: UInt64 = 16
+        private static let timeMask: UInt64 = (1 << 17 - 1) << 2
 
         init() {}
 
-        init(hash: UInt64, nanoseconds: Int64, arrival: Int64, standing: Place) {
-            self.hash = hash
-            self.nanoseconds = nanoseconds
-            field = arrival & ~3 | Int64(standing.rawValue)
+        init(_ key: Key, arrival: Int64, standing: Place) {
+            hash = key.hash
+            let units = UInt64(bitPattern: max(0, arrival)) >> Entry.arrivalShift
+            field = units << 19 | Entry.timeBits(key.nanoseconds) | UInt64(standing.rawValue)
         }
 
-        var arrival: Int64 { field & ~3 }
+        /// Bits that tell times apart which the hash does not: of neighbouring times all are different.
+        @inline(__always)
+        private static func timeBits(_ nanoseconds: Int64) -> UInt64 {
+            UInt64(bitPattern: nanoseconds) << 2 & timeMask
+        }
+
+        /// Whether it is the line of `key`.
+        @inline(__always)
+        func isOf(_ key: Key) -> Bool {
+            hash == key.hash && field & Entry.timeMask == Entry.timeBits(key.nanoseconds)
+        }
+
+        /// Whether it came within `units` of time before `now`, both in units of 2^16 nanoseconds.
+        func isWithin(_ units: Int64, of now: Int64) -> Bool { now - Int64(field >> 19) <= units }
 
         var standing: Place {
             get { Place(rawValue: UInt8(truncatingIfNeeded: field & 3)) ?? .free }
-            set { field = field & ~3 | Int64(newValue.rawValue) }
+            set { field = field & ~3 | UInt64(newValue.rawValue) }
         }
     }
 
@@ -86,7 +102,6 @@ struct RecentLines: Sendable {
     private struct Table: Sendable {
         var entries = [Entry](repeating: Entry(), count: 1024)
         var count = 0
-        var newestArrival = Int64.min
 
         /// The place of a line, or the free one where it would be.
         @inline(__always)
@@ -94,7 +109,7 @@ struct RecentLines: Sendable {
             let mask = entries.count - 1
             var place = Int(truncatingIfNeeded: key.hash) & mask
             while entries[place].hash != 0 {
-                if entries[place].hash == key.hash, entries[place].nanoseconds == key.nanoseconds { break }
+                if entries[place].isOf(key) { break }
                 place = (place + 1) & mask
             }
             return place
@@ -102,12 +117,23 @@ struct RecentLines: Sendable {
 
         mutating func set(_ key: Key, _ standing: Place, arrival: Int64, at place: Int) {
             let isNew = entries[place].hash == 0
-            entries[place] = Entry(
-                hash: key.hash, nanoseconds: key.nanoseconds, arrival: arrival, standing: standing)
-            newestArrival = max(newestArrival, arrival)
-            guard isNew else { return }
+            entries[place] = Entry(key, arrival: arrival, standing: standing)
+            if isNew { noteNew() }
+        }
+
+        /// Takes an entry of another table over.
+        mutating func take(_ entry: Entry) {
+            let mask = entries.count - 1
+            var place = Int(truncatingIfNeeded: entry.hash) & mask
+            while entries[place].hash != 0 { place = (place + 1) & mask }
+            entries[place] = entry
+            noteNew()
+        }
+
+        /// A table is full to three quarters at most.
+        private mutating func noteNew() {
             count += 1
-            if count * 2 > entries.count { grow() }
+            if count * 4 > entries.count * 3 { grow() }
         }
 
         private mutating func grow() {
@@ -123,6 +149,8 @@ struct RecentLines: Sendable {
     }
 
     private let windowNanoseconds: Int64
+    /// The window in the units of entries, rounded up: a line is known for a moment too long rather than too short.
+    private var windowUnits: Int64 { windowNanoseconds >> Int64(Entry.arrivalShift) + 1 }
     private let linesMaximum: Int
     /// What came lately, and what came before that; the older table is dropped as a whole.
     private var current = Table()
@@ -161,7 +189,7 @@ struct RecentLines: Sendable {
         if known.hash == 0 { known = previous.entries[previous.place(of: key)] }
         switch known.standing {
         case .underway: return .underway
-        case .stored: if now - known.arrival <= windowNanoseconds { return .stored }
+        case .stored: if known.isWithin(windowUnits, of: now >> Int64(Entry.arrivalShift)) { return .stored }
         case .free, .withdrawn: break
         }
         current.set(key, .underway, arrival: now, at: place)
@@ -206,16 +234,6 @@ struct RecentLines: Sendable {
         previous = current
         current = Table()
         currentBegan = now
-        for entry in underway {
-            let key = Key(hash: entry.hash, nanoseconds: entry.nanoseconds)
-            current.set(key, .underway, arrival: entry.arrival, at: current.place(of: key))
-        }
-    }
-}
-
-extension RecentLines.Key {
-    fileprivate init(hash: UInt64, nanoseconds: Int64) {
-        self.hash = hash
-        self.nanoseconds = nanoseconds
+        for entry in underway { current.take(entry) }
     }
 }

@@ -55,31 +55,35 @@ struct ColumnEncoder {
 
     /// Writes templates and columns; returns what runs of word bytes the values can have.
     @discardableResult
-    private mutating func encode(_ rows: TemplateRows, isNested: Bool, isClean: Bool) -> WordRuns {
+    private mutating func encode(_ rows: TemplateRows, isNested: Bool, isClean: Bool) -> TextRuns {
         writer.descriptions.putVarint(UInt64(rows.leaves.count))
         for leaf in rows.leaves { writer.descriptions.putVarint(UInt64(number(of: leaf))) }
         IntegerCoding.encode(rows.leafIndexes.map { Int64($0) }, to: &writer)
         let layout = TemplateLayout(leaves: rows.leaves, in: builder.table)
         let clean = cleanColumns(layout, rows.leaves, edges: isClean)
-        var runs: [WordRuns] = []
+        var runs: [TextRuns] = []
         for (column, values) in rows.orderedColumns(layout).enumerated() {
             runs.append(encode(values, isNested: isNested, isClean: clean[column]))
         }
-        var all: WordRuns?
+        var all: TextRuns?
         for (index, leaf) in rows.leaves.enumerated() {
-            var line = WordRuns.none
+            var line = TextRuns.none
             for (place, node) in builder.table.slots(of: leaf).enumerated() {
-                line = line.followed(by: staticRuns(node)).followed(by: runs[layout.columns[index][place]])
+                line.follow(with: staticRuns(node))
+                line.follow(with: runs[layout.columns[index][place]])
             }
-            line = line.followed(by: staticRuns(leaf))
-            all = all?.union(line) ?? line
+            line.follow(with: staticRuns(leaf))
+            if all == nil { all = line } else { all?.formUnion(line) }
         }
-        let result = all ?? WordRuns.none
-        if !isNested { words.noteUnindexed(result.longest) }
+        let result = all ?? TextRuns.none
+        if !isNested {
+            words.noteUnindexed(result.words.longest)
+            words.noteUnindexedRun(result.identifiers.longest)
+        }
         return result
     }
 
-    private func staticRuns(_ node: Int) -> WordRuns { builder.table.text(node).withUnsafeBytes { WordRuns($0) } }
+    private func staticRuns(_ node: Int) -> TextRuns { builder.table.text(node).withUnsafeBytes { TextRuns($0) } }
 
     private mutating func number(of leaf: Int) -> Int {
         if let known = numbers[leaf] { return known }
@@ -112,13 +116,13 @@ struct ColumnEncoder {
     // MARK: One column
 
     /// Writes a column as the first type that gives every value back.
-    private mutating func encode(_ values: [SlotValue], isNested: Bool, isClean: Bool) -> WordRuns {
+    private mutating func encode(_ values: [SlotValue], isNested: Bool, isClean: Bool) -> TextRuns {
         let shape = ValueShape(values, in: base)
         if shape.isConstant, let first = values.first {
             begin(.constant, values.count)
             let text = bytes(of: first)
             writer.put(text)
-            return WordRuns(text)
+            return TextRuns(text)
         }
         if let runs = encodeNumbers(values, shape) { return runs }
         if let runs = encodeIdentifiers(values, shape, isClean: isClean) { return runs }
@@ -150,7 +154,7 @@ struct ColumnEncoder {
         UnsafeRawBufferPointer(start: base + Int(value.start), count: Int(value.count))
     }
 
-    private mutating func encodeNumbers(_ values: [SlotValue], _ shape: ValueShape) -> WordRuns? {
+    private mutating func encodeNumbers(_ values: [SlotValue], _ shape: ValueShape) -> TextRuns? {
         if shape.longest >= 10, let (form, offsets) = ValueParsing.timestamps(values, in: base, times: times) {
             begin(.timestamps, values.count)
             writer.descriptions.put(form.kind.rawValue)
@@ -159,36 +163,37 @@ struct ColumnEncoder {
             writer.descriptions.putPrefixed(form.suffix)
             IntegerCoding.encode(offsets, to: &writer)
             // Digits stand for digits: all values have the runs of the first.
-            return values.first.map { WordRuns(bytes(of: $0)) } ?? WordRuns.none
+            return values.first.map { TextRuns(bytes(of: $0)) } ?? TextRuns.none
         }
         if shape.mayBeInteger, let integers = ValueParsing.integers(values, in: base) {
             begin(.integers, values.count)
             IntegerCoding.encode(integers, to: &writer)
-            return .all(shape.longest)
+            return TextRuns(both: .all(shape.longest))
         }
         if shape.mayBeFixed, let integers = ValueParsing.fixed(values, in: base) {
             begin(.fixed, values.count)
             writer.descriptions.put(UInt8(shape.longest))
             IntegerCoding.encode(integers, to: &writer)
-            return .all(shape.longest)
+            return TextRuns(both: .all(shape.longest))
         }
         if shape.mayBeDecimal, let (mantissas, scales) = ValueParsing.decimals(values, in: base) {
             begin(.decimals, values.count)
             IntegerCoding.encode(scales, to: &writer)
             IntegerCoding.encode(mantissas, to: &writer)
-            return WordRuns(prefix: shape.longest, suffix: shape.longest, longest: shape.longest)
+            return TextRuns(
+                both: WordRuns(prefix: shape.longest, suffix: shape.longest, longest: shape.longest))
         }
         if shape.mayBeAddress, let addresses = ValueParsing.addresses(values, in: base) {
             begin(.addresses, values.count)
             IntegerCoding.encode(addresses, to: &writer)
-            return WordRuns(prefix: 3, suffix: 3, longest: 3)
+            return TextRuns(both: WordRuns(prefix: 3, suffix: 3, longest: 3))
         }
         return nil
     }
 
     private mutating func encodeIdentifiers(
         _ values: [SlotValue], _ shape: ValueShape, isClean: Bool
-    ) -> WordRuns? {
+    ) -> TextRuns? {
         let isUpper: UInt8 = shape.hasUpper ? 1 : 0
         if shape.mayBeHexadecimal, shape.longest <= 16, let numbers = ValueParsing.hexadecimal(values, in: base) {
             begin(.hexadecimal, values.count)
@@ -206,18 +211,20 @@ struct ColumnEncoder {
         } else {
             return nil
         }
-        guard isClean, shape.longest >= WordCollector.wordBytesMinimum else { return .all(shape.longest) }
+        guard isClean, shape.longest >= WordCollector.wordBytesMinimum else {
+            return TextRuns(both: .all(shape.longest))
+        }
         for value in values { words.add(bytes(of: value)) }
         return .barrier
     }
 
-    private func runs(of values: [SlotValue]) -> WordRuns {
-        var runs: WordRuns?
+    private func runs(of values: [SlotValue]) -> TextRuns {
+        var runs: TextRuns?
         for value in values {
-            let found = WordRuns(bytes(of: value))
-            runs = runs?.union(found) ?? found
+            let found = TextRuns(bytes(of: value))
+            if runs == nil { runs = found } else { runs?.formUnion(found) }
         }
-        return runs ?? WordRuns.none
+        return runs ?? TextRuns.none
     }
 
     /// Appends lengths and bytes of texts.

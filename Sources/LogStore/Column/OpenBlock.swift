@@ -10,11 +10,14 @@ final class OpenBlock: Sendable {
     let tableOwner: ObjectIdentifier
     let storedTimes: StoredIntegers
     let lines: StoredTemplates
+    /// Nil where all lines have the same one, or none is stored.
+    private let storedSeverities: StoredIntegers?
     private let source: BlockSource
     private let state: Mutex<State>
 
     private struct State {
         var times: [Int64]?
+        var severities: [UInt8]?
         var templates: TemplateValues?
         var columns: [ColumnValues?]
         /// Of columns that are dictionaries, the texts alone; of columns that are templates, which each value has.
@@ -33,13 +36,13 @@ final class OpenBlock: Sendable {
         self.table = table
         self.tableOwner = tableOwner
         source = BlockSource(descriptions: descriptions, load: load)
-        let (times, lines, columns) = try descriptions.withUnsafeBytes { bytes in
+        let (parsed, columns) = try descriptions.withUnsafeBytes { bytes in
             var parser = ColumnParser(bytes, chunkBytes: summary[.chunks], table: table, leaves: leaves)
-            let (times, lines) = try parser.block(lines: summary.lines)
-            return (times, lines, parser.columns)
+            return (try parser.block(summary), parser.columns)
         }
-        storedTimes = times
-        self.lines = lines
+        storedTimes = parsed.times
+        lines = parsed.lines
+        storedSeverities = parsed.severities
         let opened = descriptions.count + summary[.chunks] + columns * 200 + 1000
         state = Mutex(State(columns: [ColumnValues?](repeating: nil, count: columns), bytes: opened))
     }
@@ -58,6 +61,26 @@ final class OpenBlock: Sendable {
         keep(times.count * 8) { $0.times = times }
         return times
     }
+
+    /// What is stored of the lines' severities; nil where nothing is.
+    func severities() throws -> [UInt8]? {
+        if let known = state.withLock({ $0.severities }) { return known }
+        if let only = summary.severities.only { return [UInt8](repeating: only, count: summary.lines) }
+        guard let storedSeverities else { return nil }
+        let values = try storedSeverities.column(source)
+        var numbers = [UInt8](repeating: 0, count: values.count)
+        values.forEachChunk(0..<values.count) { chunk, first in
+            for index in chunk.indices { numbers[first + index] = UInt8(truncatingIfNeeded: chunk[index]) }
+        }
+        guard SeverityCounts(checking: numbers) == summary.severities else {
+            throw FormatError("severities differ from the index")
+        }
+        keepSeverities(numbers)
+        return numbers
+    }
+
+    /// Keeps severities that were found out.
+    func keepSeverities(_ numbers: [UInt8]) { keep(numbers.count) { $0.severities = numbers } }
 
     /// Which template each line has, and no column.
     func templates() throws -> TemplateValues {

@@ -92,12 +92,16 @@ struct ColumnParser {
         self.leaves = leaves
     }
 
-    /// Reads the times and lines of a block of `lines` lines.
-    mutating func block(lines: Int) throws -> (times: StoredIntegers, lines: StoredTemplates) {
-        let times = try StoredIntegers(&reader, count: lines)
-        let templates = try templates(lines, depth: 1)
+    /// Reads the descriptions of a block's times, lines and, where they differ, severities.
+    mutating func block(
+        _ summary: BlockSummary
+    ) throws -> (times: StoredIntegers, lines: StoredTemplates, severities: StoredIntegers?) {
+        let times = try StoredIntegers(&reader, count: summary.lines)
+        let templates = try templates(summary.lines, depth: 1)
+        let differ = summary.severities.isKnown && summary.severities.only == nil
+        let severities = differ ? try StoredIntegers(&reader, count: summary.lines) : nil
         guard reader.isAtEnd else { throw FormatError("bytes follow the columns of a block") }
-        return (times, templates)
+        return (times, templates, severities)
     }
 
     private mutating func templates(_ count: Int, depth: Int) throws -> StoredTemplates {

@@ -86,13 +86,21 @@ struct WordRuns: Equatable {
         WordRuns(prefix: length, suffix: length, longest: length, whole: length)
     }
 
-    /// The runs of one text.
+    /// The runs of word bytes in one text.
     init(_ text: UnsafeRawBufferPointer) {
-        let table = ByteClasses.table
+        self.init(text, ByteClasses.table, ByteClasses.word)
+    }
+
+    /// The runs of bytes of identifiers in one text.
+    init(identifiersIn text: UnsafeRawBufferPointer) {
+        self.init(text, ByteClasses.identifiers, 1)
+    }
+
+    private init(_ text: UnsafeRawBufferPointer, _ table: UnsafePointer<UInt8>, _ wanted: UInt8) {
         var run = 0
         var isWhole = true
         for byte in text {
-            if table[Int(byte)] & ByteClasses.word != 0 {
+            if table[Int(byte)] & wanted != 0 {
                 run += 1
             } else {
                 if isWhole { prefix = run }
@@ -130,5 +138,40 @@ struct WordRuns: Equatable {
             suffix: max(other.suffix, other.whole >= 0 ? other.whole + suffix : 0),
             longest: max(longest, other.longest, suffix + other.prefix),
             whole: whole >= 0 && other.whole >= 0 ? whole + other.whole : -1)
+    }
+}
+
+/// The runs of a text both of word bytes and of bytes of identifiers.
+struct TextRuns: Equatable {
+    var words: WordRuns
+    var identifiers: WordRuns
+
+    /// The empty text.
+    static let none = TextRuns(both: .none)
+    /// A text whose words the filter knows.
+    static let barrier = TextRuns(both: .barrier)
+
+    /// The same for both.
+    init(both runs: WordRuns) {
+        words = runs
+        identifiers = runs
+    }
+
+    /// The runs of one text.
+    init(_ text: UnsafeRawBufferPointer) {
+        words = WordRuns(text)
+        identifiers = WordRuns(identifiersIn: text)
+    }
+
+    /// One of either.
+    mutating func formUnion(_ other: TextRuns) {
+        words = words.union(other.words)
+        identifiers = identifiers.union(other.identifiers)
+    }
+
+    /// One behind the other.
+    mutating func follow(with other: TextRuns) {
+        words = words.followed(by: other.words)
+        identifiers = identifiers.followed(by: other.identifiers)
     }
 }

@@ -6,6 +6,11 @@ struct WordCollector {
     private(set) var longestIndexed = 0
     /// No word of the block that was not collected is longer.
     private(set) var longestUnindexed = wordBytesMinimum - 1
+    /// The longest run of hexadecimal digits and hyphens in a word that was collected; one more in a word with other
+    /// letters, which is longer than its run.
+    private(set) var longestIndexedRun = 0
+    /// No such run in what was not collected is longer.
+    private(set) var longestUnindexedRun = wordBytesMinimum - 1
 
     /// Shorter words are not collected: they are in every block.
     static let wordBytesMinimum = 8
@@ -13,10 +18,14 @@ struct WordCollector {
     /// Notes that there may be words of this length which were not collected.
     mutating func noteUnindexed(_ length: Int) { longestUnindexed = max(longestUnindexed, length) }
 
+    /// The same of runs.
+    mutating func noteUnindexedRun(_ length: Int) { longestUnindexedRun = max(longestUnindexedRun, length) }
+
     /// Collects one word.
     mutating func add(_ word: UnsafeRawBufferPointer) {
         hashes.append(WordHash.hash(word))
         longestIndexed = max(longestIndexed, word.count)
+        if word.count > longestIndexedRun { longestIndexedRun = max(longestIndexedRun, WordCollector.run(in: word)) }
     }
 
     /// Collects the words of a text.
@@ -24,6 +33,12 @@ struct WordCollector {
         WordCollector.forEachWord(of: text) { range in
             if range.count >= WordCollector.wordBytesMinimum { add(UnsafeRawBufferPointer(rebasing: text[range])) }
         }
+    }
+
+    /// The longest run of hexadecimal digits and hyphens in a word, one more where there are other letters.
+    private static func run(in word: UnsafeRawBufferPointer) -> Int {
+        let runs = WordRuns(identifiersIn: word)
+        return runs.whole >= 0 ? word.count : runs.longest + 1
     }
 
     /// Calls `body` with the place of each word: a longest run of letters, digits and hyphens.

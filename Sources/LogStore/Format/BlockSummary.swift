@@ -39,6 +39,11 @@ struct BlockSummary: Sendable, Equatable {
     var longestIndexedWord = 0
     /// No word of the block that the filter does not know is longer.
     var longestUnindexedWord = 0
+    /// The same of runs of hexadecimal digits and hyphens, which identifiers are: ordinary words have short ones.
+    var longestIndexedRun = 0
+    var longestUnindexedRun = 0
+    /// How many lines have each severity; nothing where it is not known.
+    var severities = SeverityCounts()
     private var columnBytes = SIMD8<UInt32>()
 
     /// The stored length of a column, 0 for an absent one.
@@ -64,7 +69,7 @@ struct BlockSummary: Sendable, Equatable {
     static let readLinesMaximum = 1 << 20
     static let readBytesMaximum = 64 << 20
 
-    /// Appends the row.
+    /// Appends the row, as the newest version has it.
     func encode(to writer: inout ByteWriter) {
         writer.putVarint(UInt64(stream))
         writer.putVarint(UInt64(lines))
@@ -80,12 +85,15 @@ struct BlockSummary: Sendable, Equatable {
         writer.putVarint(UInt64(filterBytes))
         writer.putVarint(UInt64(longestIndexedWord))
         writer.putVarint(UInt64(longestUnindexedWord))
+        writer.putVarint(UInt64(longestIndexedRun))
+        writer.putVarint(UInt64(longestUnindexedRun))
+        severities.encode(to: &writer)
         for column in Column.allCases { writer.putVarint(UInt64(self[column])) }
     }
 
     /// Reads a row of a part with `streams` streams whose blocks end before `fileBytes`.
     static func decode(
-        from reader: inout ByteReader, streams: Int, fileBytes: UInt64
+        from reader: inout ByteReader, streams: Int, fileBytes: UInt64, version: UInt8
     ) throws -> BlockSummary {
         var row = BlockSummary()
         row.stream = try reader.count(upTo: max(0, streams - 1), "stream of a block")
@@ -102,6 +110,14 @@ struct BlockSummary: Sendable, Equatable {
         row.filterBytes = try reader.count(upTo: WordFilter.bytesMaximum, "length of a filter")
         row.longestIndexedWord = try reader.count(upTo: readBytesMaximum, "length of a word")
         row.longestUnindexedWord = try reader.count(upTo: readBytesMaximum, "length of a word")
+        // A run is no longer than the word that it is part of, but for the mark of a word with other letters.
+        row.longestIndexedRun = row.longestIndexedWord
+        row.longestUnindexedRun = row.longestUnindexedWord
+        if version >= PartAnchor.versionWithSeverities {
+            row.longestIndexedRun = try reader.count(upTo: readBytesMaximum, "length of a run")
+            row.longestUnindexedRun = try reader.count(upTo: readBytesMaximum, "length of a run")
+            row.severities = try SeverityCounts(decoding: &reader, lines: row.lines)
+        }
         for column in Column.allCases {
             row[column] = try reader.count(upTo: readBytesMaximum, "length of a column")
         }

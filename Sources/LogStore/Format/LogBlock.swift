@@ -13,9 +13,11 @@ final class LogBlock: Sendable {
     /// The filter as a section; empty for none.
     let filter: [UInt8]
 
-    /// Encodes lines, in any order of time. `level` is zstd's.
+    /// Encodes lines, in any order of time. `labels` are those of their stream, which may tell how bad they are;
+    /// `level` is zstd's.
     init(
-        encoding columns: LineColumns, firstPosition: UInt64, lastPosition: UInt64, lastArrivalNanoseconds: Int64,
+        encoding columns: LineColumns, of labels: Labels = .empty, firstPosition: UInt64, lastPosition: UInt64,
+        lastArrivalNanoseconds: Int64,
         level: Int = 1
     ) {
         precondition(columns.count > 0, "a block holds at least one line")
@@ -30,13 +32,18 @@ final class LogBlock: Sendable {
         summary.lastArrivalNanoseconds = lastArrivalNanoseconds
         summary.linesWithoutOrigin =
             sorted.originIndexes.isEmpty ? sorted.count : sorted.originIndexes.count { $0 < 0 }
-        let encoder = LogBlock.encodeLines(sorted, level: level)
+        let severities = LineSeverities.numbers(of: sorted, labels: labels)
+        summary.severities = SeverityCounts(severities)
+        let encoder = LogBlock.encodeLines(
+            sorted, severities: summary.severities.only == nil ? severities : [], level: level)
         var interner = TemplateInterner()
         leaves = encoder.leaves.map { interner.leaf($0, of: encoder.table) }
         table = interner.table
         filter = LogBlock.filter(encoder.words)
         summary.longestIndexedWord = encoder.words.longestIndexed
         summary.longestUnindexedWord = encoder.words.longestUnindexed
+        summary.longestIndexedRun = encoder.words.longestIndexedRun
+        summary.longestUnindexedRun = encoder.words.longestUnindexedRun
         summary.filterBytes = filter.count
         var writer = ByteWriter(capacity: encoder.writer.chunks.count + 4096)
         Section.append(encoder.writer.descriptions.bytes, codec: .zstd, to: &writer)
@@ -69,7 +76,8 @@ final class LogBlock: Sendable {
         self.filter = filter
     }
 
-    private static func encodeLines(_ lines: LineColumns, level: Int) -> ColumnEncoder {
+    /// `severities` is empty where all lines have the same one, which the block's row tells.
+    private static func encodeLines(_ lines: LineColumns, severities: [UInt8], level: Int) -> ColumnEncoder {
         // One byte more, so that an empty buffer has an address too.
         let bytes = lines.bytes.isEmpty ? [0] : lines.bytes
         return bytes.withUnsafeBufferPointer { buffer in
@@ -77,6 +85,7 @@ final class LogBlock: Sendable {
             var encoder = ColumnEncoder(base, times: lines.timesNanoseconds, level: level)
             IntegerCoding.encode(lines.timesNanoseconds, to: &encoder.writer)
             encoder.encodeLines(ends: lines.lineEnds)
+            if !severities.isEmpty { IntegerCoding.encode(severities.map { Int64($0) }, to: &encoder.writer) }
             return encoder
         }
     }

@@ -8,16 +8,23 @@ internal import Telemetry
 struct PartAnchor: Sendable, Equatable {
     var footerOffset: UInt64
     var footerBytes: Int
+    /// The version that the file is written in.
+    var version = PartAnchor.newest
 
     static let bytes = 32
-    static let version: UInt8 = 2
+    /// What is written.
+    static let newest: UInt8 = 3
+    /// The oldest one that is read; version 1 was never released.
+    static let oldest: UInt8 = 2
+    /// Blocks know the severities of their lines from this version on.
+    static let versionWithSeverities: UInt8 = 3
     private static let magic = Array("VEDLOGPT".utf8)
 
     /// The anchor's bytes.
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: PartAnchor.bytes)
         writer.put(PartAnchor.magic)
-        writer.put([PartAnchor.version, 0, 0, 0])
+        writer.put([version, 0, 0, 0])
         writer.putFixed(UInt32(footerBytes))
         writer.putFixed(footerOffset)
         writer.putFixed(writer.bytes.withUnsafeBytes { Section.checksum(of: $0) })
@@ -40,10 +47,11 @@ struct PartAnchor: Sendable, Equatable {
         guard Section.checksum(of: UnsafeRawBufferPointer(rebasing: raw[..<24])) == expected else {
             throw FormatError("the checksum of an anchor does not hold")
         }
-        guard raw[8] == PartAnchor.version else {
+        version = raw[8]
+        guard (PartAnchor.oldest...PartAnchor.newest).contains(version) else {
             throw FormatError(
-                "part of version \(raw[8]), this release reads \(PartAnchor.version)",
-                // Version 1 was never released: it is refused as a later one would be, and left as it is.
+                "part of version \(version), this release reads \(PartAnchor.oldest) to \(PartAnchor.newest)",
+                // An older one is refused as a later one would be, and left as it is.
                 isNewer: true)
         }
         footerBytes = Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))

@@ -67,8 +67,10 @@ extension PartFooter {
         return writer.bytes
     }
 
-    /// Reads a footer of a file of `fileBytes` bytes.
-    init(decoding bytes: UnsafeRawBufferPointer, fileBytes: UInt64) throws(FormatError) {
+    /// Reads a footer of a file of `fileBytes` bytes in this version of the format.
+    init(
+        decoding bytes: UnsafeRawBufferPointer, fileBytes: UInt64, version: UInt8 = PartAnchor.newest
+    ) throws(FormatError) {
         var reader = ByteReader(bytes)
         self.init()
         (firstPosition, lastPosition, createdNanoseconds) = try PartFooter.section(&reader, "part properties") {
@@ -78,7 +80,8 @@ extension PartFooter {
         let streamCount = streams.count
         blocks = try PartFooter.list(&reader, "block index") {
             guard streamCount > 0 else { throw FormatError("a block has no stream") }
-            return try BlockSummary.decode(from: &$0, streams: streamCount, fileBytes: fileBytes)
+            return try BlockSummary.decode(
+                from: &$0, streams: streamCount, fileBytes: fileBytes, version: version)
         }
         origins = try PartFooter.list(&reader, "origins") { try PartFooter.decodeOrigin(&$0) }
         deliveries = try PartFooter.list(&reader, "deliveries") { try BatchCoding.decodeDelivery(&$0) }

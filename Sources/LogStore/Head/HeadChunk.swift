@@ -41,6 +41,7 @@ struct HeadChunk: Sendable {
     /// Adds lines of the batch at `position`.
     mutating func append(_ lines: LogLines, _ range: Range<Int>, position: UInt64, arrivalNanoseconds: Int64) {
         let metadataBefore = columns.metadata.count
+        reserve(lines, range)
         for time in lines.timesNanoseconds[range] {
             if time < lastNanoseconds { isSorted = false }
             firstNanoseconds = min(firstNanoseconds, time)
@@ -50,6 +51,22 @@ struct HeadChunk: Sendable {
         for entry in columns.metadata[metadataBefore...] { metadataBytes += entry.labels.encoded.count }
         lastPosition = position
         lastArrivalNanoseconds = max(lastArrivalNanoseconds, arrivalNanoseconds)
+    }
+
+    /// Grows without overshooting: what a full chunk has reserved and does not use is memory of every stream.
+    private mutating func reserve(_ lines: LogLines, _ range: Range<Int>) {
+        guard let last = range.last else { return }
+        let first = range.lowerBound == 0 ? 0 : lines.lineEnds[range.lowerBound - 1]
+        let bytes = columns.bytes.count + lines.lineEnds[last] - first
+        if bytes > columns.bytes.capacity {
+            columns.bytes.reserveCapacity(max(bytes, min(bytes * 3 / 2, HeadChunk.bytesMaximum)))
+        }
+        let count = columns.count + range.count
+        if count > columns.timesNanoseconds.capacity {
+            let wanted = max(count, min(count * 3 / 2, HeadChunk.linesMaximum))
+            columns.timesNanoseconds.reserveCapacity(wanted)
+            columns.lineEnds.reserveCapacity(wanted)
+        }
     }
 
     /// What the chunk counts for in the head's budget.

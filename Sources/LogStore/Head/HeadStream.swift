@@ -52,8 +52,8 @@ struct HeadStream: Sendable {
         return isLast ? chunks.count : 0
     }
 
-    /// Encodes chunks that go into one block.
-    static func encode(_ chunks: ArraySlice<HeadChunk>) -> LogBlock {
+    /// Encodes chunks of the stream `labels` that go into one block.
+    static func encode(_ chunks: ArraySlice<HeadChunk>, of labels: Labels) -> LogBlock {
         var columns = LineColumns()
         columns.reserveCapacity(
             lines: chunks.reduce(0) { $0 + $1.columns.count }, bytes: chunks.reduce(0) { $0 + $1.columns.bytes.count })
@@ -63,7 +63,7 @@ struct HeadStream: Sendable {
             arrival = max(arrival, chunk.lastArrivalNanoseconds)
         }
         return LogBlock(
-            encoding: columns, firstPosition: chunks.first?.firstPosition ?? 0,
+            encoding: columns, of: labels, firstPosition: chunks.first?.firstPosition ?? 0,
             lastPosition: chunks.last?.lastPosition ?? 0, lastArrivalNanoseconds: arrival)
     }
 

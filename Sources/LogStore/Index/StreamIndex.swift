@@ -5,11 +5,16 @@ struct StreamIndex: Sendable {
     private var identifiers: [Labels: Int] = [:]
     /// The labels by identifier; nil for a stream that was forgotten.
     private var labelsByIdentifier: [Labels?] = []
+    /// How many streams each source has.
+    private var countsBySource: [LineSource: Int] = [:]
     /// Label name ↦ value ↦ rising identifiers.
     private var postings: [String: [String: [Int]]] = [:]
 
     /// The number of streams that exist.
     var count: Int { identifiers.count }
+
+    /// The number of streams of a source.
+    func count(of source: LineSource) -> Int { countsBySource[source] ?? 0 }
 
     /// One more than the largest identifier given out.
     var identifierBound: Int { labelsByIdentifier.count }
@@ -29,6 +34,7 @@ struct StreamIndex: Sendable {
         let identifier = labelsByIdentifier.count
         identifiers[labels] = identifier
         labelsByIdentifier.append(labels)
+        countsBySource[LineSource(labels), default: 0] += 1
         for pair in labels.pairs { postings[pair.name, default: [:]][pair.value, default: []].append(identifier) }
         return identifier
     }
@@ -38,6 +44,9 @@ struct StreamIndex: Sendable {
         guard let labels = labelsByIdentifier[identifier] else { return }
         labelsByIdentifier[identifier] = nil
         identifiers[labels] = nil
+        let source = LineSource(labels)
+        let left = (countsBySource[source] ?? 0) - 1
+        countsBySource[source] = left > 0 ? left : nil
         for pair in labels.pairs {
             postings[pair.name]?[pair.value]?.removeAll { $0 == identifier }
             if postings[pair.name]?[pair.value]?.isEmpty == true { postings[pair.name]?[pair.value] = nil }

@@ -18,6 +18,8 @@ extension LogDatabase {
                 Array(all.dropFirst(first).prefix(group.count)) == group.map(\.name)
             else { return }
             try replace(group, deletions)
+        } catch is MergeCancelled {
+            // The store closes: what was there stays, and the next start goes on.
         } catch {
             state.withLock { $0.counters.mergeFailures += 1 }
         }
@@ -66,11 +68,16 @@ extension LogDatabase {
         }
     }
 
-    /// Writes one part in the place of several.
-    private func replace(_ parts: [OpenPart], _ deletions: [Deletion]) throws {
+    /// Writes one part in the place of several, without what was deleted, and without the lines of a source that takes
+    /// too much room.
+    func replace(_ parts: [OpenPart], _ deletions: [Deletion], withoutLinesOf source: LineSource? = nil) throws {
         let writer: PartWriter
         do {
-            writer = try PartMerger(parts: parts, deletions: deletions).part()
+            writer = try PartMerger(
+                parts: parts, deletions: deletions, trimmed: source, isCancelled: { [self] in isClosing }
+            ).part()
+        } catch let error as MergeCancelled {
+            throw error
         } catch {
             // A damaged block stays where it is, and its neighbours with it; queries tell about it.
             state.withLock { $0.keepApart(parts) }
@@ -94,7 +101,11 @@ extension LogDatabase {
         state.withLock { state in
             state.parts.removeAll { part in parts.contains { $0.name == part.name } }
             state.add(reader, name: name, isPurged: isPurged)
+            // Those of lines that were taken out are new.
+            state.losses.restore(reader.footer.losses)
             state.counters.mergedParts += parts.count
+            state.counters.trimmedLines +=
+                parts.reduce(0) { $0 + $1.reader.lineCount } - reader.lineCount
         }
         for part in parts where part.name != name { try self.parts.remove(part) }
     }

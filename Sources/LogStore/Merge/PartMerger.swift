@@ -6,22 +6,31 @@ struct PartMerger {
     /// Neighbours, in log order.
     let parts: [OpenPart]
     let deletions: [Deletion]
+    /// The source whose lines are left out and told as lost; nil for none.
+    var trimmed: LineSource?
+    /// Whether nobody needs the part any more.
+    var isCancelled: () -> Bool = { false }
+
+    /// The words of losses for lines that were left out.
+    static let trimReason =
+        "removed before their time: their source takes more than its share of the room for logs (logs_source_share)"
 
     /// zstd's level for blocks that are written again: they stay.
     static let level = 6
 
     /// One stream's lines that wait for their block.
     private struct Pending {
+        let labels: Labels
         var columns = LineColumns()
         var firstPosition = UInt64.max
         var lastPosition: UInt64 = 0
         var lastArrivalNanoseconds = Int64.min
 
         mutating func takeBlock() -> LogBlock? {
-            defer { self = Pending() }
+            defer { self = Pending(labels: labels) }
             guard columns.count > 0 else { return nil }
             return LogBlock(
-                encoding: columns, firstPosition: firstPosition, lastPosition: lastPosition,
+                encoding: columns, of: labels, firstPosition: firstPosition, lastPosition: lastPosition,
                 lastArrivalNanoseconds: lastArrivalNanoseconds, level: PartMerger.level)
         }
     }
@@ -38,12 +47,34 @@ struct PartMerger {
         footer.losses = parts.flatMap(\.reader.footer.losses).filter { known.insert($0).inserted }
         var blocks: [(stream: Int, block: LogBlock)] = []
         for labels in Set(parts.flatMap(\.reader.footer.streams)).sorted() {
+            if let trimmed, LineSource(labels) == trimmed {
+                if let loss = loss(of: labels), known.insert(loss).inserted { footer.losses.append(loss) }
+                continue
+            }
             let merged = try self.blocks(of: labels)
             if merged.isEmpty { continue }
             for block in merged { blocks.append((footer.streams.count, block)) }
             footer.streams.append(labels)
         }
         return PartWriter(footer, blocks: blocks)
+    }
+
+    /// What is told instead of the lines of a stream; nil when it has none here.
+    private func loss(of labels: Labels) -> LogLoss? {
+        var loss = LogLoss(
+            labels: labels, origin: nil, range: LogTimeRange(startNanoseconds: .max, endNanoseconds: .min), lines: 0,
+            bytes: 0, reason: PartMerger.trimReason)
+        for part in parts {
+            guard let stream = part.reader.footer.streams.firstIndex(of: labels) else { continue }
+            for block in part.reader.footer.blocks[part.reader.blockRanges[stream]] {
+                let end = block.lastNanoseconds == .max ? .max : block.lastNanoseconds + 1
+                loss.range.startNanoseconds = min(loss.range.startNanoseconds, block.firstNanoseconds)
+                loss.range.endNanoseconds = max(loss.range.endNanoseconds, end)
+                loss.lines += block.lines
+                loss.bytes += block.rawBytes
+            }
+        }
+        return loss.lines > 0 ? loss : nil
     }
 
     /// What is stored of each origin, in all parts.
@@ -65,13 +96,14 @@ struct PartMerger {
 
     private func blocks(of labels: Labels) throws -> [LogBlock] {
         var blocks: [LogBlock] = []
-        var pending = Pending()
+        var pending = Pending(labels: labels)
         for part in parts {
             guard let stream = part.reader.footer.streams.firstIndex(of: labels) else { continue }
             let deleted =
                 deletions
                 .filter { $0.position >= part.name.lastPosition && $0.matches(labels) }.map(\.range)
             for summary in part.reader.footer.blocks[part.reader.blockRanges[stream]] {
+                if isCancelled() { throw MergeCancelled() }
                 let block = StoredBlock(part.reader, summary)
                 let touched = deleted.filter {
                     $0.overlaps(first: summary.firstNanoseconds, last: summary.lastNanoseconds)
@@ -106,3 +138,6 @@ struct PartMerger {
         return blocks
     }
 }
+
+/// The store closes, and a merge is given up.
+struct MergeCancelled: Error {}

@@ -32,6 +32,9 @@ final class BlockCache: Sendable {
         self.bytesMaximum = bytesMaximum
     }
 
+    /// How often something was asked for.
+    var uses: UInt64 { state.withLock { $0.uses } }
+
     /// The bytes that are held.
     var bytes: Int { state.withLock { $0.bytes } }
 
@@ -60,7 +63,7 @@ final class BlockCache: Sendable {
     /// Gives everything back; returns how many bytes that were.
     func removeAll() -> Int {
         state.withLock { state in
-            defer { state = State() }
+            defer { state = State(uses: state.uses) }
             return state.bytes
         }
     }

@@ -55,6 +55,9 @@ final class PartReader: Sendable {
             + found.origins.count * 160 + found.deliveries.count * 100
     }
 
+    /// The number of lines.
+    var lineCount: Int { footer.blocks.reduce(0) { $0 + $1.lines } }
+
     /// Where the anchors lie, the one that is asked first first.
     private static func anchors(_ fileBytes: UInt64) -> [(place: String, offset: UInt64)] {
         [("end", fileBytes - UInt64(PartAnchor.bytes)), ("start", 0)]
@@ -81,7 +84,7 @@ final class PartReader: Sendable {
         }
         let bytes = try read(object, at: anchor.footerOffset, bytes: anchor.footerBytes)
         return try bytes.withUnsafeBytes { bytes throws(FormatError) in
-            try PartFooter(decoding: bytes, fileBytes: fileBytes)
+            try PartFooter(decoding: bytes, fileBytes: fileBytes, version: anchor.version)
         }
     }
 

@@ -10,7 +10,9 @@ final class PartScrub: Sendable {
     private let checked = Mutex<Set<PartName>>([])
 
     /// Checks some of `parts` that were not checked yet. `report` is told of each block whose lines cannot be read.
-    func round(_ parts: [OpenPart], report: (OpenPart, BlockSummary, any Error) -> Void) {
+    func round(
+        _ parts: [OpenPart], isCancelled: () -> Bool = { false }, report: (OpenPart, BlockSummary, any Error) -> Void
+    ) {
         let known = checked.withLock { checked in
             checked.formIntersection(parts.map(\.name))
             return checked
@@ -18,6 +20,7 @@ final class PartScrub: Sendable {
         var bytes: UInt64 = 0
         for part in parts where !known.contains(part.name) {
             for summary in part.reader.footer.blocks {
+                if isCancelled() { return }
                 do {
                     try StoredBlock(part.reader, summary).checkLines()
                 } catch {

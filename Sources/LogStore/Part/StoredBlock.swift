@@ -73,7 +73,7 @@ struct StoredBlock: Sendable {
         let (table, leaves) = try templates()
         let chunks = try descriptions.withUnsafeBytes { bytes in
             var parser = ColumnParser(bytes, chunkBytes: summary[.chunks], table: table, leaves: leaves)
-            _ = try parser.block(lines: summary.lines)
+            _ = try parser.block(summary)
             return parser.chunks
         }
         try column(.chunks) { stored in

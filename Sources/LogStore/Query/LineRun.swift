@@ -108,7 +108,7 @@ struct OpenRun {
             times = columns.timesNanoseconds
             metadata = columns.metadata
             lines = .columns(columns)
-            selected = search.map { OpenRun.select(run, columns, range: range, filter: $0.filter) } ?? []
+            selected = search.map { OpenRun.select(run, columns, range: range, search: $0) } ?? []
         case .block(let block):
             guard let search else {
                 let open = try blocks.open(block)
@@ -154,9 +154,10 @@ struct OpenRun {
         _ run: LineRun, _ block: StoredBlock, _ range: LogTimeRange, _ search: BlockSearch, _ context: QueryContext,
         _ blocks: BlockCache
     ) throws -> (OpenBlock, [Int32])? {
-        guard try search.mayMatch(block, blocks) else {
+        if let obstacle = search.obstacle(block, blocks) {
             try context.count {
                 $0.blocksSkipped += 1
+                $0.skipped[keyPath: obstacle] += 1
                 $0.linesScanned += block.summary.lines
             }
             return nil
@@ -175,12 +176,27 @@ struct OpenRun {
             guard lower < upper else { return (open, []) }
             wanted = lower..<upper
         }
-        var selected = try search.select(open, wanted, labels: run.labels)
+        var selected = try search.select(open, wanted, of: block, labels: run.labels)
+        if let obstacle = search.settledBy { try context.count { $0.skipped[keyPath: obstacle] += 1 } }
         if !run.deleted.isEmpty, !selected.isEmpty {
             let times = try open.times()
             selected.removeAll { !run.includes(times[Int($0)], of: range) }
         }
         return (open, selected)
+    }
+
+    /// The severities of lines, `wanted` rising.
+    func severities(_ wanted: ArraySlice<Int32>, of run: LineRun) throws -> [UInt8] {
+        switch (lines, run.content) {
+        case (.columns(let columns), _):
+            var found: [UInt8] = []
+            LineSeverities.forEach(of: columns, lines: wanted, labels: run.labels) { found.append($1) }
+            return found
+        case (.block(let open), .block(let stored)):
+            let numbers = try LineSeverities.numbers(of: open, stored: stored, labels: run.labels)
+            return wanted.map { numbers[Int($0)] }
+        case (.block, .chunk): return []
+        }
     }
 
     /// Lines without their metadata are better than none: damage in this column alone is a warning.
@@ -197,8 +213,9 @@ struct OpenRun {
 
     /// The lines of sorted columns that are asked for and pass, rising.
     static func select(
-        _ run: LineRun, _ columns: LineColumns, range: LogTimeRange, filter: LineFilter
+        _ run: LineRun, _ columns: LineColumns, range: LogTimeRange, search: BlockSearch
     ) -> [Int32] {
+        let filter = search.filter
         let times = columns.timesNanoseconds
         let lower = firstIndex(of: times, atOrAfter: range.startNanoseconds)
         let upper = firstIndex(of: times, atOrAfter: range.endNanoseconds)
@@ -208,6 +225,13 @@ struct OpenRun {
             ? (lower..<upper).map { Int32($0) }
             : columns.bytes.withUnsafeBytes { filter.select($0, ends: columns.lineEnds, range: lower..<upper) }
         if !run.deleted.isEmpty { selected.removeAll { !run.includes(times[Int($0)], of: range) } }
+        if search.severities != nil, !selected.isEmpty {
+            var kept: [Int32] = []
+            LineSeverities.forEach(of: columns, lines: selected, labels: run.labels) { line, number in
+                if search.wants(number) { kept.append(line) }
+            }
+            selected = kept
+        }
         return selected
     }
 

@@ -12,16 +12,19 @@ extension LogDatabase: LogSource {
             pending.append(MergeCursor.Pending(run: run, rank: rank))
             if pending.count % 4096 == 0 { try context.check() }
         }
-        try context.count { $0.blocksSkipped += skipped }
+        try context.count {
+            $0.blocksSkipped += skipped
+            $0.skipped.time += skipped
+        }
         let isWhole = request.fragment.parser == nil && request.fragment.fieldPredicates.isEmpty
         let plan = MergePlan(
             range: catalog.range, search: BlockSearch(filter, request.fragment), blocks: blocks,
-            isForward: request.direction == .forward,
+            isForward: request.direction == .forward, wantsSeverities: request.fragment.wantsSeverities,
             windowBytes: MergeCursor.windowBytes(for: pending),
             windowLines: request.limit > 0 && isWhole ? request.limit : .max, context: context,
             report: { [weak self] error, run in self?.noteDamage(error, run, catalog.labels[run.stream], context) })
         let cursor = MergeCursor(pending, labels: catalog.labels, plan: plan, limit: request.limit)
-        return LogSelection(cursor: cursor, applied: .linePredicates)
+        return LogSelection(cursor: cursor, applied: [.linePredicates, .severities])
     }
 
     package func counts(
@@ -33,32 +36,12 @@ extension LogDatabase: LogSource {
         let filter = try LineFilter(request.fragment.linePredicates)
         let catalog = try catalog(request, context)
         guard
-            var counter = try LineCounter(
-                range: request.range, bucketNanoseconds: bucketNanoseconds, grouping: request.fragment.grouping,
-                countsBytes: request.countsBytes, context: context)
+            var counter = LineCounter(
+                request, bucketNanoseconds: bucketNanoseconds, search: BlockSearch(filter, request.fragment),
+                blocks: blocks, context: context)
         else { return nil }
-        let search = BlockSearch(filter)
-        let labels = catalog.labels
-        var canCount = true
-        let skipped = try catalog.forEachRun { run, _ in
-            // Structured metadata are labels of a line: lines that have some may belong to groups that only the engine
-            // sees.
-            guard canCount, !run.hasMetadata || request.fragment.grouping == [] else {
-                canCount = false
-                return
-            }
-            try context.check()
-            do {
-                try counter.add(
-                    run, labels: labels[run.stream] ?? .empty, within: catalog.range, search: search, blocks: blocks)
-            } catch let error as QueryInterruption {
-                throw error
-            } catch {
-                noteDamage(error, run, labels[run.stream], context)
-            }
-        }
-        try context.count { $0.blocksSkipped += skipped }
-        return canCount ? counter.counts : nil
+        let isCounted = try walk(catalog, context) { try counter.add($0, within: catalog.range) }
+        return isCounted ? counter.counts : nil
     }
 
     package func streams(_ request: LogRequest, in context: QueryContext) throws -> [Labels] {
@@ -112,6 +95,30 @@ extension LogDatabase {
         }
     }
 
+    /// Hands every run of a catalogue to `body` until that returns false, and returns what it returned last. What is
+    /// damaged is told and passed over.
+    func walk(
+        _ catalog: QueryCatalog, _ context: QueryContext, _ body: (LineRun) throws -> Bool
+    ) throws -> Bool {
+        var goesOn = true
+        let skipped = try catalog.forEachRun { run, _ in
+            guard goesOn else { return }
+            try context.check()
+            do {
+                goesOn = try body(run)
+            } catch let error as QueryInterruption {
+                throw error
+            } catch {
+                noteDamage(error, run, run.labels, context)
+            }
+        }
+        try context.count {
+            $0.blocksSkipped += skipped
+            $0.skipped.time += skipped
+        }
+        return goesOn
+    }
+
     /// A moment of the store for a request, and what is known to be missing from every answer to it.
     func catalog(_ request: LogRequest, _ context: QueryContext) throws -> QueryCatalog {
         try context.check()
@@ -125,14 +132,8 @@ extension LogDatabase {
             let deletions = state.deletions.filter {
                 range.overlaps(first: $0.range.startNanoseconds, last: $0.range.endNanoseconds)
             }
-            let streams = selected.map { identifier in
-                let labels = index.labels(of: identifier)
-                return QueryCatalog.Stream(
-                    identifier: identifier, labels: labels, head: state.heads[identifier],
-                    deletions: deletions.filter { $0.matches(labels) })
-            }
             return (
-                QueryCatalog(streams: streams, parts: state.parts, range: range), state.losses.entries,
+                state.catalog(selected, of: index, range: range, deletions: deletions), state.losses.entries,
                 state.unreadable
             )
         }
@@ -216,13 +217,7 @@ extension LogDatabase {
     ) -> (lines: Int, range: LogTimeRange)? {
         let index = state.withLock { $0.streams }
         let selected = index.select(matchers)
-        let catalog = state.withLock { state in
-            QueryCatalog(
-                streams: selected.map {
-                    QueryCatalog.Stream(
-                        identifier: $0, labels: index.labels(of: $0), head: state.heads[$0], deletions: [])
-                }, parts: state.parts.filter { $0.name.lastPosition > after }, range: .all)
-        }
+        let catalog = state.withLock { $0.catalog(selected, of: index, range: .all, after: after) }
         var lines = 0
         var first = Int64.max
         var last = Int64.min

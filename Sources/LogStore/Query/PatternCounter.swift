@@ -3,6 +3,8 @@ internal import Telemetry
 /// Counts lines per template and bucket of time. Only the first line of each pattern is rebuilt, as its example.
 struct PatternCounter {
     private let buckets: TimeBuckets
+    private let search: BlockSearch
+    private let blocks: BlockCache
     private let context: QueryContext
     private var groups: [LogPatternCounts] = []
     private var numbers: [String: Int] = [:]
@@ -25,9 +27,13 @@ struct PatternCounter {
     private static let variantsMaximum = 256
 
     /// A counter over `range`; nil when there are more buckets than it takes.
-    init?(range: LogTimeRange, bucketNanoseconds: Int64, context: QueryContext) {
+    init?(
+        range: LogTimeRange, bucketNanoseconds: Int64, search: BlockSearch, blocks: BlockCache, context: QueryContext
+    ) {
         guard let buckets = TimeBuckets(range: range, widthNanoseconds: bucketNanoseconds) else { return nil }
         self.buckets = buckets
+        self.search = search
+        self.blocks = blocks
         self.context = context
     }
 
@@ -38,23 +44,28 @@ struct PatternCounter {
             .map(\.group)
     }
 
-    /// Counts a run. `served` is what of the range may be answered.
-    mutating func add(
-        _ run: LineRun, labels: Labels, within served: LogTimeRange, search: BlockSearch, blocks: BlockCache
-    ) throws {
+    /// Counts a run. `served` is what of the range may be answered. False when lines are asked for by a severity and
+    /// some came with a level of their own: then only the lines themselves tell.
+    mutating func add(_ run: LineRun, within served: LogTimeRange) throws -> Bool {
         let block: StoredBlock
         switch run.content {
         case .block(let stored): block = stored
         // Lines in memory have no templates yet: they get the same ones as they would in a part.
-        case .chunk(let chunk): block = StoredBlock(HeadStream.encode([chunk]))
+        case .chunk(let chunk): block = StoredBlock(HeadStream.encode([chunk], of: run.labels))
         }
-        guard let (open, selected) = try OpenRun.select(run, block, served, search, context, blocks) else { return }
+        guard let (open, selected) = try OpenRun.select(run, block, served, search, context, blocks) else {
+            return true
+        }
         let (scanned, matched) = (run.lines, selected.count)
         try context.count {
             $0.linesScanned += scanned
             $0.linesMatched += matched
         }
-        if selected.isEmpty { return }
+        if selected.isEmpty { return true }
+        if search.severities != nil {
+            let severities = try LineSeverities.numbers(of: open, stored: block, labels: run.labels)
+            if selected.contains(where: { severities[Int($0)] == LineSeverity.own }) { return false }
+        }
         if knownOwner != open.tableOwner {
             knownOwner = open.tableOwner
             known = [:]
@@ -73,10 +84,11 @@ struct PatternCounter {
             for (place, field) in messages.enumerated() {
                 key.words[place] = field.says[templates.position(Int(line), in: field.column)]
             }
-            let group = try known[key] ?? group(of: key, open, line, times[Int(line)], labels)
+            let group = try known[key] ?? group(of: key, open, line, times[Int(line)], run.labels)
             known[key] = group
             groups[group].lines[buckets.index(of: times[Int(line)])] += 1
         }
+        return true
     }
 
     private mutating func messages(

@@ -76,3 +76,21 @@ struct QueryCatalog {
         return skipped
     }
 }
+
+extension StoreState {
+    /// What is stored of the streams `selected` of `index`, as of now; without their parts up to the position `after`,
+    /// and without the head where only parts matter.
+    func catalog(
+        _ selected: [Int], of index: StreamIndex, range: LogTimeRange, deletions: [Deletion] = [], after: UInt64 = 0,
+        withHead: Bool = true
+    ) -> QueryCatalog {
+        let streams = selected.map { identifier in
+            let labels = index.labels(of: identifier)
+            return QueryCatalog.Stream(
+                identifier: identifier, labels: labels, head: withHead ? heads[identifier] : nil,
+                deletions: deletions.filter { $0.matches(labels) })
+        }
+        return QueryCatalog(
+            streams: streams, parts: after == 0 ? parts : parts.filter { $0.name.lastPosition > after }, range: range)
+    }
+}

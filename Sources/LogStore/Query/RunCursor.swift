@@ -15,6 +15,8 @@ final class RunCursor {
     private var lineEnds: [Int] = []
     private var bytes: [UInt8] = []
     private var metadata: [Labels?] = []
+    /// Empty where nobody asked for them.
+    private var severities: [UInt8] = []
     /// The line of the window that comes next.
     private var index = 0
     private var reservedBytes = 0
@@ -49,7 +51,8 @@ final class RunCursor {
             let start = index == 0 ? 0 : lineEnds[index - 1]
             output.append(
                 to: &buffer, stream: run.stream, nanoseconds: times[index], line: bytes[start..<lineEnds[index]],
-                metadata: metadata.isEmpty ? nil : metadata[index])
+                metadata: metadata.isEmpty ? nil : metadata[index],
+                severity: severities.isEmpty ? nil : severities[index])
             index += isForward ? 1 : -1
             emitted += 1
         }
@@ -58,7 +61,7 @@ final class RunCursor {
     private func fill() throws -> Bool {
         plan.context.release(reservedBytes)
         reservedBytes = 0
-        (times, lineEnds, bytes, metadata) = ([], [], [], [])
+        (times, lineEnds, bytes, metadata, severities) = ([], [], [], [], [])
         if let remaining, remaining.isEmpty { return false }
         do {
             let open = try OpenRun(
@@ -92,6 +95,7 @@ final class RunCursor {
         (bytes, lineEnds) = try open.rebuild(window)
         remaining = isForward ? selected.dropFirst(taken) : selected.dropLast(taken)
         times = window.map { open.times[Int($0)] }
+        if plan.wantsSeverities { severities = try open.severities(window, of: run) }
         guard !open.metadata.isEmpty else { return }
         var next = 0
         metadata = window.map { line in
@@ -108,6 +112,7 @@ struct MergePlan {
     let search: BlockSearch
     let blocks: BlockCache
     let isForward: Bool
+    let wantsSeverities: Bool
     /// What one run may hold at a time.
     let windowBytes: Int
     let windowLines: Int
@@ -139,7 +144,7 @@ struct LineOutput {
     /// Adds a line.
     mutating func append(
         to buffer: inout LogLineBuffer, stream: Int, nanoseconds: Int64, line: ArraySlice<UInt8>,
-        metadata found: Labels?
+        metadata found: Labels?, severity: UInt8?
     ) {
         let number: Int32
         if let known = streamNumbers[stream] {
@@ -152,6 +157,7 @@ struct LineOutput {
         }
         buffer.streamIndexes.append(number)
         buffer.metadataIndexes.append(found.map { metadataNumber($0, &buffer) } ?? -1)
+        if let severity { buffer.severities.append(severity) }
         buffer.timesNanoseconds.append(nanoseconds)
         buffer.bytes.append(contentsOf: line)
         buffer.lineEnds.append(buffer.bytes.count)

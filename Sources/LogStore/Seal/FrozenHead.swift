@@ -33,17 +33,18 @@ struct FrozenHead: Sendable {
         footer.losses = losses
         var blocks: [(stream: Int, block: LogBlock)] = []
         for (number, stream) in streams.enumerated() {
-            for block in FrozenHead.blocks(of: stream.head) { blocks.append((number, block)) }
+            for block in FrozenHead.blocks(of: stream) { blocks.append((number, block)) }
         }
         return PartWriter(footer, blocks: blocks)
     }
 
-    private static func blocks(of head: HeadStream) -> [LogBlock] {
+    private static func blocks(of stream: Stream) -> [LogBlock] {
+        let head = stream.head
         var blocks = head.blocks.compactMap(\.inMemory)
         var rest = head.chunks[...]
         while !rest.isEmpty {
             let count = HeadStream.chunksOfBlock(rest, isLast: true)
-            blocks.append(HeadStream.encode(rest.prefix(count)))
+            blocks.append(HeadStream.encode(rest.prefix(count), of: stream.labels))
             rest = rest.dropFirst(count)
         }
         return blocks

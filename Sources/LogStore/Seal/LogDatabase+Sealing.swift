@@ -16,13 +16,15 @@ extension LogDatabase {
     /// Merges, and keeps to the limit of bytes; on a thread of its own, so that sealing does not wait for it. Parts are
     /// never changed: what is merged is read and encoded without a lock.
     func maintainParts() {
-        scrub.round(state.withLock { $0.parts }) { noteDamage($2, of: $1, in: $0) }
+        scrub.round(state.withLock { $0.parts }, isCancelled: { isClosing }) { noteDamage($2, of: $1, in: $0) }
         mergeParts()
-        sealing.withLock { _ in enforceSize() }
+        enforceSize()
+        idle.round(blocks)
     }
 
     /// Encodes full blocks, seals when size, age or the log ask for it. A failure is counted and tried again later.
     func maintainHead() {
+        defer { admitWaiting() }
         sealing.withLock { _ in
             encodeFullBlocks()
             reserve?.refill()
@@ -95,18 +97,21 @@ extension LogDatabase {
     private func encodeFullBlocks() {
         let full = state.withLock { state in
             state.hasFullBlock = false
-            return state.heads.compactMap { identifier, head -> (Int, ArraySlice<HeadChunk>)? in
+            state.isEncoding = true
+            return state.heads.compactMap { identifier, head -> (Int, Labels, ArraySlice<HeadChunk>)? in
                 let count = head.chunksOfFullBlock()
-                return count > 0 ? (identifier, head.chunks.prefix(count)) : nil
+                return count > 0 ? (identifier, state.streams.labels(of: identifier), head.chunks.prefix(count)) : nil
             }
         }
-        for (identifier, chunks) in full {
-            let block = HeadStream.encode(chunks)
+        for (identifier, labels, chunks) in full {
+            let block = HeadStream.encode(chunks, of: labels)
             let before = chunks.reduce(0) { $0 + $1.accountedBytes }
             state.withLock { state in
                 state.heads[identifier]?.replaceFirstChunks(chunks.count, by: block)
                 state.headBytes += block.memoryBytes - before
             }
+            admitWaiting(ifRoom: true)
         }
+        state.withLock { $0.isEncoding = false }
     }
 }

@@ -4,23 +4,38 @@ internal import Telemetry
 /// columns, and looks at rebuilt lines only for what no automaton can decide.
 final class BlockSearch {
     let filter: LineFilter
+    /// The severities that are asked for; nil for all. Lines with one of their own are always among them.
+    let severities: SeveritySet?
     /// For each predicate its automaton; nil for one that needs whole lines.
     private var scans: [TemplateScan?]
     /// Texts of which every line that passes must contain one, for each predicate that has such texts.
     private let needles: [[NeedleWords]]
     /// What columns tell of fields; lines in memory are not looked at for that.
     private let fields: FieldSearch?
+    /// What settled the block that was selected from last without a look at its values; nil when they were looked at.
+    private(set) var settledBy: WritableKeyPath<SkippedBlocks, Int>?
 
     /// A search for lines that pass `filter` and, as far as columns tell, the comparisons with fields in `fragment`.
     init(_ filter: LineFilter, _ fragment: LogPlanFragment = LogPlanFragment()) {
         self.filter = filter
+        severities = fragment.severities.map { $0.union(.own) }
         fields = FieldSearch(fragment)
         scans = filter.sources.map { ByteAutomaton.of($0).map { TemplateScan($0) } }
         needles = filter.predicates.compactMap { predicate in predicate.needles.map { $0.map { NeedleWords($0) } } }
     }
 
-    /// Whether some line of a block may pass, by its words. A filter that cannot be read rules nothing out.
-    func mayMatch(_ block: StoredBlock, _ blocks: BlockCache) throws -> Bool {
+    /// What kind of filter says that no line of a block can pass, from its row in the index and its words; nil when
+    /// some may. A filter that cannot be read rules nothing out.
+    func obstacle(_ block: StoredBlock, _ blocks: BlockCache) -> WritableKeyPath<SkippedBlocks, Int>? {
+        if let severities, block.summary.severities.isKnown,
+            severities.isDisjoint(with: block.summary.severities.set)
+        {
+            return \.severity
+        }
+        return mayHaveWords(block, blocks) ? nil : \.words
+    }
+
+    private func mayHaveWords(_ block: StoredBlock, _ blocks: BlockCache) -> Bool {
         for alternatives in needles {
             let isPossible = alternatives.contains { needle in
                 switch needle.demand(block.summary) {
@@ -36,10 +51,26 @@ final class BlockSearch {
         return true
     }
 
-    /// The lines of `range` that pass, rising, of a stream with these labels.
-    func select(_ block: OpenBlock, _ range: Range<Int>, labels: Labels = .empty) throws -> [Int32] {
-        let lines = try lines(block, range)
-        return try fields?.select(block, lines, labels: labels) ?? lines
+    /// Whether a severity is asked for.
+    @inline(__always)
+    func wants(_ number: UInt8) -> Bool { severities?.contains(SeveritySet(number: number)) ?? true }
+
+    /// The lines of `range` that pass, rising, of a stream with these labels. `stored` is the block that was opened.
+    func select(
+        _ block: OpenBlock, _ range: Range<Int>, of stored: StoredBlock, labels: Labels = .empty
+    ) throws -> [Int32] {
+        settledBy = nil
+        var lines = try lines(block, range)
+        if let severities, !lines.isEmpty,
+            !block.summary.severities.isKnown || !severities.isSuperset(of: block.summary.severities.set)
+        {
+            let numbers = try LineSeverities.numbers(of: block, stored: stored, labels: labels)
+            lines.removeAll { !wants(numbers[Int($0)]) }
+        }
+        guard let fields, !lines.isEmpty else { return lines }
+        lines = try fields.select(block, lines, labels: labels)
+        if lines.isEmpty { settledBy = fields.evidence.skipped }
+        return lines
     }
 
     private func lines(_ block: OpenBlock, _ range: Range<Int>) throws -> [Int32] {
@@ -53,8 +84,10 @@ final class BlockSearch {
                 continue
             }
             switch verdict {
-            case .all: if predicate.isNegated { return [] }
-            case .none: if !predicate.isNegated { return [] }
+            case .all where predicate.isNegated, .none where !predicate.isNegated:
+                settledBy = scan.evidence.skipped
+                return []
+            case .all, .none: break
             case .lines(let found):
                 guard var passing = lines else {
                     lines = predicate.isNegated ? found.map { !$0 } : found
@@ -94,6 +127,8 @@ struct NeedleWords {
         let count: Int
         /// Whether it begins or ends the text: then the line's word may be longer.
         let isOpen: Bool
+        /// Whether it is made of hexadecimal digits and hyphens.
+        let isIdentifier: Bool
     }
 
     /// What a block must have.
@@ -113,8 +148,10 @@ struct NeedleWords {
             var words: [Word] = []
             WordCollector.forEachWord(of: bytes) { range in
                 let isOpen = range.lowerBound == 0 || range.upperBound == bytes.count
-                let hash = WordHash.hash(UnsafeRawBufferPointer(rebasing: bytes[range]))
-                words.append(Word(hash: hash, count: range.count, isOpen: isOpen))
+                let word = UnsafeRawBufferPointer(rebasing: bytes[range])
+                let isIdentifier = WordRuns(identifiersIn: word).whole >= 0
+                words.append(
+                    Word(hash: WordHash.hash(word), count: word.count, isOpen: isOpen, isIdentifier: isIdentifier))
             }
             return words
         }
@@ -123,11 +160,15 @@ struct NeedleWords {
     /// What a block with this summary must have to contain the text.
     func demand(_ summary: BlockSummary) -> Demand {
         var hashes: [UInt64] = []
-        // Words up to the longest one that is not in the filter may be anywhere.
-        for word in words where word.count > summary.longestUnindexedWord {
-            if word.count > summary.longestIndexedWord { return .impossible }
+        for word in words {
+            // Words up to the longest one that is not in the filter may be anywhere; an identifier only where a run of
+            // its bytes is that long.
+            let unindexed = word.isIdentifier ? summary.longestUnindexedRun : summary.longestUnindexedWord
+            guard word.count > unindexed else { continue }
+            let indexed = word.isIdentifier ? summary.longestIndexedRun : summary.longestIndexedWord
+            if word.count > indexed { return .impossible }
             // Part of a longer word is not in the filter either.
-            if !word.isOpen || word.count == summary.longestIndexedWord { hashes.append(word.hash) }
+            if !word.isOpen || word.count == indexed { hashes.append(word.hash) }
         }
         return hashes.isEmpty ? .nothing : .words(hashes)
     }

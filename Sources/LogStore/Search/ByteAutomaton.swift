@@ -20,7 +20,7 @@ final class ByteAutomaton {
 
     /// The text that is searched for, if it is no more than that: then states count how many of its bytes were met, as
     /// in Knuth, Morris, Pratt 1977, and long texts are left to the C library's search.
-    private let literal: [UInt8]
+    let literal: [UInt8]
     /// For each number of bytes met, how many are met still when the next one is another byte.
     private var fallbacks: [Int32] = []
     private var program: [Step] = [.match]
@@ -49,7 +49,8 @@ final class ByteAutomaton {
     /// A search for a text of 1 to `statesMaximum` - 1 bytes.
     private init(literal: [UInt8]) {
         self.literal = literal
-        (moves, flags) = ByteAutomaton.tables()
+        (moves, flags) = ByteAutomaton.tables(literal.count + 1)
+        statesBound = literal.count + 1
         states = literal.count + 1
         flags.initialize(repeating: 0, count: states)
         flags[literal.count] = 3
@@ -62,18 +63,19 @@ final class ByteAutomaton {
         }
     }
 
-    private static func tables() -> (UnsafeMutablePointer<Int32>, UnsafeMutablePointer<UInt8>) {
-        let bytes = statesMaximum * 256 * MemoryLayout<Int32>.stride
+    private static func tables(_ states: Int) -> (UnsafeMutablePointer<Int32>, UnsafeMutablePointer<UInt8>) {
+        let bytes = states * 256 * MemoryLayout<Int32>.stride
         guard let zeros = calloc(1, bytes) else { preconditionFailure("no memory for an automaton of \(bytes) bytes") }
         return (
-            zeros.bindMemory(to: Int32.self, capacity: statesMaximum * 256), .allocate(capacity: statesMaximum)
+            zeros.bindMemory(to: Int32.self, capacity: states * 256), .allocate(capacity: states)
         )
     }
 
     /// A search for `expression`.
     init(_ expression: LineExpression) {
         literal = []
-        (moves, flags) = ByteAutomaton.tables()
+        (moves, flags) = ByteAutomaton.tables(ByteAutomaton.statesMaximum)
+        statesBound = ByteAutomaton.statesMaximum
         entry = compile(expression, 0)
         start = number(closure([entry], atBegin: true))
     }
@@ -91,6 +93,8 @@ final class ByteAutomaton {
     @inline(__always)
     func acceptsAtEnd(_ state: Int32) -> Bool { flags[Int(state)] & 2 != 0 }
 
+    /// No state has this number or a larger one.
+    let statesBound: Int
     /// The number of states made so far.
     private(set) var states = 0
 

@@ -34,7 +34,8 @@ final class DigitMoves {
     private let tables: UnsafeMutablePointer<UnsafeMutablePointer<UInt16>?>
     private var tablesMade = 0
 
-    private static let places = Kind.allCases.count * ByteAutomaton.statesMaximum
+    /// The number of tables there may be.
+    private let places: Int
 
     /// So many tables of up to 20 kB are made; what else is asked for is read digit by digit.
     private static let tablesMaximum = 128
@@ -43,18 +44,19 @@ final class DigitMoves {
 
     init(_ automaton: ByteAutomaton) {
         self.automaton = automaton
-        tables = .allocate(capacity: DigitMoves.places)
-        tables.initialize(repeating: nil, count: DigitMoves.places)
+        places = Kind.allCases.count * automaton.statesBound
+        tables = .allocate(capacity: places)
+        tables.initialize(repeating: nil, count: places)
     }
 
     deinit {
-        for place in 0..<DigitMoves.places { free(tables[place]) }
+        for place in 0..<places { free(tables[place]) }
         tables.deallocate()
     }
 
     @inline(__always)
     private func look(_ kind: Kind, _ state: Int32, _ number: Int) -> Int32 {
-        let place = kind.rawValue * ByteAutomaton.statesMaximum + Int(state)
+        let place = kind.rawValue * automaton.statesBound + Int(state)
         if let table = tables[place] {
             let known = table[number]
             if known != 0 { return Int32(known) - 1 }

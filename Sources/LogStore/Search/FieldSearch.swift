@@ -25,6 +25,8 @@ final class FieldSearch {
     private let parser: LogPlanFragment.Parser
     private var fields: [Field] = []
     private var tableOwner: ObjectIdentifier?
+    /// What was asked for of the block that was selected from last.
+    private(set) var evidence = Evidence.templates
 
     /// Nil when there is nothing that columns can tell.
     init?(_ fragment: LogPlanFragment) {
@@ -52,6 +54,7 @@ final class FieldSearch {
 
     /// Those of `lines`, which rise, that may pass. Labels of the stream come before fields of their name.
     func select(_ block: OpenBlock, _ lines: [Int32], labels: Labels) throws -> [Int32] {
+        evidence = .templates
         if block.summary.hasMetadata || lines.isEmpty { return lines }
         if tableOwner != block.tableOwner {
             tableOwner = block.tableOwner
@@ -81,6 +84,11 @@ final class FieldSearch {
         if columns.allSatisfy({ $0 == -1 }) { return lines }
         var verdicts = [ColumnVerdict?](repeating: nil, count: stored.columns.count)
         for column in Set(columns) where column >= 0 {
+            if try isRuledOut(stored.columns[column], field.test, block) {
+                verdicts[column] = ColumnVerdict(passing: [], rows: nil)
+                continue
+            }
+            evidence.rise(to: .values)
             let rows = templates.rows(ofColumn: column)
             verdicts[column] = ColumnVerdict(
                 passing: try passing(try block.values(stored.columns[column], rows: rows), field.test), rows: rows)
@@ -99,6 +107,38 @@ final class FieldSearch {
         return FieldPlace(name, parser, in: nodes.map { block.table.text($0) })
     }
 
+    /// Whether no value of a column passes, as far as that shows without restoring it.
+    private func isRuledOut(_ column: StoredColumn, _ test: Test, _ block: OpenBlock) throws -> Bool {
+        switch column.form {
+        case .integers(let stored):
+            guard let bounds = stored.bounds else { return false }
+            evidence.rise(to: .numbers)
+            switch test {
+            case .text(_, let number): return number.map { !bounds.contains($0) } ?? true
+            case .number(let comparison, let right):
+                guard bounds.lowerBound.magnitude < 1 << 53, bounds.upperBound.magnitude < 1 << 53 else { return false }
+                return !comparison.mayHold(Double(bounds.lowerBound)...Double(bounds.upperBound), right)
+            }
+        case .dictionary:
+            evidence.rise(to: .dictionaries)
+            let texts = try block.texts(of: column)
+            return !(0..<texts.count).contains { texts.withText($0) { passes($0, test) } }
+        default: return false
+        }
+    }
+
+    /// Whether a value with this text may pass.
+    private func passes(_ text: UnsafeRawBufferPointer, _ test: Test) -> Bool {
+        switch test {
+        case .number(let comparison, let right):
+            guard let (value, scale) = FieldSearch.number(text) else { return true }
+            return value.magnitude >= 1 << 53 || scale > 15
+                || comparison.holds(Double(value) / Double(TimestampForm.powers[scale]), right)
+        // An escape may stand for anything.
+        case .text(let wanted, _): return text.elementsEqual(wanted) || text.contains(0x5c)
+        }
+    }
+
     /// Which values pass; nil when all may.
     private func passing(_ values: ColumnValues, _ test: Test) throws -> [Bool]? {
         switch test {
@@ -107,17 +147,14 @@ final class FieldSearch {
                 // Up to here a quotient is the nearest number, as a reader of the text finds it.
                 guard value.magnitude < 1 << 53, scale <= 15 else { return true }
                 return comparison.holds(Double(value) / Double(TimestampForm.powers[scale]), right)
-            } texts: { text in
-                guard let (value, scale) = FieldSearch.number(text) else { return true }
-                return value.magnitude >= 1 << 53 || scale > 15
-                    || comparison.holds(Double(value) / Double(TimestampForm.powers[scale]), right)
+            } texts: {
+                passes($0, test)
             }
-        case .text(let wanted, let number):
+        case .text(_, let number):
             return values.passing { value, scale in
                 scale == 0 ? value == number : true
-            } texts: { text in
-                // An escape may stand for anything.
-                text.elementsEqual(wanted) || text.contains(0x5c)
+            } texts: {
+                passes($0, test)
             }
         }
     }
@@ -148,6 +185,19 @@ private struct ColumnVerdict {
 }
 
 extension FieldPredicate.Comparison {
+    /// Whether some number of a range may compare like this.
+    fileprivate func mayHold(_ range: ClosedRange<Double>, _ right: Double) -> Bool {
+        switch self {
+        case .equal: range.contains(right)
+        case .notEqual: range.lowerBound != right || range.upperBound != right
+        case .less: range.lowerBound < right
+        case .lessOrEqual: range.lowerBound <= right
+        case .greater: range.upperBound > right
+        case .greaterOrEqual: range.upperBound >= right
+        case .matchesRegex, .notMatchesRegex: true
+        }
+    }
+
     /// Whether numbers compare like this.
     fileprivate func holds(_ left: Double, _ right: Double) -> Bool {
         switch self {

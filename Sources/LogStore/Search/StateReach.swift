@@ -57,7 +57,9 @@ final class StateReach {
             switch extent.alphabet {
             case .addresses: states(behind: state, [(.digits, 1, 3), (.dot, 1, 1)], repeated: 4)
             case .decimals:
-                states(behind: state, [(.signedDigits, 1, 19), (.dot, 1, 1), (.digits, 0, 18)], repeated: 1)
+                states(
+                    behind: state,
+                    [(.signedDigits, 1, extent.shortest), (.dot, 1, 1), (.digits, 0, extent.longest)], repeated: 1)
             default: follow(state, extent.alphabet.bytes, extent.shortest, extent.longest)
             }
         known.set(extent.code, state, Int32(knownSets.count))

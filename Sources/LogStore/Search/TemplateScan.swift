@@ -10,6 +10,10 @@ final class TemplateScan {
     let automaton: ByteAutomaton
     let reach: StateReach
     let digits: DigitMoves
+    /// For a text that numbers or identifiers may have.
+    let literal: LiteralMoves?
+    /// What of the block that was looked at last was asked for beside static texts, the costliest of it.
+    private(set) var evidence = Evidence.templates
     // What is known of the block that is looked at.
     private let outcomes = StateMap()
     private let exits = StateMap()
@@ -38,6 +42,7 @@ final class TemplateScan {
         self.automaton = automaton
         reach = StateReach(automaton)
         digits = DigitMoves(automaton)
+        literal = LiteralMoves(automaton.literal)
     }
 
     deinit {
@@ -50,6 +55,7 @@ final class TemplateScan {
     func verdict(_ block: OpenBlock, _ range: Range<Int>) throws -> Verdict? {
         reach.use(block.tableOwner)
         forgetBlock()
+        evidence = .templates
         let tree = block.lines.tree
         var outcome: Int32 = 0
         try tree.forEachChild(of: -1) { child in
@@ -107,7 +113,10 @@ final class TemplateScan {
     /// The states behind a column's values, whatever they are; nil when there are too many.
     func states(behind state: Int32, _ column: StoredColumn, _ block: OpenBlock) throws -> [Int32]? {
         if automaton.isAccepting(state) { return single(state) }
-        if let extent = column.extent { return reach.states(behind: state, extent) }
+        if let extent = column.extent {
+            evidence.rise(to: .numbers)
+            return reach.states(behind: state, extent)
+        }
         if let constant = column.constant {
             return single(exits[column.number, state] ?? read(state, constant, column.number))
         }
@@ -203,6 +212,7 @@ final class TemplateScan {
         } else {
             texts = try block.texts(of: column)
         }
+        evidence.rise(to: .dictionaries)
         let targets = automaton.run(state, texts)
         entries.set(column.number, state, Int32(entryTargets.count))
         entryTargets.append(targets)

@@ -47,7 +47,10 @@ struct ValueExtent: Sendable, Hashable {
                 ValueExtent.digits(bounds.lowerBound.magnitude) + (isSigned ? 1 : 0),
                 ValueExtent.digits(bounds.upperBound.magnitude))
         case .fixed(let width, _): (alphabet, shortest, longest) = (.digits, width, width)
-        case .decimals: (alphabet, shortest, longest) = (.decimals, 2, 21)
+        // Of decimals the digits before the point (with the sign) and behind it, at most.
+        case .decimals(let scales, let mantissas):
+            let found = ValueExtent.decimals(scales, mantissas)
+            (alphabet, shortest, longest) = (found.alphabet, found.shortest, found.longest)
         case .addresses: (alphabet, shortest, longest) = (.addresses, 7, 15)
         case .hexadecimal(let width, let isUpper, _):
             (alphabet, shortest, longest) = (isUpper ? .upperHexadecimal : .lowerHexadecimal, width, width)
@@ -57,6 +60,22 @@ struct ValueExtent: Sendable, Hashable {
             (shortest, longest) = hasHyphens ? (36, 36) : (width, width)
         case .constant, .timestamps, .dictionary, .templated, .raw: return nil
         }
+    }
+
+    private static func decimals(_ scales: StoredIntegers, _ mantissas: StoredIntegers) -> ValueExtent {
+        guard let scale = scales.bounds, let mantissa = mantissas.bounds, scale.lowerBound >= 0,
+            scale.upperBound <= 18
+        else { return ValueExtent(alphabet: .decimals, shortest: 20, longest: 18) }
+        let most = max(mantissa.lowerBound.magnitude, mantissa.upperBound.magnitude)
+        let whole = digits(most / UInt64(TimestampForm.powers[Int(scale.lowerBound)]))
+        return ValueExtent(
+            alphabet: .decimals, shortest: whole + (mantissa.lowerBound < 0 ? 1 : 0), longest: Int(scale.upperBound))
+    }
+
+    private init(alphabet: Alphabet, shortest: Int, longest: Int) {
+        self.alphabet = alphabet
+        self.shortest = shortest
+        self.longest = longest
     }
 
     private static func digits(_ value: UInt64) -> Int {

@@ -100,7 +100,7 @@ struct ValueWalk {
                 let moved = keeping(states, own, lines).moved(to: targets, states.distinct, below: automaton.states)
                 try go(scope, child, moved, lines, &ends)
             case .open:
-                let behind = try advanced ?? column.map { try advance(states, $0, own, scope) } ?? states
+                let behind = try advanced ?? column.map { try advance(states, $0, own, scope, index) } ?? states
                 advanced = behind
                 let some = keeping(behind, own, lines)
                 let targets = some.distinct.map {
@@ -211,9 +211,25 @@ struct ValueWalk {
 
     // MARK: Values
 
-    /// The states behind the values of a column.
+    /// Whether behind the column of a node nothing can go on with the text that is looked for.
+    private func isEnded(behind index: Int, _ scope: Scope, _ literal: LiteralMoves) -> Bool {
+        var isEnded = true
+        scope.tree.forEachChild(of: index) { child in
+            let node = scope.tree.nodes[child]
+            if let first = block.table.text(node.text).first {
+                isEnded = literal.isEnded(by: first)
+            } else {
+                // The end of a line ends everything; the end of a value within one nothing.
+                isEnded = node.leaf >= 0 && scope.column == nil
+            }
+            return isEnded
+        }
+        return isEnded
+    }
+
+    /// The states behind the values of the column of node `index`.
     private mutating func advance(
-        _ states: RowStates, _ column: StoredColumn, _ own: NodeRows, _ scope: Scope
+        _ states: RowStates, _ column: StoredColumn, _ own: NodeRows, _ scope: Scope, _ index: Int
     ) throws -> RowStates {
         let places = own.first..<own.first + own.count
         switch column.form {
@@ -235,6 +251,11 @@ struct ValueWalk {
             return ColumnMoves(scan, states, places).dictionary(indexes, tables)
         default:
             let values = try block.values(column, rows: OpenBlock.rows(columnRows(scope, column), of: scope.rows))
+            if states.uniform == 0, let literal = scan.literal, isEnded(behind: index, scope, literal),
+                let moved = literal.moved(by: values, places)
+            {
+                return moved
+            }
             return ColumnMoves(scan, states, places).moved(by: values)
         }
     }

@@ -37,13 +37,20 @@ struct Deletion: Sendable, Equatable {
         return writer.bytes + writer.bytes
     }
 
-    /// Reads the file.
-    static func decode(_ bytes: UnsafeRawBufferPointer) throws(FormatError) -> [Deletion] {
+    /// Reads the file. `blemish` says what is wrong with one of its two copies although the other one tells all.
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(FormatError) -> (list: [Deletion], blemish: String?) {
         do throws(FormatError) {
-            return try decodeCopy(bytes, at: 0)
+            let list = try decodeCopy(bytes, at: 0)
+            do throws(FormatError) {
+                return (list, try decodeCopy(bytes, at: bytes.count / 2) == list ? nil : "its copies differ")
+            } catch {
+                return (list, "\(error)")
+            }
         } catch {
             if error.isNewer { throw error }
-            return try decodeCopy(bytes, at: bytes.count / 2)
+            return (try decodeCopy(bytes, at: bytes.count / 2), "\(error)")
         }
     }
 

@@ -31,7 +31,16 @@ enum LogRecoverer {
         // What is answered from now on must not change back: the file's name may not be durable yet.
         try storage.syncFolder(StoragePath.parent(of: path))
         do {
-            state.deletions = try bytes.withUnsafeBytes { try Deletion.decode($0) }
+            let (list, blemish) = try bytes.withUnsafeBytes { try Deletion.decode($0) }
+            state.deletions = list
+            guard let blemish else { return }
+            // Written anew while one copy is whole: the next damaged byte may be in that one. A full disk stops no
+            // start.
+            try? AtomicFile.write(Deletion.encode(list), to: path, in: storage)
+            let reason =
+                "one of the two copies of the list of deletions was damaged (\(blemish)): the other one was used; "
+                + "the device that holds it should be checked"
+            state.quarantine.append(Quarantined(path: path, reason: reason))
         } catch let error as FormatError {
             if error.isNewer {
                 throw StorageError(

@@ -19,6 +19,8 @@ struct StoreCounters: Sendable {
     var overloadedAppends = 0
     var unavailableAppends = 0
     var mergedParts = 0
+    /// Lines that merges left out: deleted, or of a source beyond its share of the room.
+    var trimmedLines = 0
     var mergeFailures = 0
     var sealedParts = 0
     var sealFailures = 0

@@ -25,7 +25,12 @@ struct StoreState: Sendable {
     var deduplication = Deduplication()
     var recentLines: RecentLines
     var losses = LossLedger()
-    var allowance: StreamAllowance
+    var allowance: ByteAllowance<Labels>
+    var sourceAllowance: ByteAllowance<LineSource>
+    var senderAllowance: ByteAllowance<String>
+    var senderLoads = SenderLoads()
+    /// How many streams each sender has begun since the start.
+    var streamsBySender: [String: Int] = [:]
     var deletions: [Deletion] = []
     var quarantine: [Quarantined] = []
     /// Parts that could not be opened: an answer over their time is not whole.
@@ -39,6 +44,9 @@ struct StoreState: Sendable {
     var headLines = 0
     /// Whether some stream has lines for a block, which take much less memory once they are one.
     var hasFullBlock = false
+    /// Whether blocks are being encoded.
+    var isEncoding = false
+    var waiting = WaitingSenders()
     /// When the oldest line in `heads` came; nil when there is none.
     var oldestArrivalNanoseconds: Int64?
     /// Memory of batches that are on their way to the log.
@@ -54,7 +62,9 @@ struct StoreState: Sendable {
     /// An empty store.
     init(options: LogStoreOptions) {
         self.options = options
-        allowance = StreamAllowance(bytesPerSecond: options.streamBytesPerSecondMaximum)
+        allowance = ByteAllowance(bytesPerSecond: options.streamBytesPerSecondMaximum)
+        sourceAllowance = ByteAllowance(bytesPerSecond: options.sourceBytesPerSecondMaximum)
+        senderAllowance = ByteAllowance(bytesPerSecond: options.senderBytesPerSecondMaximum)
         recentLines = RecentLines(
             windowMilliseconds: options.duplicateWindowMilliseconds, linesMaximum: options.duplicateLinesMaximum)
     }

@@ -5,8 +5,8 @@ internal import Telemetry
 /// or how slowly: a reader that falls behind what is kept is told what it missed.
 final class TailHub: Sendable {
     private struct State {
-        /// Rising by position.
-        var batches: [TailBatch] = []
+        /// Rising by position; those before `first` are not kept any more, and nil.
+        var batches: [TailBatch?] = []
         var first = 0
         var bytes = 0
         /// The position of the newest batch that came, whether it brought lines or not.
@@ -16,6 +16,9 @@ final class TailHub: Sendable {
         var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
         var tickets = 0
         var isClosed = false
+
+        /// The position of a batch that is kept.
+        func position(_ index: Int) -> UInt64 { batches[index]?.position ?? 0 }
     }
 
     /// What a reader finds behind its position.
@@ -50,8 +53,10 @@ final class TailHub: Sendable {
             state.bytes += batch.bytes
             // The newest batch stays, however large it is.
             while state.bytes > bytesMaximum, state.first < state.batches.count - 1 {
-                state.forgotten = state.batches[state.first].position
-                state.bytes -= state.batches[state.first].bytes
+                guard let oldest = state.batches[state.first] else { break }
+                state.forgotten = oldest.position
+                state.bytes -= oldest.bytes
+                state.batches[state.first] = nil
                 state.first += 1
             }
             if state.first > 64, state.first > state.batches.count / 2 {
@@ -72,10 +77,10 @@ final class TailHub: Sendable {
             var high = state.batches.count
             while low < high {
                 let middle = (low + high) / 2
-                if state.batches[middle].position <= position { low = middle + 1 } else { high = middle }
+                if state.position(middle) <= position { low = middle + 1 } else { high = middle }
             }
             guard low < state.batches.count else { return state.isClosed ? .closed : .nothing }
-            return .batches(Array(state.batches[low...].prefix(maximum)))
+            return .batches(state.batches[low...].prefix(maximum).compactMap { $0 })
         }
     }
 
@@ -88,7 +93,8 @@ final class TailHub: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    let hasNews = state.batches.last.map { $0.position > position } ?? false
+                    let last = state.batches.count - 1
+                    let hasNews = last >= state.first && state.position(last) > position
                     if hasNews || state.isClosed || position < state.forgotten || Task.isCancelled { return true }
                     state.waiting[ticket] = continuation
                     return false

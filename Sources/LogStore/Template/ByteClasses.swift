@@ -20,6 +20,16 @@ enum ByteClasses {
         return UnsafePointer(table)
     }()
 
+    /// Whether a byte may be part of an identifier (1): hexadecimal digits of either case, and hyphens.
+    nonisolated(unsafe) static let identifiers: UnsafePointer<UInt8> = {
+        let identifiers = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
+        for byte in 0..<256 {
+            let isPart = table[byte] & (digit | hexadecimalLetter) != 0 || byte == Int(UInt8(ascii: "-"))
+            identifiers[byte] = isPart ? 1 : 0
+        }
+        return UnsafePointer(identifiers)
+    }()
+
     private static func classes(of byte: UInt8) -> UInt8 {
         let scalar = Unicode.Scalar(byte)
         var classes: UInt8 = 0

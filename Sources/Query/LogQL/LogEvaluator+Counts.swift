@@ -5,24 +5,24 @@ extension LogEvaluator {
     /// More buckets than this cost more memory than the lines are likely to.
     private static let bucketsMaximum: Int64 = 50_000
 
-    /// The values of a count, rate or size whose pipeline is nothing but line filters; nil where the lines themselves
-    /// must be looked at. `outer` is the grouping of a sum around it.
+    /// The values of a count, rate or size whose pipeline is nothing but filters of lines and levels; nil where the
+    /// lines themselves must be looked at. `outer` is the grouping of a sum around it.
     func countedByStore(
         _ node: LogRangeAggregation, _ run: PipelineRun, _ windows: LogWindows, outer: LogGrouping?
     ) throws -> [SeriesColumn]? {
         let functions: [LogRangeFunction] = [.count, .rate, .bytes, .bytesRate]
-        let (predicates, rest) = run.pushedDown
+        let pushed = run.pushedDown
         let buckets = windows.buckets
-        // The level that a line tells of itself is no label of its stream.
-        let isLevelWanted = run.neededLabels?.contains(LineLevel.label) ?? false
-        guard functions.contains(node.function), node.unwrap == nil, rest.isEmpty, !isLevelWanted,
+        guard functions.contains(node.function), node.unwrap == nil, pushed.isWhole,
             buckets.count <= LogEvaluator.bucketsMaximum
         else { return nil }
         let grouping = outer.flatMap { $0.isWithout ? nil : $0.labels }
         let isSize = node.function == .bytes || node.function == .bytesRate
+        var fragment = LogPlanFragment(linePredicates: pushed.predicates, grouping: grouping)
+        fragment.severities = pushed.severities
+        fragment.wantsSeverities = run.detectsLevel
         let request = LogRequest(
-            matchers: node.pipeline.matchers, range: windows.range,
-            fragment: LogPlanFragment(linePredicates: predicates, grouping: grouping), countsBytes: isSize)
+            matchers: node.pipeline.matchers, range: windows.range, fragment: fragment, countsBytes: isSize)
         let counts = try source.counts(request, bucketNanoseconds: buckets.widthNanoseconds, in: context)
         guard let counts else { return nil }
         let isRate = node.function == .rate || node.function == .bytesRate

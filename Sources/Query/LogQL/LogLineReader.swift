@@ -46,10 +46,11 @@ extension Engine {
     /// What a store is asked for the lines of a query whose filters it can do all by itself; nil for other queries.
     package func lineRequest(_ query: String, range: LogTimeRange, in context: QueryContext) throws -> LogRequest? {
         let run = try pipelineRun(query, nowMilliseconds: range.endNanoseconds / 1_000_000, context)
-        let (predicates, rest) = run.pushedDown
-        guard rest.isEmpty else { return nil }
-        return LogRequest(
-            matchers: run.pipeline.matchers, range: range, fragment: LogPlanFragment(linePredicates: predicates))
+        let pushed = run.pushedDown
+        guard pushed.isWhole else { return nil }
+        var fragment = LogPlanFragment(linePredicates: pushed.predicates)
+        fragment.severities = pushed.severities
+        return LogRequest(matchers: run.pipeline.matchers, range: range, fragment: fragment)
     }
 
     /// The pipeline of a query that asks for lines; any other is refused.

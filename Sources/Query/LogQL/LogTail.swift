@@ -42,9 +42,9 @@ extension Engine {
         _ query: String, from position: TailPosition?, nowMilliseconds: Int64, in context: QueryContext
     ) throws -> LogTail {
         let run = try pipelineRun(query, nowMilliseconds: nowMilliseconds, context)
-        let (predicates, rest) = run.pushedDown
+        let pushed = run.pushedDown
         let request = LogRequest(
-            matchers: run.pipeline.matchers, range: .all, fragment: LogPlanFragment(linePredicates: predicates))
-        return LogTail(try run.source.subscribe(request, from: position), run.processor(rest))
+            matchers: run.pipeline.matchers, range: .all, fragment: LogPlanFragment(linePredicates: pushed.predicates))
+        return LogTail(try run.source.subscribe(request, from: position), run.processor(pushed.rest))
     }
 }

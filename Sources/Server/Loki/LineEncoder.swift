@@ -70,6 +70,7 @@ struct LineEncoder {
             writer.member("bytesRead", statistics.bytesRead)
             writer.member("blocksRead", statistics.blocksRead)
             writer.member("blocksSkipped", statistics.blocksSkipped)
+            writer.members("skipped", statistics.skipped)
             writer.key("seconds")
             writer.number(Double(session.nanoseconds) / 1e9)
             writer.endObject()

@@ -58,6 +58,7 @@ struct LokiPatternsAPI: Sendable {
             writer.member("otherLines", counts.otherLines)
             writer.member("linesScanned", context.statistics.linesScanned)
             writer.member("bytesRead", context.statistics.bytesRead)
+            writer.members("skipped", context.statistics.skipped)
             writer.key("patterns")
             writer.beginArray()
             for pattern in counts.patterns { LokiPatternsAPI.write(pattern, &writer) }
@@ -110,8 +111,9 @@ struct LokiPatternsAPI: Sendable {
         let store = countsBytes ? nil : dependencies.logSource as? any LogPatternSource
         let description = QueryRunner.Description(kind: "log patterns", text: text, principal: request.principal.name)
         return try await runner.run(description) { context in
-            if let store, let request = try engine.lineRequest(text, range: range, in: context) {
+            if let store, let request = try engine.lineRequest(text, range: range, in: context),
                 let counted = try store.patterns(request, bucketNanoseconds: step, in: context)
+            {
                 let patterns = PatternCounter.patterns(counted)
                 return try answer(Counts(patterns: patterns, lines: patterns.reduce(0) { $0 + $1.lines }), context)
             }

@@ -21,7 +21,8 @@ struct LokiPushAPI: Sendable {
             : try await request.body(upTo: LokiPushAPI.bodyBytesMaximum)
         let start = dependencies.monotonicClock.nowNanoseconds
         do {
-            let push = isProtobuf ? try LokiPushProtobuf.parse(body) : try LokiPushJSON.parse(body)
+            var push = isProtobuf ? try LokiPushProtobuf.parse(body) : try LokiPushJSON.parse(body)
+            push.batch.client = LokiPushAPI.client(request)
             var rejections = push.rejections
             var receipt = LogReceipt(accepted: 0)
             if push.batch.lineCount > 0 { receipt = try await dependencies.logAppender.append(push.batch) }
@@ -40,6 +41,13 @@ struct LokiPushAPI: Sendable {
                 nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
             throw failure ?? APIFailure(describing: error)
         }
+    }
+
+    /// Who pushes, for limits that keep senders fair: the token's name, and the host, which many may share it from.
+    private static func client(_ request: ServerRequest) -> String {
+        let address = request.listener.remoteAddress
+        let host = address.lastIndex(of: ":").map { String(address[..<$0]) } ?? address
+        return "\(request.principal.name) at \(host)"
     }
 
     /// Whether the body is protobuf or else JSON; another type is refused.

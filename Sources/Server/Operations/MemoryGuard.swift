@@ -37,6 +37,16 @@ final class MemoryGuard: Sendable {
     private let level = Atomic<Int>(0)
     private let resident = Atomic<Int>(0)
     private let releases = Atomic<Int>(0)
+    /// Resident bytes when the allocator last gave back what it had, and looks since then.
+    private let trimmed = Atomic<Int>(0)
+    private let looks = Atomic<Int>(0)
+
+    /// So much growth since the allocator was last asked is worth asking it again, at most every so many looks: after a
+    /// burst of data or queries most of it lies unused in its lists.
+    private static let trimBytes = 8 << 20
+    private static let trimLooks = 5
+    /// Once in so many looks it is asked in any case: caches may have gone without the process having grown.
+    private static let trimLooksMaximum = 60
 
     init(cap: Int, holders: [@Sendable (Int) -> Int]) {
         self.cap = cap
@@ -57,8 +67,22 @@ final class MemoryGuard: Sendable {
                 bytes = max(0, min(bytes, ProcessUsage.residentBytes))
             }
         }
+        bytes = trim(bytes)
         resident.store(bytes, ordering: .relaxed)
         level.store(MemoryLevel(resident: bytes, cap: cap).rawValue, ordering: .relaxed)
+    }
+
+    private func trim(_ bytes: Int) -> Int {
+        let last = trimmed.load(ordering: .relaxed)
+        if bytes < last { trimmed.store(bytes, ordering: .relaxed) }
+        let count = looks.add(1, ordering: .relaxed).newValue
+        let hasGrown = count >= MemoryGuard.trimLooks && bytes - last > MemoryGuard.trimBytes
+        guard hasGrown || count >= MemoryGuard.trimLooksMaximum else { return bytes }
+        looks.store(0, ordering: .relaxed)
+        Allocator.giveBack()
+        let left = max(0, min(bytes, ProcessUsage.read().residentBytes))
+        trimmed.store(left, ordering: .relaxed)
+        return left
     }
 
     private var current: MemoryLevel { MemoryLevel(rawValue: level.load(ordering: .relaxed)) ?? .normal }

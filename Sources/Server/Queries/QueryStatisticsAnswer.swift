@@ -28,6 +28,7 @@ enum QueryStatisticsAnswer {
         writer.member("chunksSkipped", statistics.chunksSkipped)
         writer.member("blocksRead", statistics.blocksRead)
         writer.member("blocksSkipped", statistics.blocksSkipped)
+        if statistics.skipped != SkippedBlocks() { writer.members("skipped", statistics.skipped) }
         writer.member("bytesRead", statistics.bytesRead)
         writer.member("bytesPeak", context.bytesPeak)
         if times.tellsAll { writePlan(times.profile.steps, &writer) }
@@ -94,5 +95,15 @@ enum QueryStatisticsAnswer {
             writer.endObject()
         }
         writer.endArray()
+    }
+}
+
+extension JSONWriter {
+    /// Blocks of lines of which none had to be looked at, by the kind of filter that told so.
+    mutating func members(_ name: String, _ skipped: SkippedBlocks) {
+        key(name)
+        beginObject()
+        for (kind, blocks) in skipped.members where blocks > 0 { member(kind, blocks) }
+        endObject()
     }
 }

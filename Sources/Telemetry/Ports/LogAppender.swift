@@ -107,13 +107,21 @@ public struct LogBatch: Sendable {
     public var streams: [LogLines]
     public var losses: [LogLoss]
     public var delivery: DeliveryIdentity?
+    /// Who pushed it, for limits that keep senders fair: a client's name. Nil where the delivery names its agent.
+    public var client: String?
 
     /// A batch of `streams`.
-    public init(streams: [LogLines], losses: [LogLoss] = [], delivery: DeliveryIdentity? = nil) {
+    public init(
+        streams: [LogLines], losses: [LogLoss] = [], delivery: DeliveryIdentity? = nil, client: String? = nil
+    ) {
         self.streams = streams
         self.losses = losses
         self.delivery = delivery
+        self.client = client
     }
+
+    /// Who sent it: its agent, or the client that pushed it; nil for what the process itself has to say.
+    public var sender: String? { delivery?.sender.agent ?? client }
 
     /// The number of lines.
     public var lineCount: Int { streams.reduce(0) { $0 + $1.count } }

@@ -55,7 +55,8 @@ public struct FieldPredicate: Hashable, Sendable {
     }
 }
 
-/// The part of a LogQL plan that a store may do itself, in pipeline order: line predicates, parser, field predicates.
+/// The part of a LogQL plan that a store may do itself, in pipeline order: severities and line predicates, parser,
+/// field predicates.
 /// A store applies a prefix of it and says which in `LogSelection.applied`; the engine does the rest.
 public struct LogPlanFragment: Sendable {
     /// A parser stage.
@@ -65,11 +66,16 @@ public struct LogPlanFragment: Sendable {
     }
 
     public var linePredicates: [LinePredicate]
+    /// The severities that a line may have; nil for any. A line with a `detected_level` of its own passes in any case:
+    /// whoever asks looks at its text.
+    package var severities: SeveritySet?
+    /// Whether lines come with their severities.
+    package var wantsSeverities = false
     public var parser: Parser?
     /// The fields the rest of the plan looks at, nil for all.
     public var neededFields: [String]?
     public var fieldPredicates: [FieldPredicate]
-    /// Labels that counts are grouped by; nil for one count per stream.
+    /// Labels that counts are grouped by, `detected_level` among them; nil for one count per stream.
     public var grouping: [String]?
 
     /// A fragment; the default asks for nothing but lines.
@@ -129,6 +135,7 @@ public struct AppliedSteps: OptionSet, Sendable {
     public static let parser = AppliedSteps(rawValue: 2)
     public static let fieldPredicates = AppliedSteps(rawValue: 4)
     public static let grouping = AppliedSteps(rawValue: 8)
+    public static let severities = AppliedSteps(rawValue: 16)
 }
 
 /// A run of lines, possibly of several streams, in columns that are reused from run to run.
@@ -143,6 +150,8 @@ public struct LogLineBuffer: Sendable {
     public var timesNanoseconds: [Int64] = []
     public var lineEnds: [Int] = []
     public var bytes: [UInt8] = []
+    /// What is stored of each line's severity (`LineSeverity`); empty where nobody asked for it.
+    public var severities: [UInt8] = []
 
     /// An empty buffer.
     public init() {}
@@ -171,6 +180,7 @@ public struct LogLineBuffer: Sendable {
         timesNanoseconds.removeAll(keepingCapacity: true)
         lineEnds.removeAll(keepingCapacity: true)
         bytes.removeAll(keepingCapacity: true)
+        severities.removeAll(keepingCapacity: true)
     }
 }
 
@@ -280,11 +290,12 @@ public struct LogPatternCounts: Sendable {
 /// Port: which patterns the lines of a range have, and how often. A store that keeps lines as templates counts them
 /// without rebuilding a line. Called on query threads.
 public protocol LogPatternSource: Sendable {
-    /// Counts lines that satisfy matchers, range and line predicates per pattern and bucket, the most frequent
-    /// pattern first. Throws `LogPatternError` when there are more buckets or patterns than one answer holds.
+    /// Counts lines that satisfy matchers, range, severities and line predicates per pattern and bucket, the most
+    /// frequent pattern first; nil where only the lines themselves tell. Throws `LogPatternError` when there are more
+    /// buckets or patterns than one answer holds.
     func patterns(
         _ request: LogRequest, bucketNanoseconds: Int64, in context: QueryContext
-    ) throws -> [LogPatternCounts]
+    ) throws -> [LogPatternCounts]?
 }
 
 /// Why patterns cannot be counted.

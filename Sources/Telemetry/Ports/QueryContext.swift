@@ -45,10 +45,42 @@ public struct QueryStatistics: Sendable, Equatable {
     public var blocksRead = 0
     /// Blocks ruled out by time, severity or a filter.
     public var blocksSkipped = 0
+    /// Blocks of lines of which none had to be looked at, by what told so.
+    public var skipped = SkippedBlocks()
     public var bytesRead = 0
 
     /// Nothing looked at yet.
     public init() {}
+}
+
+/// Blocks of lines of which none had to be looked at, by the kind of filter that told so; cheapest first. Those from
+/// `templates` on were opened for it.
+public struct SkippedBlocks: Sendable, Equatable {
+    /// No line in the range of time.
+    public var time = 0
+    /// No line of a severity that is asked for.
+    public var severity = 0
+    /// Counted from the index: which lines they are did not matter.
+    public var counted = 0
+    /// No line with a word that is looked for: its filter says so, or no word of it is that long.
+    public var words = 0
+    /// Static texts of templates.
+    public var templates = 0
+    /// The smallest and largest number, the form of a number, or its length.
+    public var numbers = 0
+    /// Texts of dictionaries.
+    public var dictionaries = 0
+
+    /// None.
+    public init() {}
+
+    /// Names and numbers, cheapest first, as answers tell them.
+    public var members: [(name: String, blocks: Int)] {
+        [
+            ("time", time), ("severity", severity), ("counted", counted), ("words", words), ("templates", templates),
+            ("numbers", numbers), ("dictionaries", dictionaries),
+        ]
+    }
 }
 
 /// A range of time for which an answer is not whole, and why: damage, a dropped backlog, a retention cut.

@@ -48,6 +48,8 @@ extension LokiPushProtobuf {
                 throw ByteError(offset: 0, reason: "more than \(limits.streams) streams")
             }
             var stream = LogLines(labels: .empty)
+            // All but a few bytes of each entry are its line.
+            stream.bytes.reserveCapacity(bytes.count)
             var refused: [String: Int] = [:]
             var message = ProtobufReader(bytes)
             while let (number, type) = try message.next() {

@@ -58,12 +58,19 @@ struct Stores: Sendable {
     ) -> LogStoreOptions {
         var options = LogStoreOptions()
         options.headBytesMaximum = min(options.headBytesMaximum, memoryBytes / 4)
+        options.headBytesWaiting = min(options.headBytesWaiting, memoryBytes / 12)
         options.sealBytes = min(options.sealBytes, memoryBytes / 16)
         options.cacheBytesMaximum = min(options.cacheBytesMaximum, memoryBytes / 16)
         options.retentionMilliseconds = retention.logsMilliseconds
         if let bytes = limits.logsBytes { options.retentionBytes = Int(bytes) }
         if let streams = limits.logStreams { options.streamsMaximum = Int(streams) }
         if let bytes = limits.logStreamBytesPerSecond { options.streamBytesPerSecondMaximum = Int(bytes) }
+        if let bytes = limits.logSourceBytesPerSecond { options.sourceBytesPerSecondMaximum = Int(bytes) }
+        if let bytes = limits.logSenderBytesPerSecond { options.senderBytesPerSecondMaximum = Int(bytes) }
+        if let streams = limits.logStreamsPerSource { options.sourceStreamsMaximum = Int(streams) }
+        if let streams = limits.logStreamsPerSender { options.senderStreamsMaximum = Int(streams) }
+        if let labels = limits.logLabels { options.labelsMaximum = Int(labels) }
+        if let share = limits.logsSourceShare { options.sourceShareMaximum = share }
         return options
     }
 }

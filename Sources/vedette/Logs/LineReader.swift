@@ -8,6 +8,7 @@ struct LineReader {
         var linesScanned: Int64 = 0
         var bytesRead: Int64 = 0
         var blocksSkipped: Int64 = 0
+        var skipped: [(kind: String, blocks: Int64)] = []
         var seconds: Double = 0
         var warnings: [String] = []
 
@@ -19,6 +20,7 @@ struct LineReader {
             linesScanned = summary?["linesScanned"]?.wholeNumber ?? 0
             bytesRead = summary?["bytesRead"]?.wholeNumber ?? 0
             blocksSkipped = summary?["blocksSkipped"]?.wholeNumber ?? 0
+            skipped = (summary?["skipped"]?.members ?? []).map { ($0.key, $0.value.wholeNumber ?? 0) }
             seconds = summary?["seconds"]?.double ?? 0
             warnings = (value["warnings"]?.elements ?? []).compactMap(\.text)
         }
@@ -70,7 +72,9 @@ extension LineReader.Summary {
         var text = lines == 1 ? "1 line" : "\(lines) lines"
         if let limit, lines >= limit { text += " (the newest; -m for more, -m 0 for all)" }
         text += ", \(linesScanned) scanned, \(ByteSizes.binary(bytesRead)) read"
-        if blocksSkipped > 0 { text += ", \(blocksSkipped) blocks skipped" }
+        let kinds = skipped.map { "\($0.blocks) by \($0.kind)" }.joined(separator: ", ")
+        let settled = max(blocksSkipped, skipped.reduce(0) { $0 + $1.blocks })
+        if settled > 0 { text += ", \(settled) blocks skipped" + (kinds.isEmpty ? "" : " (\(kinds))") }
         if !warnings.isEmpty { text += ", incomplete" }
         text += ", \(FloatText.plain((seconds * 1_000).rounded())) ms"
         Terminal.note(text)

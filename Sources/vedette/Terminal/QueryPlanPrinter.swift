@@ -26,12 +26,18 @@ enum QueryPlanPrinter {
             FloatText.formatted(timings.map { number($0, name) } ?? 0, verb: "f", precision: 4)
         }
         let blocks = own.map { own in
-            "\(count(own, "blocksRead")) blocks read, \(count(own, "blocksSkipped")) passed over"
+            "\(count(own, "blocksRead")) blocks read, \(count(own, "blocksSkipped")) passed over\(kinds(own))"
         }
         return table.render()
             + "waited \(seconds("execQueueTime")) s, prepared \(seconds("queryPreparationTime")) s, "
             + "evaluated \(seconds("innerEvalTime")) s, ordered the result \(seconds("resultSortTime")) s\n"
             + "\(blocks ?? "?"); \(bytes("bytesRead")) read, at most \(bytes("bytesPeak")) of memory\n"
+    }
+
+    /// Of blocks of lines, which kinds of filters told that none had to be looked at.
+    private static func kinds(_ own: JSONValue) -> String {
+        let kinds = (own["skipped"]?.members ?? []).map { "\(count(own["skipped"] ?? own, $0.key)) by \($0.key)" }
+        return kinds.isEmpty ? "" : " (lines: \(kinds.joined(separator: ", ")))"
     }
 
     private static func number(_ value: JSONValue, _ name: String) -> Double { value[name]?.double ?? 0 }

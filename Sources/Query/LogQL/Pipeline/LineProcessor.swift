@@ -48,7 +48,10 @@ struct LineProcessor: Sendable {
             var line = PipelineLine(
                 nanoseconds: buffer.timesNanoseconds[index], text: buffer.line(index), labels: labels,
                 nowMilliseconds: nowMilliseconds)
-            if detectsLevel { LineLevel.add(to: &line) }
+            if detectsLevel {
+                LineLevel.add(
+                    to: &line, origin, stored: buffer.severities.isEmpty ? nil : buffer.severities[index])
+            }
             guard stages.allSatisfy({ $0.process(&line) }) else { continue }
             guard try body(&line, origin) else { return false }
         }

@@ -27,15 +27,17 @@ struct PipelineRun {
     func open(
         range: LogTimeRange, limit: Int, direction: LogDirection
     ) throws -> (cursor: any LogCursor, processor: LineProcessor) {
-        let (predicates, rest) = pushedDown
+        let pushed = pushedDown
         let hints = fieldHints
-        let fragment = LogPlanFragment(
-            linePredicates: predicates, parser: hints?.parser, fieldPredicates: hints?.predicates ?? [])
+        var fragment = LogPlanFragment(
+            linePredicates: pushed.predicates, parser: hints?.parser, fieldPredicates: hints?.predicates ?? [])
+        fragment.severities = pushed.severities
+        fragment.wantsSeverities = detectsLevel
         let request = LogRequest(
             matchers: pipeline.matchers, range: range, fragment: fragment, direction: direction,
-            limit: rest.isEmpty ? limit : 0)
+            limit: pushed.isWhole ? limit : 0)
         let selection = try source.select(request, in: context)
-        let stages = selection.applied.contains(.linePredicates) ? rest : processing
+        let stages = selection.applied.contains(.linePredicates) ? pushed.rest : processing
         return (selection.cursor, processor(stages))
     }
 
@@ -46,7 +48,7 @@ struct PipelineRun {
     }
 
     /// Whether anything in the query looks at the level that lines tell of themselves.
-    private var detectsLevel: Bool {
+    var detectsLevel: Bool {
         let filtered = pipeline.stages.contains { stage in
             (stage as? LabelFilterStage)?.filter.names.contains(LineLevel.label) ?? false
         }
@@ -56,20 +58,39 @@ struct PipelineRun {
     /// Every stage.
     var processing: [any LineProcessing] { pipeline.stages.compactMap { $0 as? any LineProcessing } }
 
-    /// Line filters that stand before everything that changes the text are the store's; it does not matter to them
-    /// which parsers and label filters stand between.
-    var pushedDown: (predicates: [LinePredicate], rest: [any LineProcessing]) {
+    /// What of a pipeline a store can do.
+    struct PushedDown {
         var predicates: [LinePredicate] = []
+        /// The severities that a line may have; nil for any.
+        var severities: SeveritySet?
+        /// What is left to be done.
         var rest: [any LineProcessing] = []
+        /// Whether that is nothing for lines whose severities the store knows.
+        var isWhole = true
+    }
+
+    /// Line filters that stand before everything that changes the text are the store's; it does not matter to them
+    /// which parsers and label filters stand between. So are filters of the level before everything that may change
+    /// it; they are made again on the lines that come, because some came with a level of their own.
+    var pushedDown: PushedDown {
+        var pushed = PushedDown()
         var isTextKnown = true
+        var isLevelKnown = true
         for stage in processing {
             if isTextKnown, let filter = stage as? LineFilterStage, let known = filter.predicates {
-                predicates += known
+                pushed.predicates += known
+                continue
+            }
+            pushed.rest.append(stage)
+            isTextKnown = isTextKnown && !stage.changesText
+            if isLevelKnown, let filter = (stage as? LabelFilterStage)?.filter, let set = filter.severities {
+                pushed.severities = pushed.severities?.intersection(set) ?? set
+                if !filter.names.allSatisfy({ $0 == LineLevel.label }) { pushed.isWhole = false }
             } else {
-                rest.append(stage)
-                isTextKnown = isTextKnown && !stage.changesText
+                pushed.isWhole = false
+                isLevelKnown = isLevelKnown && stage.keepsLevel
             }
         }
-        return (predicates, rest)
+        return pushed
     }
 }

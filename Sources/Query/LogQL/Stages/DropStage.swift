@@ -12,6 +12,8 @@ package struct DropStage: KeywordStage {
         DropStage(selections: try LabelSelection.list(&parser), span: span)
     }
 
+    var keepsLevel: Bool { false }
+
     func process(_ line: inout PipelineLine) -> Bool {
         for selection in selections {
             let isMeant = selection.matcher.map { $0.matches(line.labels.text(selection.label)) } ?? true

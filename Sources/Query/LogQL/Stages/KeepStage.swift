@@ -12,6 +12,8 @@ package struct KeepStage: KeywordStage {
         KeepStage(selections: try LabelSelection.list(&parser), span: span)
     }
 
+    var keepsLevel: Bool { false }
+
     func process(_ line: inout PipelineLine) -> Bool {
         // Errors are not among the labels here, and so stay.
         line.labels.keep { name, value in

@@ -86,6 +86,22 @@ extension LabelFilter {
         }
     }
 
+    /// The severities that a line which passes can have; nil where the filter says nothing of them.
+    var severities: SeveritySet? {
+        switch self {
+        case .text(let matcher): return matcher.name == LineLevel.label ? SeveritySet { matcher.matches($0) } : nil
+        case .number, .address: return nil
+        case .and(let left, let right):
+            guard let left = left.severities, let right = right.severities else {
+                return left.severities ?? right.severities
+            }
+            return left.intersection(right)
+        case .or(let left, let right):
+            guard let left = left.severities, let right = right.severities else { return nil }
+            return left.union(right)
+        }
+    }
+
     /// The labels it looks at.
     var names: [String] {
         switch self {

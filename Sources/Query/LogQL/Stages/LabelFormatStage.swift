@@ -44,6 +44,8 @@ package struct LabelFormatStage: KeywordStage {
         return LabelFormatStage(assignments: assignments, span: span)
     }
 
+    var keepsLevel: Bool { false }
+
     func process(_ line: inout PipelineLine) -> Bool {
         // All templates see the labels as they are when the first one is reached.
         var known: [String: String]?

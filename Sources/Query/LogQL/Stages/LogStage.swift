@@ -10,10 +10,13 @@ protocol LineProcessing: LogStage {
     func process(_ line: inout PipelineLine) -> Bool
     /// Whether it may change the line's text.
     var changesText: Bool { get }
+    /// Whether it leaves the line's level as it is. Parsers do: a field of that name gets another one.
+    var keepsLevel: Bool { get }
 }
 
 extension LineProcessing {
     var changesText: Bool { false }
+    var keepsLevel: Bool { true }
 }
 
 /// A stage that begins with a keyword behind the bar.
