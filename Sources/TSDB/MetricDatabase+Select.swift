@@ -34,7 +34,7 @@ extension MetricDatabase: SeriesSource {
     package func labelValues(
         _ name: String, _ request: SeriesRequest, in context: QueryContext
     ) throws -> [String] {
-        try checkOpen()
+        try checkReadable()
         var values: Set<String> = []
         let found = try FoundInHead(request, head)
         for series in found.series {
@@ -52,7 +52,7 @@ extension MetricDatabase: SeriesSource {
     package func metadata(
         metricName: String?, limit: Int, in context: QueryContext
     ) throws -> [MetricMetadata] {
-        try checkOpen()
+        try checkReadable()
         let all = head.metadata.withLock { metadata in
             metricName.map { name in metadata[name].map { [$0] } ?? [] } ?? Array(metadata.values)
         }
@@ -61,7 +61,7 @@ extension MetricDatabase: SeriesSource {
     }
 
     private func selection(_ request: SeriesRequest, in context: QueryContext) throws -> Selection {
-        try checkOpen()
+        try checkReadable()
         let selection = try Selection(request, head: head, blocks: blocks, in: context)
         tellGaps(of: request, in: context)
         return selection

@@ -12,6 +12,8 @@ public enum QueryInterruption: Error, Sendable, Equatable, CustomStringConvertib
     case overSharedBudget(bytes: Int)
     /// It would have held more samples than its limit; Prometheus' words.
     case tooManySamples
+    /// A store has just been started and cannot show everything it has yet: what it waits for.
+    case starting(String)
 
     public var description: String {
         switch self {
@@ -22,6 +24,7 @@ public enum QueryInterruption: Error, Sendable, Equatable, CustomStringConvertib
         case .overSharedBudget(let bytes):
             "the queries that run now need more than the \(bytes) bytes of memory for all of them; come again, or "
                 + "narrow this query's range, its selector or its grouping"
+        case .starting(let reason): "the store is starting: \(reason)"
         case .tooManySamples: "query processing would load too many samples into memory in query execution"
         }
     }
