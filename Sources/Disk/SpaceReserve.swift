@@ -4,7 +4,8 @@ internal import Synchronization
 package final class SpaceReserve: Sendable {
     private let storage: any FileStorage
     private let path: String
-    private let bytes: UInt64
+    /// What is set aside, when it is.
+    package let bytes: UInt64
     private let scarceBytes: UInt64
     private let held = Mutex(false)
 

@@ -11,6 +11,7 @@ final class MetricCounters: Sendable {
     let exemplarsDropped = Atomic<Int>(0)
     let exemplarFailures = Atomic<Int>(0)
     let samplesReplayed = Atomic<Int>(0)
+    let samplesHidden = Atomic<Int>(0)
     let framesLost = Atomic<Int>(0)
     let samplesLost = Atomic<Int>(0)
     let flushes = Atomic<Int>(0)
@@ -67,6 +68,9 @@ final class MetricCounters: Sendable {
                 "Exemplars left out: labels too long, out of time, or their series was refused."),
             counter("exemplar_failures_total", exemplarFailures, "Exemplars that could not be kept beyond the log."),
             counter("samples_replayed_total", samplesReplayed, "Samples read back from the log at the start."),
+            counter(
+                "samples_hidden_total", samplesHidden,
+                "Samples taken while the log was read back that another of the same time turned out to precede."),
             counter("log_frames_lost_total", framesLost, "Frames of the log found missing at the start."),
             counter("log_samples_lost_total", samplesLost, "Samples without their series' declaration at the start."),
             counter("flushes_total", flushes, "Blocks written from the head."),

@@ -5,14 +5,14 @@ package import Telemetry
 /// What an operator may ask: seal, snapshot, delete, retention, health, figures.
 extension MetricDatabase: StorageAdministration {
     package func seal() throws {
-        try checkOpen()
+        try checkReadable()
         try maintenance.withLock { _ in try sealEverything() }
     }
 
     /// Seals, then links or copies every block; marks of deliveries are not part of a snapshot, what is sent again to a
     /// restored one changes nothing.
     package func snapshot(to path: String) throws {
-        try checkOpen()
+        try checkReadable()
         try maintenance.withLock { _ in
             try sealEverything()
             try blocks.snapshot(to: path)
@@ -21,7 +21,7 @@ extension MetricDatabase: StorageAdministration {
     }
 
     package func delete(matching matchers: [LabelMatcher], range: TimeRange) throws -> Int {
-        try checkOpen()
+        try checkReadable()
         guard !matchers.isEmpty else {
             throw MetricDatabaseError("nothing was deleted: at least one matcher must say what to delete")
         }
@@ -101,24 +101,27 @@ extension MetricDatabase: StorageAdministration {
 
     package var ingestHealth: StorageHealth {
         if isClosed.load(ordering: .acquiring) { return .failed("the metric database in \(blocks.folder) is closed") }
+        if let failure = start.failure { return .failed(failure) }
         let status = log.status
         if let poison = status.poison {
             return .failed(
                 "the log of metrics refuses since \(poison); what was acknowledged is kept and can be read, check the "
                     + "device, then start again")
         }
-        if status.isOutOfSpace {
-            return .refusing("the disk with \(blocks.folder) is full; samples are taken again once there is room")
+        if status.isOutOfSpace || status.bytesOnDisk > logLimit.load(ordering: .relaxed) {
+            return .refusing(fullDisk)
         }
         let failure = maintenance.withLockIfAvailable { $0.lastFailure } ?? nil
-        if head.rowBytes.load(ordering: .relaxed) > 2 * options.headBytes {
+        if head.rowBytes.load(ordering: .relaxed) + start.rowBytes > 2 * options.headBytes {
             return .refusing("samples wait for the disk; blocks cannot be written: \(failure ?? "the disk is slow")")
         }
         return .ready
     }
 
     package var queryHealth: StorageHealth {
-        isClosed.load(ordering: .acquiring) ? .failed("the metric database in \(blocks.folder) is closed") : .ready
+        if isClosed.load(ordering: .acquiring) { return .failed("the metric database in \(blocks.folder) is closed") }
+        if let failure = start.failure { return .failed(failure) }
+        return startingReason.map { .starting($0) } ?? .ready
     }
 
     package var quarantine: [Quarantined] {
@@ -132,8 +135,7 @@ extension MetricDatabase: StorageAdministration {
                 }
             }
         }
-        let missing = view.missing.map { $0.quarantined(at: blocks.path(of: $0.sequence)) }
-        return view.quarantined + missing + damaged + logDamage
+        return view.quarantined + blocks.missing + damaged + report.withLock(\.damage)
     }
 
     package var metrics: [StoreMetric] {
@@ -148,6 +150,7 @@ extension MetricDatabase: StorageAdministration {
             StoreMetric(
                 "vedette_tsdb_log_bytes_written_total", .counter, Double(status.bytes),
                 help: "Bytes of records written to the log of metrics."),
+            gauge("starting", start.isOpen.load(ordering: .relaxed) ? 0 : 1, "1 while the log is read back."),
             gauge("head_series", head.index.withLock(\.series.count), "Series in the head."),
             gauge("head_bytes", head.memoryBytes, "Memory held by the head."),
             gauge("log_bytes", status.bytesOnDisk, "Size of the log of metrics on disk."),
@@ -168,7 +171,7 @@ extension MetricDatabase: StorageAdministration {
             + blocks.view.blocks.reduce(0) { $0 + $1.reader.indexBytes }
     }
 
-    package var memoryBytes: Int { head.memoryBytes + cacheBytes + exemplars.memoryBytes }
+    package var memoryBytes: Int { head.memoryBytes + start.memoryBytes + cacheBytes + exemplars.memoryBytes }
 
     package func releaseMemory(bytes: Int) -> Int {
         let decoded = blocks.references.release(bytes: bytes)
@@ -180,6 +183,11 @@ extension MetricDatabase: StorageAdministration {
 
     package func close() throws {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        // What it is about to answer still goes through the log.
+        reading.withLock { ended in
+            ended?.wait()
+            ended = nil
+        }
         let thread = thread.withLock { thread in
             defer { thread = nil }
             return thread

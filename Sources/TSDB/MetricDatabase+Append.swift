@@ -15,6 +15,25 @@ extension MetricDatabase: SampleAppender {
     package func submit(
         _ batch: SampleBatch, completion: @escaping @Sendable (Result<AppendReceipt, AppendRefusal>) -> Void
     ) {
+        guard !start.isOpen.load(ordering: .acquiring) else { return take(batch, into: head, completion) }
+        switch start.enter({ [self] in submit(batch, completion: completion) }) {
+        case .open: take(batch, into: head, completion)
+        case .waits: return
+        case .provisional(let provisional):
+            take(batch, into: provisional) { [start] result in
+                start.leave()
+                completion(result)
+            }
+        case .failed(let reason):
+            counters.refusedAppends.add(1, ordering: .relaxed)
+            completion(.failure(AppendRefusal(.unavailable, reason, retryAfterSeconds: 60)))
+        }
+    }
+
+    private func take(
+        _ batch: SampleBatch, into head: Head,
+        _ completion: @escaping @Sendable (Result<AppendReceipt, AppendRefusal>) -> Void
+    ) {
         do throws(AppendRefusal) {
             try admit()
             if let delivery = batch.delivery, let synced = head.synced(of: delivery.sender),
@@ -30,9 +49,9 @@ extension MetricDatabase: SampleAppender {
             counters.noteOverLimit(prepared.overLimit)
             counters.exemplarsDropped.add(prepared.exemplarsDropped, ordering: .relaxed)
             guard prepared.writes.contains(where: \.mayBeSealed) else {
-                return send(prepared, of: batch, completion)
+                return send(prepared, of: batch, head, completion)
             }
-            try siftAndSend(prepared, of: batch, completion)
+            try siftAndSend(prepared, of: batch, head, completion)
         } catch {
             counters.refusedAppends.add(1, ordering: .relaxed)
             completion(.failure(error))
@@ -40,13 +59,13 @@ extension MetricDatabase: SampleAppender {
     }
 
     private func siftAndSend(
-        _ prepared: PreparedAppend, of batch: SampleBatch,
+        _ prepared: PreparedAppend, of batch: SampleBatch, _ head: Head,
         _ completion: @escaping @Sendable (Result<AppendReceipt, AppendRefusal>) -> Void
     ) throws(AppendRefusal) {
         let work = { @Sendable [self] in
             var prepared = prepared
             sift(&prepared)
-            send(prepared, of: batch, completion)
+            send(prepared, of: batch, head, completion)
         }
         guard let lookups = lookups.withLock({ $0 }) else { return work() }
         if lookups.submit(work) { return }
@@ -57,12 +76,12 @@ extension MetricDatabase: SampleAppender {
     }
 
     private func send(
-        _ prepared: PreparedAppend, of batch: SampleBatch,
+        _ prepared: PreparedAppend, of batch: SampleBatch, _ head: Head,
         _ completion: @escaping @Sendable (Result<AppendReceipt, AppendRefusal>) -> Void
     ) {
         let hasContent =
             !prepared.writes.isEmpty || !prepared.exemplars.isEmpty || !batch.metadata.isEmpty || batch.delivery != nil
-        let pending = PendingAppend(prepared, of: batch, database: self, completion: completion)
+        let pending = PendingAppend(prepared, of: batch, head, database: self, completion: completion)
         if hasContent { pending.send() } else { pending.finish() }
     }
 
@@ -73,11 +92,16 @@ extension MetricDatabase: SampleAppender {
     /// Refuses while memory or the log say so. A log that failed answers no repeated delivery either: what a start read
     /// back from it may not be durable.
     private func admit() throws(AppendRefusal) {
-        if let poison = log.status.poison { throw Self.refusal(.storage(poison)) }
+        let status = log.status
+        if let poison = status.poison { throw Self.refusal(.storage(poison)) }
         if isClosed.load(ordering: .acquiring) {
             throw AppendRefusal(.unavailable, "the metric database is closing; send it again after the restart")
         }
-        let held = head.rowBytes.load(ordering: .relaxed)
+        if status.bytesOnDisk > logLimit.load(ordering: .relaxed) {
+            throw AppendRefusal(
+                .unavailable, "\(fullDisk); nothing of this was stored, send it again", retryAfterSeconds: 2)
+        }
+        let held = head.rowBytes.load(ordering: .relaxed) + start.rowBytes
         if held > 2 * options.headBytes {
             throw AppendRefusal(
                 .overloaded,
@@ -119,6 +143,8 @@ private final class PendingAppend: Sendable {
     }
 
     private let database: MetricDatabase
+    /// The head that it was prepared for.
+    private let head: Head
     private let prepared: PreparedAppend
     private let metadata: [MetricMetadata]
     private let delivery: DeliveryIdentity?
@@ -126,10 +152,11 @@ private final class PendingAppend: Sendable {
     private let state: Mutex<State>
 
     init(
-        _ prepared: PreparedAppend, of batch: SampleBatch, database: MetricDatabase,
+        _ prepared: PreparedAppend, of batch: SampleBatch, _ head: Head, database: MetricDatabase,
         completion: @escaping @Sendable (Result<AppendReceipt, AppendRefusal>) -> Void
     ) {
         self.database = database
+        self.head = head
         self.prepared = prepared
         metadata = batch.metadata
         delivery = batch.delivery
@@ -168,8 +195,9 @@ private final class PendingAppend: Sendable {
             try database.log.submit(kind: HeadRecordKind.exemplars.rawValue, payload: piece.payload) { [self] result in
                 switch result {
                 case .success(let position):
-                    database.exemplars.apply(piece.exemplars, position: position)
-                    database.head.visible.withLock { $0 = max($0, position) }
+                    // While the log is read back they come from there, in order.
+                    if !isProvisional { database.exemplars.apply(piece.exemplars, position: position) }
+                    head.visible.withLock { $0 = max($0, position) }
                     settle { _ in }
                 case .failure(let error): settle { $0.failure = MetricDatabase.refusal(error) }
                 }
@@ -181,7 +209,7 @@ private final class PendingAppend: Sendable {
 
     private func send(_ writes: [GroupWrite], isLast: Bool) {
         let (metadata, delivery) = isLast ? (metadata, delivery) : ([], nil)
-        let head = database.head
+        let head = head
         let bytes =
             writes.reduce(256) { $0 + $1.bytesEstimate }
             + metadata.reduce(0) {
@@ -206,7 +234,6 @@ private final class PendingAppend: Sendable {
     }
 
     private func apply(_ writes: [GroupWrite], position: LogPosition, isLast: Bool) {
-        let head = database.head
         // The same delivery may have been under way twice; its samples are here already.
         if isLast, let delivery, !head.admit(delivery) {
             head.visible.withLock { $0 = max($0, position) }
@@ -215,13 +242,20 @@ private final class PendingAppend: Sendable {
         var sifted = Head.Outcome()
         let writes = database.sift(writes, since: prepared.siftedThrough, &sifted)
         let outcome = head.apply(writes, position: position)
+        if isProvisional {
+            let refused = outcome.rejections.reduce(0) { $0 + $1.count }
+            database.start.samplesRefused.add(refused, ordering: .relaxed)
+        }
         if isLast { head.learn(metadata, maximum: database.options.metadataMaximum) }
         settle { state in
             state.outcome.accepted += outcome.accepted + sifted.accepted
             state.outcome.rejections += sifted.rejections + outcome.rejections
         }
-        database.wakeIfNeeded()
+        if !isProvisional { database.wakeIfNeeded() }
     }
+
+    /// Whether the log is still being read back.
+    private var isProvisional: Bool { head !== database.head }
 
     private func settle(_ change: (inout State) -> Void) {
         let isDone = state.withLock { state in
@@ -252,7 +286,7 @@ private final class PendingAppend: Sendable {
             accepted: outcome.accepted, rejections: outcome.rejections, isDuplicate: state.isDuplicate,
             seriesIDs: prepared.seriesIDs)
         if let delivery {
-            let synced = database.head.synced(of: delivery.sender) ?? delivery.sequence
+            let synced = head.synced(of: delivery.sender) ?? delivery.sequence
             receipt.marks = DeliveryMarks(synced: synced, archived: synced)
         }
         completion(.success(receipt))

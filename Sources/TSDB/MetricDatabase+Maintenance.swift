@@ -13,13 +13,36 @@ extension MetricDatabase {
 
     private var needsFlush: Bool {
         head.rowsOfFullest.load(ordering: .relaxed) >= options.rowsOfFullGroup
-            || head.rowBytes.load(ordering: .relaxed) > options.headBytes
+            || head.rowBytes.load(ordering: .relaxed) > options.headBytes || isLogLarge(log.status)
+    }
+
+    /// Renews what the log may take: half of what it, the free space and the reserve are together. The other half is
+    /// for the block that its rows go to, without which it could not be cut: a log that has filled a small disk would
+    /// fill it for ever.
+    func renewLogLimit() {
+        guard let space = try? storage.space(at: blocks.folder) else { return }
+        let reserved = reserve.isHeld ? reserve.bytes : 0
+        let all = min(space.availableBytes, .max / 4) + log.status.bytesOnDisk + reserved
+        logLimit.store(all / 2, ordering: .relaxed)
+    }
+
+    /// Whether the log is so large that its rows go to blocks.
+    private func isLogLarge(_ status: GroupCommitLog.Status) -> Bool {
+        // What is in the last segment cannot be cut off.
+        let scarce = max(logLimit.load(ordering: .relaxed) / 2, 2 * logSegmentBytes)
+        return status.bytesOnDisk > min(options.logBytes, scarce) || status.isOutOfSpace
+    }
+
+    /// In words.
+    var fullDisk: String {
+        "the disk with \(blocks.folder) is full; samples are taken again once there is room"
     }
 
     /// One round of housekeeping: seals what is due, merges blocks, refills the reserve. Failures are counted, shown by
     /// `ingestHealth` and `metrics`, and tried again, ever more seldom up to once a minute.
     package func maintain() {
-        if isClosed.load(ordering: .acquiring) { return }
+        if isClosed.load(ordering: .acquiring) || !start.isOpen.load(ordering: .acquiring) { return }
+        renewLogLimit()
         maintenance.withLock { state in
             if state.roundsToSkip > 0 {
                 state.roundsToSkip -= 1
@@ -28,9 +51,10 @@ extension MetricDatabase {
             do {
                 let isRetry = state.failuresInARow > 0
                 if try flushDueGroups(isRetry: isRetry) { try cutLog(startingNewSegment: false) }
-                try mergeBlocks(atMost: 1)
                 try enforceSizeLimit()
                 reserve.refill()
+                renewLogLimit()
+                try mergeBlocks(atMost: 1)
                 state = MaintenanceState()
                 isFailing.store(false, ordering: .relaxed)
             } catch {
@@ -43,8 +67,7 @@ extension MetricDatabase {
     }
 
     private func flushDueGroups(isRetry: Bool) throws -> Bool {
-        let isOverfull =
-            head.rowBytes.load(ordering: .relaxed) > options.headBytes || log.status.bytesOnDisk > options.logBytes
+        let isOverfull = head.rowBytes.load(ordering: .relaxed) > options.headBytes || isLogLarge(log.status)
         let isFull = head.rowsOfFullest.load(ordering: .relaxed) >= options.rowsOfFullGroup
         let oldest = wallClock.nowMilliseconds - options.headAgeMilliseconds
         let isAged = head.hasRows(appendedBefore: oldest)
@@ -66,6 +89,7 @@ extension MetricDatabase {
             counters.exemplarFailures.add(1, ordering: .relaxed)
         }
         let (head, exemplars) = (head, exemplars)
+        try settlePreamble()
         try log.performBlocking { log in
             func firstNeeded() -> LogPosition {
                 min(head.firstUnsealedPosition, exemplars.firstUnsavedPosition ?? log.endPosition)
@@ -82,11 +106,34 @@ extension MetricDatabase {
         }
     }
 
+    /// A segment that was begun while the log was read back begins with what was known then. Before those in front of
+    /// it go, a record behind it says the rest.
+    private func settlePreamble() throws {
+        guard start.owesPreamble else { return }
+        let (head, start, reserve) = (head, start, reserve)
+        try log.performBlocking { log in
+            let records = head.preamble()
+            if !records.isEmpty {
+                do throws(StorageError) {
+                    _ = try log.append(records)
+                } catch  where error.kind == .noSpace {
+                    // Cutting the log is what frees space.
+                    guard reserve.release() else { throw error }
+                    _ = try log.append(records)
+                }
+                try log.sync()
+            }
+            start.settlePreamble()
+        }
+    }
+
     /// Merges blocks while there are any to merge, at most so many times.
     private func mergeBlocks(atMost limit: Int) throws {
         for _ in 0..<limit {
             if isClosed.load(ordering: .acquiring) { return }
-            guard let merge = BlockMerge.candidate(in: blocks.view, options: options) else { return }
+            guard let merge = BlockMerge.candidate(in: blocks.view, options: options), hasRoom(for: merge) else {
+                return
+            }
             do {
                 let merged = try blocks.write(blocks.nextSequence, merging: merge.blocks) { try merge.write(to: &$0) }
                 try blocks.add(merged, replacing: merge.blocks)
@@ -118,6 +165,12 @@ extension MetricDatabase {
             }
         }
         try blocks.forgetTombstones()
+    }
+
+    /// Whether a merged block can stand beside its inputs without taking what appends need: a merge is never urgent.
+    private func hasRoom(for merge: BlockMerge) -> Bool {
+        guard let space = try? storage.space(at: blocks.folder) else { return true }
+        return merge.blocks.reduce(0) { $0 + $1.reader.byteCount } <= space.availableBytes / 2
     }
 
     /// Drops the oldest blocks while all of them take more than they may; the newest stays whatever its size.

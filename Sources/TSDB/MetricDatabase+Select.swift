@@ -35,7 +35,7 @@ extension MetricDatabase: SeriesSource {
     package func labelValues(
         _ name: String, _ request: SeriesRequest, in context: QueryContext
     ) throws -> [String] {
-        try checkOpen()
+        try checkReadable()
         var values: Set<String> = []
         try context.check()
         let found = try FoundInHead(request, head)
@@ -55,7 +55,7 @@ extension MetricDatabase: SeriesSource {
     package func metadata(
         metricName: String?, limit: Int, in context: QueryContext
     ) throws -> [MetricMetadata] {
-        try checkOpen()
+        try checkReadable()
         let all = head.metadata.withLock { metadata in
             metricName.map { name in metadata[name].map { [$0] } ?? [] } ?? Array(metadata.values)
         }
@@ -64,7 +64,7 @@ extension MetricDatabase: SeriesSource {
     }
 
     private func selection(_ request: SeriesRequest, in context: QueryContext) throws -> Selection {
-        try checkOpen()
+        try checkReadable()
         let selection = try Selection(request, head: head, blocks: blocks, in: context)
         tellGaps(of: request, in: context)
         return selection

@@ -27,14 +27,19 @@ package final class MetricDatabase: Sendable {
     let thread = Mutex<MaintenanceThread?>(nil)
     /// Nil when a test drives the database.
     let lookups = Mutex<LookupThread?>(nil)
-    private let storage: any FileStorage
-
-    /// What the start found damaged or missing, for the operator's log.
-    package let findings: [String]
-    /// What of it concerns the log.
-    let logDamage: [Quarantined]
-    /// The times that damage of the log concerns.
-    let logGaps: [LogGap]
+    /// Where appends go until the log is read back.
+    let start: StartGate
+    /// Held by whoever reads it back.
+    let readBack: Mutex<ReadBack>
+    let report: Mutex<StartReport>
+    let logFolder: String
+    /// The size of a segment, as it suits the disk.
+    let logSegmentBytes: UInt64
+    /// No append is taken while the log is larger: see `renewLogLimit`.
+    let logLimit = Atomic<UInt64>(.max)
+    /// Posted to when the thread that reads it back ends; nil when there is none.
+    let reading = Mutex<Semaphore?>(nil)
+    let storage: any FileStorage
 
     /// What the maintenance remembers from round to round.
     struct MaintenanceState {
@@ -45,17 +50,34 @@ package final class MetricDatabase: Sendable {
 
     /// Opens the database in `folder`, made when absent, and brings back what was acknowledged. Damage is set aside,
     /// told in `findings` and `quarantine`, and never keeps it from starting; a format of a newer version does.
+    /// `options.reading` says when it returns.
     package static func open(
         storage: any FileStorage, folder: String, options: MetricDatabaseOptions = MetricDatabaseOptions(),
         wallClock: any WallClock
     ) throws -> MetricDatabase {
         let database = try MetricDatabase(
             storage: storage, folder: folder, options: options, wallClock: wallClock)
+        if options.reading == .beforeReturning {
+            do {
+                while try !database.readBack(records: .max) {}
+            } catch {
+                database.log.closeBlocking()
+                throw error
+            }
+        }
         if options.driving == .threads {
             let thread = try MaintenanceThread { [weak database] in database?.maintain() }
             database.thread.withLock { $0 = thread }
             let lookups = try LookupThread()
             database.lookups.withLock { $0 = lookups }
+        }
+        if options.reading == .besideAppends {
+            let ended = Semaphore()
+            database.reading.withLock { $0 = ended }
+            try DedicatedThread.start(name: "tsdb-start") {
+                database.readBackToEnd()
+                ended.post()
+            }
         }
         return database
     }
@@ -68,118 +90,46 @@ package final class MetricDatabase: Sendable {
         self.storage = storage
         retentionMilliseconds = Atomic(options.retentionMilliseconds)
         try storage.makeFolder(folder)
+        let space = try? storage.space(at: folder)
         let reserve = SpaceReserve(
-            StoragePath.join(folder, "reserve"), bytes: options.reserveBytes, scarceBytes: options.scarceBytes,
-            in: storage)
+            StoragePath.join(folder, "reserve"), bytes: min(options.reserveBytes, (space?.totalBytes ?? .max) / 8),
+            scarceBytes: options.scarceBytes, in: storage)
         self.reserve = reserve
         blocks = try BlockStore(
             folder: folder, in: storage, cache: PageCache(maximumBytes: options.pageCacheBytes), reserve: reserve,
             salt: options.salt)
-        let exemplars = ExemplarStore(
+        exemplars = ExemplarStore(
             path: StoragePath.join(folder, "exemplars"), in: storage, maximum: options.exemplarsMaximum)
-        self.exemplars = exemplars
-        try blocks.settingAside("the exemplars of before the last cut of the log are lost") { try exemplars.load() }
         let sealed = blocks.view.blocks.map(\.reader.footer.sealedThrough).max() ?? LogPosition(0)
         var logOptions = SegmentedLog.Options(
             segmentBytes: options.segmentBytes, growthBytes: options.logGrowthBytes, salt: options.salt)
-        if let space = try? storage.space(at: folder) { logOptions = logOptions.fitted(to: space) }
+        if let space { logOptions = logOptions.fitted(to: space) }
+        logFolder = StoragePath.join(folder, "wal")
+        logSegmentBytes = logOptions.segmentBytes
         let segments = try SegmentedLog(
-            folder: StoragePath.join(folder, "wal"), in: storage, options: logOptions,
-            atLeast: sealed.advanced(by: 1))
+            folder: logFolder, in: storage, options: logOptions, atLeast: sealed.advanced(by: 1))
         // No process before this one was at this position, so none gave out these ids.
-        let head = Head(
-            after: LogPosition(segments.endPosition.ordinal - 1), firstID: segments.endPosition.ordinal << 24,
-            sealedMilliseconds: blocks.view.blocks.map(\.times.endMilliseconds).max() ?? .min,
-            behindMilliseconds: options.behindMilliseconds, wallClock: wallClock)
-        self.head = head
-        (findings, logGaps) = try Self.replay(
-            segments, into: head, exemplars, blocks: blocks, options: options, counters: counters,
-            nowMilliseconds: wallClock.nowMilliseconds)
-        logDamage = Self.damage(of: segments, framesLost: counters.framesLost.load(ordering: .relaxed))
-        segments.segmentPreamble = { head.preamble() }
-        log = try GroupCommitLog(
-            segments, driving: options.driving == .manual ? .manual : .thread(name: "tsdb-log"))
-    }
-
-    /// Reads the log back. When the head's share of memory is used up on the way, what was read goes to a block.
-    private static func replay(
-        _ segments: SegmentedLog, into head: Head, _ exemplars: ExemplarStore, blocks: BlockStore,
-        options: MetricDatabaseOptions, counters: MetricCounters, nowMilliseconds: Int64
-    ) throws -> (findings: [String], gaps: [LogGap]) {
-        var findings = segments.recovery.isClean ? [] : ["the log of metrics: \(segments.recovery)"]
-        let missing = blocks.view.missing.map { $0.quarantined(at: blocks.path(of: $0.sequence)) }
-        findings += (blocks.view.quarantined + missing).map { "\($0.path): \($0.reason)" }
-        var sealedThrough: [Labels: LogPosition] = [:]
-        for block in blocks.view.blocks where block.reader.footer.sealedThrough >= segments.firstPosition {
-            do {
-                for group in try block.reader.groups() {
-                    sealedThrough[group.target] = max(
-                        sealedThrough[group.target] ?? group.sealedThrough, group.sealedThrough)
-                }
-            } catch let damage as BlockDamage {
-                block.note(damage)
-                findings.append("\(damage); what the log still has of it is used in its place")
-            }
+        let ids = IdentifierSource(first: segments.endPosition.ordinal << 24)
+        let sealedMilliseconds = blocks.view.blocks.map(\.times.endMilliseconds).max() ?? .min
+        func emptyHead() -> Head {
+            Head(
+                after: LogPosition(segments.endPosition.ordinal - 1), ids: ids, sealedMilliseconds: sealedMilliseconds,
+                behindMilliseconds: options.behindMilliseconds, wallClock: wallClock)
         }
-        var replay = HeadReplay(
-            into: head, exemplars, sealedThrough: sealedThrough, metadataMaximum: options.metadataMaximum,
-            newest: blocks.view.blocks.map(\.times.endMilliseconds).max())
-        var nextFlush = options.headBytes
-        let result = try segments.read(from: segments.firstPosition) { frame in
-            replay.read(frame)
-            // A full disk is no reason not to start: then the rows wait in memory.
-            if head.rowBytes.load(ordering: .relaxed) > nextFlush {
-                _ = try? flush(head, to: blocks, options: options, counters: counters) { _ in true }
-                nextFlush = head.rowBytes.load(ordering: .relaxed) + options.headBytes
-            }
-            return true
-        }
-        // What a power cut took of the last batch was never acknowledged; the log tells it in its own words.
-        let unconfirmed = min(segments.recovery.unconfirmedFramesLost, result.framesLost)
-        let lost = result.framesLost - unconfirmed + UInt64(replay.recordsUnreadable)
-        counters.framesLost.store(Int(clamping: lost), ordering: .relaxed)
-        counters.samplesLost.store(replay.samplesWithoutSeries, ordering: .relaxed)
-        counters.samplesReplayed.store(replay.samplesApplied, ordering: .relaxed)
-        if lost > 0 || replay.samplesWithoutSeries > 0 {
-            findings.append(
-                "the log of metrics has lost \(lost) records, and \(replay.samplesWithoutSeries) samples whose series "
-                    + "were declared in them; everything else was kept, check the disk")
-        }
-        replay.end(atMilliseconds: nowMilliseconds, records: lost)
-        guard let gap = lostSegment(of: segments, blocks: blocks, options: options, nowMilliseconds: nowMilliseconds)
-        else { return (findings, replay.gaps.gaps) }
-        if segments.recovery.quarantined.isEmpty {
-            findings.append("the log of metrics in \(segments.folder) is gone; what was not in blocks yet is lost")
-        }
-        return (findings, replay.gaps.gaps + [gap])
-    }
-
-    /// What is in doubt when a segment of the log is unreadable, or the whole log gone from beside its blocks.
-    private static func lostSegment(
-        of segments: SegmentedLog, blocks: BlockStore, options: MetricDatabaseOptions, nowMilliseconds: Int64
-    ) -> LogGap? {
-        let isGone = segments.recovery.segments == 0 && blocks.isListed
-        guard isGone || !segments.recovery.quarantined.isEmpty else { return nil }
-        let newest = blocks.view.blocks.map(\.times.endMilliseconds).max() ?? nowMilliseconds
-        // Targets fill at different times: some rows that were in no block are older than the newest that are.
-        return LogGap(
-            times: TimeRange(
-                startMilliseconds: newest - options.headAgeMilliseconds,
-                endMilliseconds: max(newest, nowMilliseconds) + options.aheadMilliseconds),
-            records: 0)
-    }
-
-    private static func damage(of segments: SegmentedLog, framesLost: Int) -> [Quarantined] {
-        var damage = segments.recovery.quarantined.map { path in
+        let (head, start) = (emptyHead(), StartGate(emptyHead()))
+        (self.head, self.start) = (head, start)
+        var report = StartReport()
+        if !segments.recovery.isClean { report.findings.append("the log of metrics: \(segments.recovery)") }
+        report.damage = segments.recovery.quarantined.map { path in
             Quarantined(path: path, reason: "the first bytes of this segment of the log are damaged; its rows are lost")
         }
-        if framesLost > 0 {
-            damage.append(
-                Quarantined(
-                    path: segments.folder,
-                    reason: "\(framesLost) records of the log were damaged; everything else was kept, check the disk"))
-        }
-        return damage
+        self.report = Mutex(report)
+        readBack = Mutex(ReadBack(segments.extent(), headBytes: options.headBytes))
+        segments.segmentPreamble = { start.preamble(of: head) }
+        log = try GroupCommitLog(
+            segments, driving: options.driving == .manual ? .manual : .thread(name: "tsdb-log"))
+        noteQuarantined()
+        renewLogLimit()
     }
 
     /// Writes groups to a block, what was filled in for the past to blocks of its own before it, and lets go of them

@@ -8,7 +8,18 @@ package struct MetricDatabaseOptions: Sendable {
         case manual
     }
 
+    /// When the log of before is read back.
+    package enum Reading: Sendable {
+        /// Before `open` returns.
+        case beforeReturning
+        /// While appends are taken already; queries are answered from `whenReadBack` on.
+        case besideAppends
+        /// By `readBack`, in a test.
+        case stepwise
+    }
+
     package var driving = Driving.threads
+    package var reading = Reading.beforeReturning
     /// What the head may hold before it is sealed early; above twice of it, appends are refused as overload.
     package var headBytes = 256 << 20
     /// Two hours at 15 s, eight minutes at 1 s: the shortest chunk that compresses well.
@@ -21,7 +32,7 @@ package struct MetricDatabaseOptions: Sendable {
     /// A group that never fills is sealed when its first row came this long ago, so that it does not hold the log for
     /// ever.
     package var headAgeMilliseconds: Int64 = 9_000_000
-    /// Above this the groups are sealed whatever they hold, so that a restart stays short.
+    /// Above this the groups are sealed whatever they hold, so that a restart stays short; on a small disk earlier.
     package var logBytes: UInt64 = 512 << 20
     /// Samples further ahead of the wall clock are refused: one wrong clock must not hide everybody's present.
     package var aheadMilliseconds: Int64 = 600_000
@@ -55,7 +66,7 @@ package struct MetricDatabaseOptions: Sendable {
     package var mergedMilliseconds: Int64 = 172_800_000
     /// Blocks are not merged beyond this size.
     package var mergedBytes: UInt64 = 1 << 30
-    /// Set aside for the work that frees space when the disk is full.
+    /// Set aside for the work that frees space when the disk is full; an eighth of a smaller disk.
     package var reserveBytes: UInt64 = 32 << 20
     /// The reserve is set aside when less than this is free.
     package var scarceBytes: UInt64 = 1 << 30

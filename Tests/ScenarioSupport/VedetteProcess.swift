@@ -91,6 +91,11 @@ package final class VedetteProcess: @unchecked Sendable {
         try await call("POST", path, parameters, body: Array(body.utf8), type: type)
     }
 
+    /// A request with a body that is no text.
+    package func post(_ path: String, bytes: [UInt8], type: String) async throws -> (status: Int, body: String) {
+        try await call("POST", path, [:], body: bytes, type: type)
+    }
+
     private func call(
         _ method: String, _ path: String, _ parameters: [String: String], body: [UInt8],
         type: String = "application/json"

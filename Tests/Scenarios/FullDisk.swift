@@ -7,6 +7,7 @@ internal import Testing
 /// is room everything goes on by itself. Nothing acknowledged is lost.
 @Suite(.serialized) struct FullDisk {
     private static let linesPerPush = 32
+    private static let seriesPerWrite = 20_000
 
     @Test(.enabled(if: getuid() == 0, "needs root to mount a tmpfs"))
     func refusesServesRecovers() async throws {
@@ -73,6 +74,55 @@ internal import Testing
             try await expectStored(acknowledged, in: vedette)
             let audit = try vedette.offline("audit", "verify")
             #expect(audit.status == 0, "\(audit.output)")
+        }
+    }
+
+    /// The log of metrics must not fill a small disk and then keep it full: it ends where its rows still fit into a
+    /// block beside it.
+    @Test(.enabled(if: getuid() == 0, "needs root to mount a tmpfs"))
+    func metricsFillASmallDisk() async throws {
+        let volume = try SmallFileSystem(mebibytes: 64)
+        defer { volume.remove() }
+        var options = ServerStage.Options()
+        options.dataFolder = volume.file("data")
+        try await ServerStage.play("small", options) { stage in
+            let vedette = stage.vedette
+            var acknowledged = 0
+            var time = Int64(Date().timeIntervalSince1970 * 1000) - 600_000
+            func write() async throws -> (status: Int, body: String) {
+                time += 100
+                let body = RemoteWriteBody.noise("fill", job: "fill", series: FullDisk.seriesPerWrite, at: time)
+                let reply = try await vedette.post("/api/v1/write", bytes: body, type: RemoteWriteBody.mediaType)
+                if reply.status == 204 { acknowledged += 1 }
+                return reply
+            }
+            func expectAllStored() async throws {
+                let stored = try await vedette.instant("sum(count_over_time(fill[1h]))").first?.value
+                #expect(stored == Double(acknowledged * FullDisk.seriesPerWrite), "\(acknowledged) acknowledged")
+            }
+
+            // 1. A refusal is over as soon as rows are in blocks; the disk is full when refusals go on.
+            var refusals = 0
+            while refusals < 8, acknowledged < 2_000 {
+                let reply = try await write()
+                refusals = reply.status == 204 ? 0 : refusals + 1
+                guard reply.status != 204 else { continue }
+                #expect(reply.status == 503 && saysFull(reply.body), "\(reply)")
+                try await Task.sleep(nanoseconds: 500_000_000)
+            }
+            // 20,000 values of 8 bytes each: more than half of the disk is blocks by now.
+            #expect(acknowledged > 200 && refusals == 8, "\(acknowledged) acknowledged")
+            try await expectAllStored()
+            #expect(try await vedette.get("/-/ready").status == 200)
+            #expect(try await vedette.get("/-/ready", ["for": "ingest"]).status == 503)
+
+            // 2. A crash on the full disk, and room again.
+            await vedette.kill()
+            try await vedette.restart()
+            try await expectAllStored()
+            try volume.grow(mebibytes: 160)
+            await expectSoon("it takes samples again", seconds: 20) { try await write().status == 204 }
+            try await expectAllStored()
         }
     }
 

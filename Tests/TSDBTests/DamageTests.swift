@@ -141,9 +141,7 @@ struct DamageTests {
         let victim = try Victim()
         var generator = SeededGenerator(seed: 6)
         for path in victim.files.keys.sorted() where !path.hasSuffix("/reserve") {
-            // Without its list a database does not know that it ever had tombstones.
-            let isNeeded = !path.hasSuffix("/tombstones")
-            if isNeeded, let complaint = try victim.complaint(about: victim.disk { $0[path] = nil }) {
+            if let complaint = try victim.complaint(about: victim.disk { $0[path] = nil }) {
                 Issue.record("without \(path): \(complaint)")
             }
             for _ in 0..<40 {
@@ -159,6 +157,35 @@ struct DamageTests {
                 }
             }
         }
+    }
+
+    @Test func deletionsThatAreGoneAreMissedUntilTheyAreRepeatedOrRestored() throws {
+        let victim = try Victim()
+        let path = try #require(victim.files.keys.first { $0.hasSuffix("/tombstones") })
+        let disk = try victim.disk { $0[path] = nil }
+        func open() throws -> MetricDatabase {
+            try MetricDatabase.open(
+                storage: disk, folder: DatabaseHarness.folder, options: victim.options, wallClock: victim.clock)
+        }
+        for _ in 0..<2 {
+            let database = try open()
+            #expect(database.quarantine.contains { $0.path == path && $0.reason.contains("1 deletion had") })
+            #expect(database.findings.contains { $0.contains(path) })
+            let context = QueryContext(clock: victim.clock)
+            _ = try DatabaseHarness.samples(of: database, [], range: .all, in: context)
+            #expect(context.warnings.contains { $0.contains("1 deletion had") } && !context.gaps.isEmpty)
+            try database.close()
+        }
+        let restored = victim.files[path] ?? []
+        disk.replaceBytes(of: path, with: restored)
+        #expect(try open().quarantine.isEmpty)
+        try disk.remove(path)
+        let database = try open()
+        #expect(!database.quarantine.isEmpty)
+        _ = try database.delete(matching: [.equal("__name__", "m1")], range: .all)
+        #expect(database.quarantine.isEmpty)
+        try database.close()
+        #expect(try open().quarantine.isEmpty)
     }
 
     @Test func aBlockThatIsGoneIsMissedUntilRetentionWouldHaveDroppedIt() throws {

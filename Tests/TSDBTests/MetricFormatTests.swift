@@ -82,8 +82,12 @@ struct MetricFormatTests {
         let entry = BlockManifest.Entry(
             sequence: BlockSequence(first: 4, last: 4), times: TimeRange(startMilliseconds: 1, endMilliseconds: 2),
             sampleCount: 3)
-        try expect(BlockManifest.encode([entry]), page, "list of block 4 with 3 samples from 1 to 2")
-        #expect(try BlockManifest.decode(BlockManifest.encode([entry])) == [entry])
+        let content = BlockManifest.Content(blocks: [entry], deletionCount: 1, deletedThrough: 5)
+        let bytes = BlockManifest.encode(content)
+        try expect(bytes, page, "list of block 4 with 3 samples from 1 to 2, one deletion through block 5")
+        #expect(try BlockManifest.decode(bytes) == content)
+        let old = try page("version 1 of a list of block 4 with 3 samples from 1 to 2")
+        #expect(try BlockManifest.decode(old) == BlockManifest.Content(blocks: [entry]))
     }
 
     @Test func aWholeBlockIsAsThePageSays() throws {

@@ -19,8 +19,17 @@ struct MetricModel {
 
     private(set) var cells: [Labels: [Int64: Cell]] = [:]
 
+    /// How a batch came to be answered.
+    enum Moment {
+        case afterStart
+        /// While the log was read back: an answer knows nothing of the samples before.
+        case starting
+        /// The same, and it had been sent before: its samples may have been deleted since.
+        case startingAgain
+    }
+
     /// Takes in a batch that was answered; throws when the answer cannot be right.
-    mutating func accept(_ batch: SampleBatch, _ receipt: AppendReceipt) throws {
+    mutating func accept(_ batch: SampleBatch, _ receipt: AppendReceipt, _ moment: Moment = .afterStart) throws {
         if receipt.isDuplicate { return }
         var refused: [Labels: Set<Int64>] = [:]
         // Of several refused samples of a series only the first is named.
@@ -40,8 +49,12 @@ struct MetricModel {
         Self.forEachSample(of: batch) { labels, time, bits in
             var cell = cells[labels]?[time] ?? Cell()
             let isRefused = unclear.contains(labels) || refused[labels]?.contains(time) == true
-            if let certain = cell.certain {
-                if certain != bits, !cell.mayBeGone, !isRefused { unheard = "\(labels) at \(time)" }
+            if moment == .startingAgain, cells[labels]?[time] == nil {
+                cell.possible.insert(bits)
+            } else if let certain = cell.certain {
+                if certain != bits, moment == .afterStart, !cell.mayBeGone, !isRefused {
+                    unheard = "\(labels) at \(time)"
+                }
                 cell.hidden.insert(bits)
             } else if isRefused {
                 cell.possible.insert(bits)

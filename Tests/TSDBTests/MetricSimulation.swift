@@ -30,6 +30,8 @@ struct MetricSimulation {
     private var sequences: [DeliveryIdentity.Sender: UInt64] = [:]
     /// A delivery without an answer, which its sender repeats until it has one.
     private var unanswered: [DeliveryIdentity.Sender: SampleBatch] = [:]
+    /// Sent without an answer since the last start.
+    private var doubts: [SampleBatch] = []
     private(set) var coverage = Coverage()
     /// What happened, for the report of a failing seed.
     private(set) var story: [String] = []
@@ -46,7 +48,7 @@ struct MetricSimulation {
 
     /// Lives through `steps`; throws at the first difference.
     mutating func run(steps: Int) throws {
-        try open()
+        try start()
         for _ in 0..<steps {
             clock.advance(milliseconds: Int64(generator.int(in: 1..<3000)))
             do {
@@ -105,7 +107,8 @@ struct MetricSimulation {
     }
 
     /// One batch, or several that share a write and a sync.
-    private mutating func append(_ database: MetricDatabase) throws {
+    private mutating func append(_ database: MetricDatabase, isStarting: Bool = false) throws {
+        let repeated = Set(unanswered.keys)
         var batches: [SampleBatch] = []
         for _ in 0..<(generator.oneIn(3) ? generator.int(in: 2..<6) : 1) { batches.append(batch(after: batches)) }
         story.append("append \(batches)")
@@ -118,10 +121,13 @@ struct MetricSimulation {
         var refused: AppendRefusal?
         for (index, batch) in batches.enumerated() {
             switch answers.withLock({ $0[index] }) {
-            case .success(let receipt): try answered(batch, receipt)
+            case .success(let receipt):
+                let isRepeated = batch.delivery.map { repeated.contains($0.sender) } ?? false
+                try answered(batch, receipt, isStarting ? (isRepeated ? .startingAgain : .starting) : .afterStart)
             case .failure(let refusal):
-                coverage.note("refused append")
+                coverage.note(isStarting ? "refused append while starting" : "refused append")
                 model.doubt(batch)
+                doubts.append(batch)
                 refused = refusal
             case nil: throw HarnessError("an append was not answered")
             }
@@ -129,11 +135,14 @@ struct MetricSimulation {
         if let refused { throw refused }
     }
 
-    private mutating func answered(_ batch: SampleBatch, _ receipt: AppendReceipt) throws {
+    private mutating func answered(
+        _ batch: SampleBatch, _ receipt: AppendReceipt, _ moment: MetricModel.Moment
+    ) throws {
         coverage.note(receipt.isDuplicate ? "duplicate delivery" : "append")
+        if moment != .afterStart { coverage.note("append while starting") }
         coverage.note("rejected sample", receipt.rejections.count)
         story.append("accepted \(receipt.accepted), \(receipt.rejections.map { "\($0.labels) \($0.milliseconds)" })")
-        try model.accept(batch, receipt)
+        try model.accept(batch, receipt, moment)
         guard let delivery = batch.delivery else { return }
         guard receipt.marks?.synced == delivery.sequence else { throw HarnessError("marks \(receipt)") }
         unanswered[delivery.sender] = nil
@@ -201,9 +210,7 @@ struct MetricSimulation {
 
     /// The machine dies, or only the process; the next one opens what is left, dying again perhaps.
     private mutating func crash() throws {
-        if let crash = storage.crash {
-            coverage.crashes["\(crash.operation.rawValue) \(crash.moment.rawValue)", default: 0] += 1
-        }
+        note(storage.crash)
         if let database {
             coverage.note("flush", database.counters.flushes.load(ordering: .relaxed))
             coverage.note("backfill", database.counters.backfillBlocks.load(ordering: .relaxed))
@@ -214,31 +221,81 @@ struct MetricSimulation {
         coverage.note("\(ending)")
         story.append("\(ending) after \(storage.crash.map { "\($0)" } ?? "no crash")")
         storage = storage.survivors(of: ending, plan: plan())
-        try open()
+        try start()
         let found = try contents()
         story.append("opened with \(database?.findings ?? []), \(database?.ingestHealth ?? .ready)")
         try model.check(found)
         // A log that failed while it was opened may show what is not durable; it takes and repeats nothing.
-        if database?.ingestHealth == .ready { model.settle(found) } else { coverage.note("opened for reading only") }
+        guard database?.ingestHealth == .ready else { return coverage.note("opened for reading only") }
+        model.settle(found)
+        // What was not answered since may still come.
+        for batch in doubts { model.doubt(batch) }
+    }
+
+    /// Opens the database and lets it read the log back, at once or in steps between which appends go on and the
+    /// process dies.
+    private mutating func start() throws {
+        try open()
+        while let database {
+            do {
+                if try database.readBack(records: generator.int(in: 1..<12)) { break }
+                expectStarting(database)
+                if generator.oneIn(2) { try append(database, isStarting: true) }
+                if generator.oneIn(12) { try retain(database) }
+                if generator.oneIn(16) { storage.setCapacity(storage.crash == nil ? generator.int(in: 0..<40_000) : 0) }
+                if generator.oneIn(20) { throw AppendRefusal(.unavailable, "the process is killed") }
+            } catch let error as HarnessError {
+                throw error
+            } catch {
+                story.append("while starting: \(error)")
+                // Without a crash a refusal changes nothing.
+                if storage.crash == nil, generator.oneIn(2) { continue }
+                coverage.note("crash while starting")
+                note(storage.crash)
+                if generator.oneIn(4) { try? database.close() }
+                storage = storage.survivors(
+                    of: generator.pick(SimulatedStorage.Ending.allCases),
+                    plan: generator.oneIn(3) ? plan() : SimulatedStorage.Plan())
+                try open()
+            }
+        }
+        let replayed = database?.counters.samplesReplayed.load(ordering: .relaxed) ?? 0
+        coverage.note("replayed sample", replayed)
+        try expectNoQuarantine()
+    }
+
+    private func expectStarting(_ database: MetricDatabase) {
+        let request = SeriesRequest(matchers: [], range: .all)
+        let answer = try? database.select(request, in: QueryContext(clock: clock))
+        precondition(answer == nil, "a part of the samples was taken for all of them")
+    }
+
+    private func expectNoQuarantine() throws {
+        if let quarantine = database?.quarantine, !quarantine.isEmpty {
+            throw HarnessError("quarantine: \(quarantine)")
+        }
+    }
+
+    private mutating func note(_ crash: (operation: SimulatedStorage.Operation, moment: SimulatedStorage.Moment)?) {
+        guard let crash else { return }
+        coverage.crashes["\(crash.operation.rawValue) \(crash.moment.rawValue)", default: 0] += 1
     }
 
     private mutating func open() throws {
+        options.reading = generator.oneIn(2) ? .stepwise : .beforeReturning
+        doubts = []
         for _ in 0..<20 {
             do {
                 let opened = try MetricDatabase.open(
                     storage: storage, folder: DatabaseHarness.folder, options: options, wallClock: clock)
-                coverage.note("replayed sample", opened.counters.samplesReplayed.load(ordering: .relaxed))
-                if !opened.quarantine.isEmpty { throw HarnessError("quarantine: \(opened.quarantine)") }
                 database = opened
-                return
+                return try expectNoQuarantine()
             } catch let error as HarnessError {
                 throw error
             } catch {
                 coverage.note("failed open")
                 story.append("failed open: \(error)")
-                if let crash = storage.crash {
-                    coverage.crashes["\(crash.operation.rawValue) \(crash.moment.rawValue)", default: 0] += 1
-                }
+                note(storage.crash)
                 storage = storage.survivors(of: generator.pick(SimulatedStorage.Ending.allCases))
             }
         }

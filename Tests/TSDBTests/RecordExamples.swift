@@ -25,7 +25,7 @@ struct RecordExamples {
 
     /// Writes the records of one segment, each building on those before.
     struct Writer {
-        private let head = Head(after: .init(0), firstID: 16, wallClock: ManualClock())
+        private let head = Head(after: .init(0), ids: IdentifierSource(first: 16), wallClock: ManualClock())
 
         /// The record of a batch.
         mutating func encode(_ batch: SampleBatch) -> [UInt8] {

@@ -39,7 +39,7 @@ struct SimulationTests {
         for event in [
             "append", "refused append", "rejected sample", "repeated delivery", "duplicate delivery", "flush",
             "backfill", "merge", "retention", "delete", "replayed sample", "clean restart", "powerCut", "kill",
-            "failed open",
+            "failed open", "append while starting", "refused append while starting", "crash while starting",
         ] {
             #expect(coverage.events[event, default: 0] > 0, "\(event)")
         }

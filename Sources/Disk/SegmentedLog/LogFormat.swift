@@ -1,5 +1,5 @@
 /// The first bytes of a segment file. The layout is in docs/formats/segmented-log.md.
-package struct SegmentHeader: Equatable {
+package struct SegmentHeader: Sendable, Equatable {
     /// The size of a segment's header.
     package static let byteCount = 32
     /// The format this binary writes. It reads this one; there is none before it.

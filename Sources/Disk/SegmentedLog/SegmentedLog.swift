@@ -64,9 +64,7 @@ package final class SegmentedLog {
     /// The first position of the next segment, while none is active.
     private var nextFirst: LogPosition
     private var preamble: [LogRecord]?
-    /// Where the last reading pass stopped, so that the next one need not search for its place.
-    var readingPlace: ReadingPlace?
-    let window = RawBuffer()
+    let reader: LogReader
 
     /// Opens the log in `folder`, made when absent, and recovers from a crash: cuts a torn tail, makes durable what it
     /// keeps, sets aside a segment whose first bytes are damaged. Takes bounded memory however large the log is.
@@ -77,6 +75,8 @@ package final class SegmentedLog {
     package init(
         folder: String, in storage: any FileStorage, options: Options = Options(), atLeast: LogPosition = .first
     ) throws(StorageError) {
+        let window = RawBuffer()
+        reader = LogReader(window)
         var opening = LogOpening(folder: folder, storage: storage, window: window)
         try opening.run()
         self.folder = folder
@@ -196,7 +196,7 @@ extension SegmentedLog {
         guard poison == nil, let failure = segment.syncFailure else { return }
         poison = failure
         preamble = nil
-        readingPlace = nil
+        reader.forgetPlace()
     }
 
     private func beginSegment() throws(StorageError) {

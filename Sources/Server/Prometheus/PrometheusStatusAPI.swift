@@ -108,6 +108,8 @@ struct PrometheusStatusAPI: Sendable {
         let description = QueryRunner.Description(
             kind: "cardinality", text: "", principal: request.principal.name)
         return try await runner.run(description) { _ in
+            // Figures of a part would look like figures of the whole.
+            if case .starting(let reason) = store.queryHealth { throw QueryInterruption.starting(reason) }
             let report = store.cardinality(limit: limit)
             return .json(
                 PrometheusAnswer.success { writer in

@@ -22,6 +22,8 @@ struct RemoteWriteAPI: Sendable {
         try RemoteWriteAPI.check(request.listener.fields["content-type"])
         let body = try await request.snappyBody(upTo: RemoteWriteAPI.bodyBytesMaximum)
         let start = dependencies.monotonicClock.nowNanoseconds
+        // The body itself is let go of before the wait for the disk: as many wait as there are connections.
+        let bodyBytes = body.count
         do {
             let written = try RemoteWriteReader.read(body, memory: series)
             var receipt = AppendReceipt(accepted: 0)
@@ -34,14 +36,14 @@ struct RemoteWriteAPI: Sendable {
             let rejected = rejections.reduce(0) { $0 + $1.count }
             metrics.ingest.record(
                 .samples, verdict: rejections.isEmpty ? "stored" : "partly", accepted: receipt.accepted,
-                rejected: rejected, duplicates: 0, bytes: body.count,
+                rejected: rejected, duplicates: 0, bytes: bodyBytes,
                 nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
             guard !rejections.isEmpty else { return ListenerResponse(status: 204) }
             return .text(400, RemoteWriteAPI.words(rejections, samples: rejected, accepted: receipt.accepted))
         } catch {
             let failure = (error as? RemoteWriteError).map { APIFailure(.badData, $0.description) }
             metrics.ingest.record(
-                .samples, verdict: failure == nil ? "later" : "refused", bytes: body.count,
+                .samples, verdict: failure == nil ? "later" : "refused", bytes: bodyBytes,
                 nanoseconds: dependencies.monotonicClock.nowNanoseconds - start)
             throw failure ?? APIFailure(describing: error)
         }

@@ -86,6 +86,7 @@ struct APIFailure: Error, Sendable {
         case .cancelled: self.init(.canceled, interruption.description)
         case .timedOut: self.init(.timeout, interruption.description)
         case .overBudget, .tooManySamples, .overProcessMemory: self.init(.execution, interruption.description)
+        case .starting: self.init(.unavailable, interruption.description, retryAfterSeconds: 1)
         case .overSharedBudget: self.init(.unavailable, interruption.description, retryAfterSeconds: 2)
         }
     }

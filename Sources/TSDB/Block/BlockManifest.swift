@@ -1,8 +1,8 @@
 internal import Disk
 internal import Telemetry
 
-/// The file that says which blocks there should be, so that one that is gone is missed. It decides nothing: blocks it
-/// does not list are read all the same. docs/formats/metric-block.md has the layout.
+/// The file that says which blocks and deletions there should be, so that one that is gone is missed. It decides
+/// nothing: blocks it does not list are read all the same. docs/formats/metric-block.md has the layout.
 struct BlockManifest {
     /// A block, and what is lost without it.
     struct Entry: Sendable, Equatable {
@@ -11,15 +11,26 @@ struct BlockManifest {
         var sampleCount: Int
     }
 
+    /// What the file says.
+    struct Content: Sendable, Equatable {
+        var blocks: [Entry] = []
+        /// How many deletions the file of them has.
+        var deletionCount = 0
+        /// So many are gone with an earlier one, and were not repeated since.
+        var lostDeletionCount = 0
+        /// The last block that any of them concerns.
+        var deletedThrough: UInt64 = 0
+    }
+
     private static let magic: UInt32 = 0xB14C_4D56
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
     private static let byteCountMaximum = 64 << 20
 
     let path: String
     let storage: any FileStorage
 
     /// What is listed; nil when there is no file. A damaged file throws `BlockDamage`.
-    func read() throws -> [Entry]? {
+    func read() throws -> Content? {
         guard let bytes = try AtomicFile.read(path, in: storage, maximumBytes: Self.byteCountMaximum) else {
             return nil
         }
@@ -32,9 +43,9 @@ struct BlockManifest {
 
     /// Replaces the list. Where that fails, as on a full disk, there is none: an old one would miss blocks that were
     /// dropped with good reason.
-    func write(_ entries: [Entry]) throws(StorageError) {
+    func write(_ content: Content) throws(StorageError) {
         do throws(StorageError) {
-            try AtomicFile.write(Self.encode(entries), to: path, in: storage)
+            try AtomicFile.write(Self.encode(content), to: path, in: storage)
         } catch {
             do throws(StorageError) {
                 try storage.remove(path)
@@ -45,23 +56,27 @@ struct BlockManifest {
         }
     }
 
-    /// Magic, version, count, entries, checksum.
-    static func encode(_ entries: [Entry]) -> [UInt8] {
+    /// Magic, version, count, entries, deletions, checksum.
+    static func encode(_ content: Content) -> [UInt8] {
         var writer = ByteWriter()
         writer.putFixed(magic)
         writer.put(version)
-        writer.putVarint(UInt64(entries.count))
-        for entry in entries {
+        writer.putVarint(UInt64(content.blocks.count))
+        for entry in content.blocks {
             entry.sequence.encode(into: &writer)
             writer.putSigned(entry.times.startMilliseconds)
             writer.putSigned(entry.times.endMilliseconds)
             writer.putVarint(UInt64(entry.sampleCount))
         }
+        writer.putVarint(UInt64(content.deletionCount))
+        writer.putVarint(UInt64(content.lostDeletionCount))
+        writer.putVarint(content.deletedThrough)
         writer.putFixed(writer.bytes.withUnsafeBytes { crc32c($0) })
         return writer.bytes
     }
 
-    static func decode(_ bytes: [UInt8]) throws -> [Entry] {
+    /// Reads this version and the one before, which knows nothing of deletions.
+    static func decode(_ bytes: [UInt8]) throws -> Content {
         try bytes.withUnsafeBytes { raw in
             guard raw.count > 9 else { throw ByteError(offset: 0, reason: "too short for a list of blocks") }
             var tail = ByteReader(raw, at: raw.count - 4)
@@ -70,18 +85,26 @@ struct BlockManifest {
                 throw ByteError(offset: raw.count - 4, reason: "the checksum is wrong")
             }
             var reader = ByteReader(front)
-            guard try reader.fixed(UInt32.self) == magic, try reader.byte() == version else {
-                throw ByteError(offset: 0, reason: "not a list of blocks of version 1")
+            guard try reader.fixed(UInt32.self) == magic else {
+                throw ByteError(offset: 0, reason: "not a list of blocks")
             }
-            var entries: [Entry] = []
+            let version = try reader.byte()
+            guard version == 1 || version == Self.version else {
+                throw ByteError(offset: 4, reason: "a list of blocks of version \(version), this program reads 1 and 2")
+            }
+            var content = Content()
             for _ in 0..<(try reader.count(upTo: reader.remaining, "blocks")) {
                 let sequence = try BlockSequence(from: &reader)
                 let start = try reader.signed()
                 let times = TimeRange(startMilliseconds: start, endMilliseconds: try reader.signed())
                 let samples = try reader.count(upTo: Int.max, "samples")
-                entries.append(Entry(sequence: sequence, times: times, sampleCount: samples))
+                content.blocks.append(Entry(sequence: sequence, times: times, sampleCount: samples))
             }
-            return entries
+            guard version > 1 else { return content }
+            content.deletionCount = try reader.count(upTo: Int.max, "deletions")
+            content.lostDeletionCount = try reader.count(upTo: Int.max, "lost deletions")
+            content.deletedThrough = try reader.varint()
+            return content
         }
     }
 }
@@ -102,6 +125,21 @@ extension BlockManifest.Entry {
             path: path,
             reason: "the file is gone; its \(sampleCount) samples from \(span) are missing from answers, restore it "
                 + "from a copy")
+    }
+}
+
+/// Deletions that are gone: what they hid shows again in blocks up to a number.
+struct LostDeletions: Sendable, Equatable {
+    var count: Int
+    var throughSequence: UInt64
+
+    /// In words, where the file at `path` had them.
+    func quarantined(at path: String) -> Quarantined {
+        Quarantined(
+            path: path,
+            reason:
+                "the file is gone; what \(count) \(count == 1 ? "deletion" : "deletions") had taken out shows again "
+                + "in answers, delete it once more or restore the file from a copy")
     }
 }
 

@@ -16,12 +16,15 @@ final class BlockStore: Sendable {
         var quarantined: [Quarantined] = []
         /// Listed, and not there.
         var missing: [BlockManifest.Entry] = []
+        /// Deletions whose file is gone.
+        var lostDeletions: LostDeletions?
     }
 
     private struct State {
         var view = View()
         var nextSequence: UInt64 = 1
         var isListed = false
+        var hasTombstoneFile = false
     }
 
     let folder: String
@@ -76,7 +79,7 @@ final class BlockStore: Sendable {
     }
 
     /// Writes a block file, makes it durable under its name, and opens it. When the disk is full the reserve is given
-    /// to it. It is not part of the view yet.
+    /// to a block from the head, which lets the log be cut. It is not part of the view yet.
     func write(
         _ sequence: BlockSequence, merging inputs: [Block] = [], _ body: (inout BlockWriter) throws -> Void
     ) throws -> Block {
@@ -84,7 +87,7 @@ final class BlockStore: Sendable {
         do {
             return try writeOnce(sequence, history, body)
         } catch let error as StorageError where error.kind == .noSpace {
-            guard reserve.release() else { throw error }
+            guard inputs.isEmpty, reserve.release() else { throw error }
             return try writeOnce(sequence, history, body)
         }
     }
@@ -126,8 +129,25 @@ final class BlockStore: Sendable {
     }
 
     private func writeManifest() throws(StorageError) {
+        try manifest.write(Self.content(of: view))
+    }
+
+    private static func content(of view: View) -> BlockManifest.Content {
+        let lost = view.lostDeletions
+        let through = view.tombstones.map(\.throughSequence).max() ?? 0
+        return BlockManifest.Content(
+            blocks: view.blocks.map { BlockManifest.Entry($0) } + view.missing, deletionCount: view.tombstones.count,
+            lostDeletionCount: lost?.count ?? 0, deletedThrough: max(through, lost?.throughSequence ?? 0))
+    }
+
+    /// Where the deletions are.
+    var tombstonePath: String { tombstoneFile.path }
+
+    /// What is missing, in words.
+    var missing: [Quarantined] {
         let view = view
-        try manifest.write(view.blocks.map { BlockManifest.Entry($0) } + view.missing)
+        let deletions = view.lostDeletions.map { [$0.quarantined(at: tombstonePath)] } ?? []
+        return deletions + view.missing.map { $0.quarantined(at: path(of: $0.sequence)) }
     }
 
     /// Where a block is, or was.
@@ -164,18 +184,29 @@ final class BlockStore: Sendable {
         let (through, old) = state.withLock { ($0.nextSequence - 1, $0.view.tombstones) }
         let all = old + [Tombstone(throughSequence: through, matchers: matchers, range: range)]
         try tombstoneFile.write(all)
-        state.withLock { $0.view.tombstones = all }
+        state.withLock { state in
+            state.view.tombstones = all
+            // What is deleted once more is not missed any more.
+            if let lost = state.view.lostDeletions {
+                state.view.lostDeletions =
+                    lost.count > 1 ? LostDeletions(count: lost.count - 1, throughSequence: lost.throughSequence) : nil
+            }
+        }
+        try writeManifest()
     }
 
     /// Forgets tombstones that no block is left for.
     func dropSpentTombstones() throws(StorageError) {
         let (old, oldest) = state.withLock { state in
-            (state.view.tombstones, state.view.blocks.map(\.sequence.last).min() ?? .max)
+            let oldest = state.view.blocks.map(\.sequence.last).min() ?? .max
+            if let lost = state.view.lostDeletions, lost.throughSequence < oldest { state.view.lostDeletions = nil }
+            return (state.view.tombstones, oldest)
         }
         let kept = old.filter { $0.throughSequence >= oldest }
         guard kept.count < old.count else { return }
         try tombstoneFile.write(kept)
         state.withLock { $0.view.tombstones = kept }
+        try writeManifest()
     }
 
     /// Forgets the tombstones that no block has anything for any more.
@@ -294,8 +325,12 @@ extension BlockStore {
 
     private func openTombstones() throws {
         try settingAside("what had been deleted shows again, delete it once more") {
-            let tombstones = try tombstoneFile.read()
+            // A damaged one is told of as such.
+            state.withLock { $0.hasTombstoneFile = true }
+            let found = try tombstoneFile.read()
+            let tombstones = found ?? []
             state.withLock { state in
+                state.hasTombstoneFile = found != nil
                 state.view.tombstones = tombstones
                 let highest = tombstones.map(\.throughSequence).max() ?? 0
                 state.nextSequence = max(state.nextSequence, highest + 1)
@@ -305,21 +340,38 @@ extension BlockStore {
 
     /// Compares the list with what is there.
     private func findMissing() throws {
-        var listed: [BlockManifest.Entry] = []
+        var listed = BlockManifest.Content()
         try settingAside("whether a block's file is gone cannot be told") {
             let found = try manifest.read()
-            listed = found ?? []
+            listed = found ?? listed
             state.withLock { $0.isListed = found != nil }
         }
+        missDeletions(listed)
         let view = view
         let aside = view.quarantined.compactMap { BlockSequence(fileName: StoragePath.name(of: $0.path)) }
         let known = Set(view.blocks.map(\.sequence) + view.blocks.flatMap { $0.history.replaced ?? [] } + aside)
-        let missing = listed.filter { entry in
+        let missing = listed.blocks.filter { entry in
             !known.contains(entry.sequence) && !view.blocks.contains { $0.sequence.covers(entry.sequence) }
         }
         for entry in missing { noteSequence(entry.sequence) }
         state.withLock { $0.view.missing = missing }
-        if listed != view.blocks.map({ BlockManifest.Entry($0) }) + missing { try writeManifest() }
+        if listed != Self.content(of: self.view) { try writeManifest() }
+    }
+
+    /// Compares the deletions that should be there with those that are.
+    private func missDeletions(_ listed: BlockManifest.Content) {
+        state.withLock { state in
+            var lost = listed.lostDeletionCount
+            if !state.hasTombstoneFile { lost += listed.deletionCount }
+            // All of them are there again: the file was restored.
+            if state.view.tombstones.count >= listed.deletionCount + listed.lostDeletionCount { lost = 0 }
+            guard lost > 0 || listed.deletedThrough > 0 else { return }
+            // Were it restored later, it must not hide what comes from now on.
+            state.nextSequence = max(state.nextSequence, listed.deletedThrough + 1)
+            let isThere = state.view.blocks.contains { $0.sequence.first <= listed.deletedThrough }
+            guard lost > 0, isThere else { return }
+            state.view.lostDeletions = LostDeletions(count: lost, throughSequence: listed.deletedThrough)
+        }
     }
 
     /// Runs a reader of a file beside the blocks. A damaged one is moved out of the way; `consequence` says what its

@@ -18,9 +18,11 @@ struct TombstoneFile {
     let path: String
     let storage: any FileStorage
 
-    /// The tombstones on disk; none when there is no file. A damaged file throws `BlockDamage`.
-    func read() throws -> [Tombstone] {
-        guard let bytes = try AtomicFile.read(path, in: storage, maximumBytes: Self.byteCountMaximum) else { return [] }
+    /// The tombstones on disk; nil when there is no file. A damaged file throws `BlockDamage`.
+    func read() throws -> [Tombstone]? {
+        guard let bytes = try AtomicFile.read(path, in: storage, maximumBytes: Self.byteCountMaximum) else {
+            return nil
+        }
         do {
             return try Self.decode(bytes)
         } catch {

@@ -134,7 +134,7 @@ extension MetricDatabase: ExemplarSource {
     package func exemplars(
         selectors: [[LabelMatcher]], range: TimeRange, in context: QueryContext
     ) throws -> [SeriesExemplars] {
-        try checkOpen()
+        try checkReadable()
         try context.check()
         return exemplars.select(selectors, range)
     }

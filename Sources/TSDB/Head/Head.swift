@@ -32,14 +32,14 @@ final class Head: Sendable {
     /// Samples further behind the newest of their group are filled in for the past.
     private let behindMilliseconds: Int64
 
-    /// An empty head behind `position`, whose ids no earlier process gave out; blocks have samples up to `sealed`.
+    /// An empty head behind `position`, whose ids nobody else gives out; blocks have samples up to `sealed`.
     init(
-        after position: LogPosition, firstID: UInt64, sealedMilliseconds sealed: Int64 = .min,
+        after position: LogPosition, ids: IdentifierSource, sealedMilliseconds sealed: Int64 = .min,
         behindMilliseconds: Int64 = .max, wallClock: any WallClock
     ) {
         self.wallClock = wallClock
         self.behindMilliseconds = behindMilliseconds
-        index = Mutex(HeadIndex(firstID: firstID, sealedMilliseconds: sealed))
+        index = Mutex(HeadIndex(ids: ids, sealedMilliseconds: sealed))
         visible = Mutex(position)
     }
 

@@ -94,8 +94,8 @@ final class HeadGroup: Sendable {
                 state.log.columns = []
                 return column
             }
-            state.columns.append(Column(id: id, sealedMilliseconds: sealedMilliseconds))
-            state.labels.append(labels)
+            state.columns.appendGradually(Column(id: id, sealedMilliseconds: sealedMilliseconds))
+            state.labels.appendGradually(labels)
             return state.columns.count - 1
         }
     }

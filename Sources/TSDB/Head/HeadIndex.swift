@@ -6,15 +6,15 @@ struct HeadIndex: LabelIndex {
     /// By their number in the postings.
     private(set) var series: [HeadSeries] = []
     private(set) var groups: [Labels: HeadGroup] = [:]
-    private var numbers: [Labels: UInt32] = [:]
+    private var numbers = LabelTable()
     /// By name and value: where in `lists` the series with that pair are.
     private var places: [String: [String: Int]] = [:]
     private var lists: [Postings] = []
     /// The pairs of the series added last. Series come target by target and differ in few labels, so most pairs of a
     /// new one are found here and need no text.
     private var recentPairs: [RecentPair] = []
-    /// The next id of a series or a group.
-    private var nextID: UInt64
+    /// Of series and groups.
+    private let ids: IdentifierSource
     /// Ids given out for appends hold as long as the numbers do.
     private var generation: UInt64 = 1
     /// Blocks have samples up to this time.
@@ -34,9 +34,9 @@ struct HeadIndex: LabelIndex {
     /// What a series takes beside its labels: its place here and in its group, a dictionary entry, postings.
     private static let seriesBytes = 240
 
-    /// An empty index that gives out ids from `firstID` on.
-    init(firstID: UInt64, sealedMilliseconds: Int64) {
-        nextID = firstID
+    /// An empty index.
+    init(ids: IdentifierSource, sealedMilliseconds: Int64) {
+        self.ids = ids
         self.sealedMilliseconds = sealedMilliseconds
     }
 
@@ -72,7 +72,7 @@ struct HeadIndex: LabelIndex {
     }
 
     /// The number of the series a sender means by its labels; nil when the head does not have it.
-    func find(_ labels: Labels) -> Int? { numbers[labels].map { Int($0) } }
+    func find(_ labels: Labels) -> Int? { numbers.find(LabelTable.hash(labels)) { series[$0].labels == labels } }
 
     /// What names a series in later appends.
     func id(of number: Int) -> SeriesID { SeriesID(rawValue: generation << 32 | UInt64(number)) }
@@ -83,10 +83,10 @@ struct HeadIndex: LabelIndex {
         if let known = groups[target] {
             group = known
         } else {
-            group = HeadGroup(id: takeID(), target: target)
+            group = HeadGroup(id: ids.next(), target: target)
             groups[target] = group
         }
-        let column = group.addColumn(id: takeID(), labels: labels, sealedMilliseconds: sealedMilliseconds)
+        let column = group.addColumn(id: ids.next(), labels: labels, sealedMilliseconds: sealedMilliseconds)
         insert(HeadSeries(labels: labels, group: group, column: column))
         return series.count - 1
     }
@@ -96,22 +96,17 @@ struct HeadIndex: LabelIndex {
         let kept = series.filter { gone[ObjectIdentifier($0.group)]?.contains($0.column) != true }
         version += 1
         generation += 1
-        (series, numbers, places, lists, recentPairs) = ([], [:], [:], [], [])
+        (series, numbers, places, lists, recentPairs) = ([], LabelTable(), [:], [], [])
         memoryBytes = 0
         for one in kept { insert(one) }
         for target in emptyGroups { groups[target] = nil }
     }
 
-    private mutating func takeID() -> UInt64 {
-        defer { nextID += 1 }
-        return nextID
-    }
-
     private mutating func insert(_ added: HeadSeries) {
         let number = UInt32(series.count)
         version += 1
-        series.append(added)
-        numbers[added.labels] = number
+        series.appendGradually(added)
+        numbers.add(Int(number), LabelTable.hash(added.labels))
         var pairs: [RecentPair] = []
         pairs.reserveCapacity(recentPairs.count)
         var next = 0

@@ -49,6 +49,10 @@ struct HeadReplay {
     private(set) var samplesWithoutSeries = 0
     /// Samples put into the head.
     private(set) var samplesApplied = 0
+    /// Samples of this process' own records that the head refused, because it has another of the same time.
+    private(set) var samplesRefused = 0
+    /// From here on records are of this process, which has answered each of them.
+    private let ownFrom: LogPosition
 
     /// Where in time the lost ones are.
     private(set) var gaps: LogGapFinder
@@ -56,8 +60,9 @@ struct HeadReplay {
     /// A replay into an empty head; samples up to `newest` are in blocks.
     init(
         into head: Head, _ exemplars: ExemplarStore? = nil, sealedThrough: [Labels: LogPosition], metadataMaximum: Int,
-        newest: Int64? = nil
+        newest: Int64? = nil, ownFrom: LogPosition
     ) {
+        self.ownFrom = ownFrom
         gaps = LogGapFinder(newest: newest)
         self.exemplars = exemplars
         self.head = head
@@ -120,8 +125,13 @@ struct HeadReplay {
         }
         if let times { gaps.found(first: times.first, last: times.last) }
         head.learn(record.metadata, maximum: metadataMaximum)
-        if let delivery = record.delivery, !admit(delivery, isWhole: isWhole) { return }
-        samplesApplied += head.apply(writes, position: position).accepted
+        let isOwn = position >= ownFrom
+        if let delivery = record.delivery {
+            guard isOwn ? head.admit(delivery) : admit(delivery, isWhole: isWhole) else { return }
+        }
+        let outcome = head.apply(writes, position: position)
+        samplesApplied += outcome.accepted
+        if isOwn { samplesRefused += outcome.rejections.reduce(0) { $0 + $1.count } }
     }
 
     /// Rows of the log with their times and values as they were.

@@ -106,6 +106,7 @@ extension HeadTable.Rows {
     private mutating func grow(to count: Int) {
         let missing = count - columns.count
         guard missing > 0 else { return }
+        columns.makeRoomGradually(for: count)
         columns.append(contentsOf: repeatElement(HeadColumn(), count: missing))
         memoryBytes += missing * MemoryLayout<HeadColumn>.stride
     }

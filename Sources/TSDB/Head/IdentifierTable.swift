@@ -1,3 +1,18 @@
+internal import Synchronization
+
+/// Gives out ids that rise, one to each that asks.
+final class IdentifierSource: Sendable {
+    private let nextID: Atomic<UInt64>
+
+    /// The first id is `first`.
+    init(first: UInt64) {
+        nextID = Atomic(first)
+    }
+
+    /// An id that nobody has.
+    func next() -> UInt64 { nextID.add(1, ordering: .relaxed).oldValue }
+}
+
 /// Small numbers by 64-bit ids that come in long rising runs, as those of the log do: pages of consecutive ids, found
 /// by one look into a dictionary, and by none as long as the page stays the same.
 struct IdentifierTable {

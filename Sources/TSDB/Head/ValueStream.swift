@@ -23,8 +23,9 @@ struct ValueStream {
             endsInRun = writer.endsInRun
             if kept > 0 { bytes[bytes.count - 1] = space[0] }
             let added = writer.count - kept
-            // There are as many of these as series: they must not double.
-            if bytes.count + added > bytes.capacity { bytes.reserveCapacity(bytes.count + bytes.count / 4 + 32) }
+            // There are as many of these as series: they must not double, and most of them hold a few runs only.
+            let count = bytes.count + added
+            if count > bytes.capacity { bytes.reserveCapacity(count + max(4, count / 8)) }
             bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: space[kept..<writer.count]))
             return added
         }

@@ -156,6 +156,11 @@ extension BlockStore.View {
         for quarantined in quarantined {
             context.warn("\(quarantined.path) was set aside as damaged: \(quarantined.reason)")
         }
+        if let lost = lostDeletions {
+            for block in blocks where block.sequence.first <= lost.throughSequence && block.times.overlaps(range) {
+                lost.quarantined(at: store.tombstonePath).tell(over: block.times, in: context)
+            }
+        }
         for lost in missing where lost.times.overlaps(range) {
             lost.quarantined(at: store.path(of: lost.sequence)).tell(over: lost.times, in: context)
         }

@@ -14,6 +14,8 @@ public enum QueryInterruption: Error, Sendable, Equatable, CustomStringConvertib
     case tooManySamples
     /// The whole process was over its cap of memory, and this query held most of it.
     case overProcessMemory(bytes: Int)
+    /// A store has just been started and cannot show everything it has yet: what it waits for.
+    case starting(String)
 
     public var description: String {
         switch self {
@@ -24,6 +26,7 @@ public enum QueryInterruption: Error, Sendable, Equatable, CustomStringConvertib
         case .overSharedBudget(let bytes):
             "the queries that run now need more than the \(bytes) bytes of memory for all of them; come again, or "
                 + "narrow this query's range, its selector or its grouping"
+        case .starting(let reason): "the store is starting: \(reason)"
         case .tooManySamples: "query processing would load too many samples into memory in query execution"
         case .overProcessMemory(let bytes):
             "the process came over its cap of memory, and this query held \(bytes) bytes, the most of all; narrow its "

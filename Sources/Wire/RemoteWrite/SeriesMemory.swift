@@ -146,6 +146,9 @@ extension SeriesMemory {
             } else {
                 if state.entries.count >= seriesMaximum { forget() }
                 place = Int32(state.entries.count)
+                // One per series: doubling would leave half of it empty.
+                let count = state.entries.count
+                if count == state.entries.capacity { state.entries.reserveCapacity(count + count / 8 + 64) }
                 state.entries.append(Entry(reference: .labels(labels)))
                 state.places[labels] = place
             }

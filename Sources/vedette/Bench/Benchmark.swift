@@ -10,6 +10,7 @@ protocol Benchmark: Sendable {
 enum Benchmarks {
     /// The only place a benchmark is listed.
     static let all: [any Benchmark.Type] = [
+        AgentIngestBenchmark.self,
         CodecBenchmark.self,
         CollectBenchmark.self,
         LineIngestBenchmark.self,

@@ -19,6 +19,7 @@ enum Composition {
 
     /// Runs `vedette server`, or `vedette up` when there is a host to watch.
     static func runServer(_ arguments: ServerArguments, host: HostArguments?) async throws {
+        ProcessMemory.limitArenas()
         let logger = makeLogger()
         let settings = try Settings(arguments)
         let listen = try ListenAddress(arguments.listen)
@@ -65,7 +66,7 @@ enum Composition {
         try writeAddress(server.address, folder: folder)
         var services: [any Service] = [
             StoresService(stores: stores, logger: logger),
-            AlertingRunner(alerting: alerting),
+            AlertingRunner(alerting: alerting, stores: stores),
             HousekeepingService(stores: stores, settings: settings, logger: logger),
             IngestWatch(stores: stores, logger: logger),
             ServerRunner(server: server),
@@ -97,6 +98,7 @@ enum Composition {
 
     /// Runs `vedette agent`.
     static func runAgent(_ command: AgentRunCommand) async throws {
+        ProcessMemory.limitArenas()
         let logger = makeLogger()
         let endpoint: HTTPEndpoint
         do {
@@ -113,6 +115,7 @@ enum Composition {
             command.host, file: file, endpoint: endpoint, fields: fields, tlsProfile: nil, folder: command.data,
             client: HTTPClient(), scrapeJobs: file.scrapeJobs, isAlone: true, logger: logger)
         Terminal.note("vedette agent \(ProductVersion.text): sending to \(endpoint), data in \(command.data)")
+        ProcessMemory.giveBackCode()
         try await run([AgentRunner(agent: agent)], logger)
     }
 

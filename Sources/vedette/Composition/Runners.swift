@@ -3,14 +3,25 @@ internal import Alerting
 internal import Logging
 internal import Server
 internal import ServiceLifecycle
+internal import TSDB
+internal import Telemetry
 internal import UnixSignals
 
-/// Runs rules, notifications and remedies until the process stops.
+/// Runs rules, notifications and remedies until the process stops, from when everything that was acknowledged can be
+/// seen: a rule that fails for want of samples would only make noise.
 struct AlertingRunner: Service {
+    private static let intervalMilliseconds: UInt64 = 50
+
     let alerting: AlertingService
+    let stores: Stores
 
     func run() async throws {
-        await cancelWhenGracefulShutdown { await alerting.run() }
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled, case .starting = stores.metrics.queryHealth {
+                try? await Task.sleep(nanoseconds: AlertingRunner.intervalMilliseconds * 1_000_000)
+            }
+            await alerting.run()
+        }
     }
 }
 
@@ -101,6 +112,7 @@ struct Greeting: Service {
             }
         }
         Terminal.write(text)
+        ProcessMemory.giveBackCode()
         try? await gracefulShutdown()
     }
 

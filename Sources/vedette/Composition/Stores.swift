@@ -22,7 +22,7 @@ struct Stores: Sendable {
             let metrics = try MetricDatabase.open(
                 storage: storage, folder: "\(folder)/metrics", options: metricOptions(memoryBytes, limits, retention),
                 wallClock: SystemWallClock())
-            for finding in metrics.findings { logger.warning("metrics: \(finding)") }
+            tellStart(of: metrics, logger)
             let logs = try LogDatabase.open(
                 storage: storage, folder: "\(folder)/logs", options: logOptions(memoryBytes, limits, retention),
                 wallClock: SystemWallClock(), lineTransform: limits.redactsNumbers ? RedactingTransform() : nil)
@@ -32,6 +32,16 @@ struct Stores: Sendable {
             return Stores(metrics: metrics, logs: logs, lock: lock)
         } catch {
             throw CommandFailure("the data folder \(folder) cannot be opened: \(error)")
+        }
+    }
+
+    /// Tells what the start found, now and when the log is read back, which goes on while samples are taken.
+    private static func tellStart(of metrics: MetricDatabase, _ logger: Logger) {
+        let found = metrics.findings
+        for finding in found { logger.warning("metrics: \(finding)") }
+        metrics.whenReadBack { [weak metrics] in
+            guard let metrics else { return }
+            for finding in metrics.findings.dropFirst(found.count) { logger.warning("metrics: \(finding)") }
         }
     }
 
@@ -50,6 +60,7 @@ struct Stores: Sendable {
         if let exemplars = limits.exemplars { options.exemplarsMaximum = Int(exemplars) }
         if let window = limits.outOfOrderMilliseconds { options.behindMilliseconds = window }
         options.retentionMilliseconds = retention.metricsMilliseconds
+        options.reading = .besideAppends
         return options
     }
 

@@ -1,0 +1,13 @@
+extension Array {
+    /// Appends; where there is no room, room for an eighth more is made. What is held once per series must not double
+    /// for the sake of one more: half of it would be empty for good.
+    mutating func appendGradually(_ element: Element) {
+        makeRoomGradually(for: count + 1)
+        append(element)
+    }
+
+    /// Room for so many elements, and where that is not enough yet, for an eighth more.
+    mutating func makeRoomGradually(for count: Int) {
+        if count > capacity { reserveCapacity(count + count / 8 + 4) }
+    }
+}
