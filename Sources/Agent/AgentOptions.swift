@@ -28,6 +28,8 @@ package struct AgentOptions: Sendable {
     package var spoolBytesMaximum: UInt64 = 1 << 30
     /// What is scraped from here, through the spool.
     package var scrapeJobs: [ScrapeJob] = []
+    /// Which logs are followed beside those of the engine's containers.
+    package var logs = LogSettings()
     /// How much of each log that was there before the agent's first start is read.
     package var firstStartLogBytes: UInt64 = 1 << 20
 

@@ -106,12 +106,11 @@ final class TailThread: Sendable {
         guard isGathering else { return }
         var rest = deadline - clock.nowNanoseconds
         guard rest > 0 else { return }
-        var descriptors = [
-            pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: tailer.descriptor, events: Int16(POLLIN), revents: 0),
-        ]
-        poll(&descriptors, 2, Int32(clamping: (rest + 999_999) / 1_000_000))
-        if descriptors[0].revents == 0, descriptors[1].revents != 0 {
+        var descriptors = ([waker.descriptor, tailer.descriptor] + tailer.sourceDescriptors).map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
+        poll(&descriptors, nfds_t(descriptors.count), Int32(clamping: (rest + 999_999) / 1_000_000))
+        if descriptors[0].revents == 0, descriptors.dropFirst().contains(where: { $0.revents != 0 }) {
             rest = min(deadline - clock.nowNanoseconds, Self.gatherMilliseconds * 1_000_000)
             if rest > 0 { poll(&descriptors, 1, Int32(clamping: (rest + 999_999) / 1_000_000)) }
         }

@@ -191,6 +191,7 @@ enum Composition {
         options.engineSocket = AgentOptions.engineSocket(
             environment: docker.map { ["DOCKER_HOST": $0.hasPrefix("/") ? "unix://\($0)" : $0] } ?? [:])
         options.scrapeJobs = scrapeJobs
+        options.logs = file.agentLogs
         options.actionsFile = host.actions ?? file.agentActions ?? options.actionsFile
         return NodeAgent(options, ports: AgentPorts(http: client, storage: SystemStorage())) { notice in
             Composition.log(notice, to: logger)

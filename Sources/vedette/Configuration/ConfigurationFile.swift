@@ -34,6 +34,7 @@ struct ConfigurationFile: Sendable {
     var agentIntervalMilliseconds: Int64?
     var agentDocker: String?
     var agentActions: String?
+    var agentLogs = LogSettings()
     var scrapeJobs: [ScrapeJob] = []
     /// The `alerting` section, read by the alerting room; nil when absent.
     var alerting: YAMLValue?
@@ -120,6 +121,7 @@ struct ConfigurationFile: Sendable {
         agentIntervalMilliseconds = try ConfigurationFile.interval(mapping.optional("interval"))
         agentDocker = try mapping.text("docker")
         agentActions = try mapping.text("actions")
+        if let section = mapping.optional("logs") { agentLogs = try AgentLogConfiguration.settings(section) }
         try mapping.finish()
     }
 
