@@ -76,6 +76,7 @@ package final class NodeAgent: Sendable {
             agent: session.agent, node: session.node, version: options.version, wallClock: ports.wallClock)
         let tail = TailThread()
         spool.whenSettled { tail.settled($0) }
+        spool.whenAccepting { tail.roomCame() }
         let loopWaker = Waker()
         let hub = EventHub(
             wallClock: ports.wallClock, monotonicClock: ports.monotonicClock, wake: { loopWaker.wake() },

@@ -21,7 +21,8 @@ final class DescriptorKeeper: Sendable {
     convenience init() {
         let value = { (name: String) in getenv(name).map { String(cString: $0) } }
         var received: [(String, Int32)] = []
-        if value("LISTEN_PID").flatMap({ Int32($0) }) == getpid(), let count = value("LISTEN_FDS").flatMap({ Int32($0) })
+        if value("LISTEN_PID").flatMap({ Int32($0) }) == getpid(),
+            let count = value("LISTEN_FDS").flatMap({ Int32($0) })
         {
             let names = (value("LISTEN_FDNAMES") ?? "").split(separator: ":", omittingEmptySubsequences: false)
             for (index, name) in names.enumerated() where index < count {

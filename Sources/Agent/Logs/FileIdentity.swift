@@ -82,7 +82,8 @@ struct ContentMark: Hashable, Sendable {
         }
     }
 
-    /// FNV-1a of 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): a kilobyte is hashed once a file, 64 bytes once a read.
+    /// FNV-1a of 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): a kilobyte is hashed once a file, 64 bytes once a
+    /// read.
     static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }

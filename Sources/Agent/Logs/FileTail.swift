@@ -37,6 +37,8 @@ final class FileTail {
     var files: [TailedFile] = []
     /// Files that were read to their end and may still have a name, and where that end was.
     var finished: [FileIdentity: UInt64] = [:]
+    /// Whether the log's name meant another file than the newest open one at the last look.
+    private var isElsewhere = false
     /// When its writer ended, monotonic; what it left unfinished is given out a moment later.
     private var endedNanoseconds: Int64?
 
@@ -67,7 +69,7 @@ final class FileTail {
     /// Whether it must be looked at although nothing was notified: lines held back, or files to be let go of.
     var wantsPolling: Bool {
         endedNanoseconds != nil || files.count > 1 || files.contains { $0.isWaiting }
-            || (files.count == 1 && standing.isElsewhere)
+            || (files.count == 1 && isElsewhere)
     }
 
     /// Whether the writer may have said its last word.
@@ -78,6 +80,7 @@ final class FileTail {
         var harvest = Harvest()
         let isLastWord = endedNanoseconds.map { look.now - $0 >= Self.lastWordsNanoseconds } ?? false
         let standing = standing
+        isElsewhere = standing.isElsewhere
         for file in files {
             let isNewest = file === files.last
             let before = file.harvested

@@ -9,8 +9,8 @@ enum RotatedFiles {
         var isCompressed: Bool
     }
 
-    /// Names of what was rotated away from `path`, oldest first: `path.3`, `path.20260102-030405`, `path-20260102`, each
-    /// also with `.gz`. What is being written (`.tmp`) is left out.
+    /// Names of what was rotated away from `path`, oldest first: `path.3`, `path.20260102-030405`, `path-20260102`,
+    /// each also with `.gz`. What is being written (`.tmp`) is left out.
     static func names(of path: String) -> [Name] {
         let folder = path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex)
         let base = String(path.dropFirst(folder.count + 1))

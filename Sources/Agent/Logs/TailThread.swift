@@ -10,6 +10,7 @@ final class TailThread: Sendable {
         var ended: Set<String> = []
         var hurried: Set<String> = []
         var isStopped = false
+        var isWaitingForRoom = false
         var statistics = TailStatistics()
     }
 
@@ -45,6 +46,15 @@ final class TailThread: Sendable {
     func hurry(_ id: String) {
         mail.withLock { _ = $0.hurried.insert(id) }
         waker.wake()
+    }
+
+    /// Lines are taken again; matters only to a thread that waits for that.
+    func roomCame() {
+        let isWaiting = mail.withLock { mail in
+            defer { mail.isWaitingForRoom = false }
+            return mail.isWaitingForRoom
+        }
+        if isWaiting { waker.wake() }
     }
 
     /// Ends `run`.
@@ -88,7 +98,11 @@ final class TailThread: Sendable {
             let outcome = tailer.pass(
                 atNanoseconds: now, wallNanoseconds: wallClock.nowNanoseconds, looksAtAll: isDue)
             pollSoon = outcome.polls
-            mail.withLock { $0.statistics = tailer.statistics }
+            let isAccepting = setting.sink.isAcceptingLines
+            mail.withLock { mail in
+                mail.statistics = tailer.statistics
+                mail.isWaitingForRoom = !isAccepting
+            }
             if now - checkpoint >= 1_000_000_000 || isStopped {
                 tailer.checkpoint()
                 checkpoint = now

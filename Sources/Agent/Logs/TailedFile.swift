@@ -53,7 +53,8 @@ final class TailedFile {
     /// When the pieces held back last grew, monotonic.
     private var waitingSince: Int64?
     private var text: [UInt8] = []
-    /// The bytes in front of the offset, at most `ContentMark.tailBytes`: a file that was cut and grew again has others.
+    /// The bytes in front of the offset, at most `ContentMark.tailBytes`: a file that was cut and grew again has
+    /// others.
     private var recent: [UInt8] = []
     private var head: (length: UInt16, hash: UInt64) = (0, 0)
     /// An incomplete record at the end of the file, and since when it is so long, monotonic.

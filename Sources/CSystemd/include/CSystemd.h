@@ -29,3 +29,16 @@ int vedette_journal_enumerate_data(sd_journal *journal, const void **data, size_
 int vedette_journal_set_data_threshold(sd_journal *journal, size_t bytes);
 int vedette_journal_get_descriptor(sd_journal *journal);
 int vedette_journal_process(sd_journal *journal);
+
+/// A watch over units that fail, as systemd tells on the bus. For one thread.
+typedef struct vedette_units vedette_units;
+
+/// Connects to the bus at `address`, or to the system's own where that is NULL, and subscribes to systemd's signals.
+/// A negative errno value where there is no library, no bus, or no systemd.
+int vedette_units_open(vedette_units **units, const char *address);
+void vedette_units_close(vedette_units *units);
+/// Readable when something may have happened.
+int vedette_units_get_descriptor(vedette_units *units);
+/// Takes in what came and copies the next failure: the unit's name and systemd's word for its result (may be empty).
+/// 1 for a failure, 0 when there is none, a negative errno value when the bus is gone.
+int vedette_units_next(vedette_units *units, char *unit, size_t unit_size, char *result, size_t result_size);

@@ -37,7 +37,9 @@ import Testing
             scratch.write("x\n", to: name)
         }
         var settings = LogSettings()
-        settings.files = [LogSettings.Files(pattern: "\(scratch.path)/*log*", labels: ["service": "shop", "team": "a"])]
+        settings.files = [
+            LogSettings.Files(pattern: "\(scratch.path)/*log*", labels: ["service": "shop", "team": "a"])
+        ]
         let source = try #require(PlainLogFiles(Self.context(settings)))
         let logs = source.logs(ContainerRegistry.Snapshot())
         #expect(logs.map { $0.path.dropFirst(scratch.path.count + 1) } == ["app.log", "db.log"])

@@ -8,7 +8,9 @@ import Testing
 
 /// Lines of the journal: pieces and gaps, and a real journal where systemd's tools are here to make one.
 @Suite struct JournalTests {
-    private static func take(_ lines: inout JournalLines, _ entries: JournalEntry...) -> (texts: [String], gaps: [UInt64]) {
+    private static func take(
+        _ lines: inout JournalLines, _ entries: JournalEntry...
+    ) -> (texts: [String], gaps: [UInt64]) {
         var texts: [String] = []
         var gaps: [UInt64] = []
         for entry in entries {

@@ -82,7 +82,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("default_web-7d4b9c8f6d-x2lqz_0d6f", "web"), ("default_db-0_1", "db"), ("kube-system_fluent-4xk2c_2", "fluent"),
+        ("default_web-7d4b9c8f6d-x2lqz_0d6f", "web"), ("default_db-0_1", "db"),
+        ("kube-system_fluent-4xk2c_2", "fluent"),
         ("default_plain_3", "plain"), ("default_my-queue-reader_4", "my-queue-reader"),
     ])
     func aPodsFolderNamesItsWorkload(_ folder: String, _ workload: String) {

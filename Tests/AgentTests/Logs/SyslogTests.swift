@@ -7,7 +7,9 @@ import Testing
 
 /// Syslog messages: their two forms, their framing, and the sockets they come through.
 @Suite struct SyslogTests {
-    private static func message(_ text: String) -> SyslogMessage { Array(text.utf8).withUnsafeBytes { SyslogMessage($0) } }
+    private static func message(_ text: String) -> SyslogMessage {
+        Array(text.utf8).withUnsafeBytes { SyslogMessage($0) }
+    }
 
     @Test func theExampleOfRFC5424() {
         let message = Self.message(
@@ -110,7 +112,9 @@ import Testing
         #expect(LogSettings.SyslogListener(text)?.transport == transport)
     }
 
-    @Test(arguments: ["", "udp://", "udp://:1", "udp://a", "udp://a:0", "udp://a:70000", "http://a:1", "unix://x", "tcp://1"])
+    @Test(arguments: [
+        "", "udp://", "udp://:1", "udp://a", "udp://a:0", "udp://a:70000", "http://a:1", "unix://x", "tcp://1",
+    ])
     func whatIsNoAddressIsRefused(_ text: String) {
         #expect(LogSettings.SyslogListener(text) == nil)
     }

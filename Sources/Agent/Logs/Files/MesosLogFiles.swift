@@ -51,8 +51,8 @@ final class MesosLogFiles: FileLogSource {
         return [labels, labels]
     }
 
-    /// Marathon names a task `group_app.instance-<uuid>._app.1` or `group_app.<uuid>`; what is in front of the first dot
-    /// stays the same over restarts.
+    /// Marathon names a task `group_app.instance-<uuid>._app.1` or `group_app.<uuid>`; what is in front of the first
+    /// dot stays the same over restarts.
     static func service(_ executor: String) -> String {
         let dot = executor.firstIndex(of: ".") ?? executor.endIndex
         return dot == executor.startIndex ? executor : String(executor[..<dot])

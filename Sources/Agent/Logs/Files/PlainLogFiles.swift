@@ -49,7 +49,8 @@ final class PlainLogFiles: FileLogSource {
         }
     }
 
-    /// `app.log*` also matches what was rotated away from `app.log`: the tail of that one reads it. Archives are no text.
+    /// `app.log*` also matches what was rotated away from `app.log`: the tail of that one reads it. Archives are no
+    /// text.
     private static func withoutRotated(_ paths: [String]) -> [String] {
         let archives = [".gz", ".xz", ".bz2", ".zst", ".zip", ".tmp", ".swp"]
         let texts = paths.filter { path in !archives.contains { path.hasSuffix($0) } }

@@ -43,7 +43,8 @@ final class PodLogFiles: FileLogSource {
 
     /// `0.log`, not `0.log.20260102-030405`.
     private static func isLog(_ name: String) -> Bool {
-        name.hasSuffix(".log") && !name.dropLast(4).isEmpty && name.dropLast(4).utf8.allSatisfy { (0x30...0x39).contains($0) }
+        name.hasSuffix(".log") && !name.dropLast(4).isEmpty
+            && name.dropLast(4).utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
 
     /// What a path means in the end, since rotated files lie beside that; nil when it means nothing.

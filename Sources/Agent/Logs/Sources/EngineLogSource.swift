@@ -147,8 +147,8 @@ struct EngineLogMessage: Equatable, Sendable {
     var isFirst = false
 }
 
-/// Reads an engine's answer: frames of eight bytes (stream, three zeros, length) and a message, which is a time, a blank
-/// and a text; with a terminal there are no frames and every message is a line. Pure.
+/// Reads an engine's answer: frames of eight bytes (stream, three zeros, length) and a message, which is a time, a
+/// blank and a text; with a terminal there are no frames and every message is a line. Pure.
 struct EngineLogDecoder {
     private let hasTerminal: Bool
     private var pending: [UInt8] = []

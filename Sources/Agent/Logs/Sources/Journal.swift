@@ -13,8 +13,8 @@ final class Journal {
         let description: String
     }
 
-    /// Opens the system's journal, or the files in `folder`; `matches` (`FIELD=value`) limit what is read to entries that
-    /// have one of them. Throws when there is no library or the journal cannot be opened.
+    /// Opens the system's journal, or the files in `folder`; `matches` (`FIELD=value`) limit what is read to entries
+    /// that have one of them. Throws when there is no library or the journal cannot be opened.
     init(folder: String?, matches: [String] = []) throws(Failure) {
         if let reason = vedette_journal_load() { throw Failure(description: String(cString: reason)) }
         var opened: OpaquePointer?
@@ -34,8 +34,8 @@ final class Journal {
 
     private static func words(_ code: Int32) -> String { String(cString: strerror(-code)) }
 
-    /// Goes to the entry of `cursor`, so that `next` is the one behind it. False when that entry is gone: then `next` is
-    /// the first one that came after it.
+    /// Goes to the entry of `cursor`, so that `next` is the one behind it. False when that entry is gone: then `next`
+    /// is the first one that came after it.
     func seek(_ cursor: String) -> Bool {
         guard vedette_journal_seek_cursor(journal, cursor) >= 0, vedette_journal_next(journal) > 0 else {
             _ = vedette_journal_seek_head(journal)

@@ -124,8 +124,8 @@ final class SyslogSource: LineSource {
             context.notices.say(
                 .warning, about: "syslog streams",
                 """
-                more than \(Self.streamsMaximum) pairs of host and program send syslog messages: further ones share the \
-                stream {service="other"}
+                more than \(Self.streamsMaximum) pairs of host and program send syslog messages: further ones \
+                share the stream {service="other"}
                 """)
             return Labels(["source": "syslog", "node": context.node, "service": "other"])
         }
