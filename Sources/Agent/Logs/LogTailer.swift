@@ -183,7 +183,8 @@ final class LogTailer {
             if round.bytes >= Self.batchBytesMaximum { submit(&round) }
         }
         submit(&round)
-        dirty = round.more
+        // Where there was no room, what was to be read still is.
+        dirty = setting.sink.isAcceptingLines ? round.more : dirty.union(round.more)
         if isFirstPass { setting.keeper.releaseRest() }
         isFirstPass = false
         let polls = inotify == nil || tails.values.contains { $0.wantsPolling } || !setting.sink.isAcceptingLines
