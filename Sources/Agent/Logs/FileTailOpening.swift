@@ -29,7 +29,13 @@ extension FileTail {
         if isFirstLook {
             found = firstFiles(found, positions, lastBytes, &harvest)
         }
-        for file in found where !file.isCopy { surroundings.keeper.keep(file.descriptor, file.physical) }
+        for file in found {
+            // Known from now on, so that a restart does not take it for history; what was cut, only behind its copy.
+            if file.isCopy || !found.contains(where: { $0.isCopy && $0.identity == file.identity }) {
+                harvest.reaches.append((TailPositions.Place(log: log.key, file: file.identity), file.reach))
+            }
+            if !file.isCopy { surroundings.keeper.keep(file.descriptor, file.physical) }
+        }
         files.append(contentsOf: found)
     }
 
@@ -90,8 +96,9 @@ extension FileTail {
         _ oldestKnown: inout Int?
     ) -> [TailedFile] {
         for (place, reach) in missing {
+            // Under the log's own name stands what is being written, never a copy.
             let index = found.firstIndex {
-                $0.identity != place.file && reach.mark?.matches($0.descriptor, at: reach.offset) == true
+                $0.identity != place.file && !isCurrent($0) && $0.holds(reach)
             }
             guard let index, let copy = copy(found[index], of: place.file) else { continue }
             copy.resume(reach)
@@ -104,7 +111,7 @@ extension FileTail {
         for name in RotatedFiles.names(of: log.path).reversed() where name.isCompressed {
             guard let file = unpack(name.path) else { continue }
             unpacked.insert(file, at: 0)
-            let match = missing.first { $0.value.mark?.matches(file.descriptor, at: $0.value.offset) == true }
+            let match = missing.first { file.holds($0.value) }
             guard let match, let copy = copy(file, of: match.key.file) else { continue }
             copy.resume(match.value)
             unpacked[0] = copy
@@ -120,6 +127,10 @@ extension FileTail {
         guard descriptor >= 0 else { return nil }
         return TailedFile(
             descriptor: descriptor, physical: file.physical, identity: identity, format: log.format)
+    }
+
+    private func isCurrent(_ file: TailedFile) -> Bool {
+        Self.inode(log.path).map { $0.device == file.physical.device && $0.inode == file.physical.inode } ?? false
     }
 
     /// An archive of which no inode is known: it is what it holds.

@@ -129,6 +129,12 @@ final class TailedFile {
         return isSame
     }
 
+    /// Whether the file holds what an earlier run read up to its place; an empty beginning proves nothing.
+    func holds(_ reach: TailPositions.Reach) -> Bool {
+        guard let mark = reach.mark, mark.headLength > 0 else { return false }
+        return mark.matches(descriptor, at: reach.offset)
+    }
+
     /// Skips all but about the last `bytes`, up to the first line that begins there.
     func skipToLast(_ bytes: UInt64) {
         let size = sizeBytes

@@ -253,25 +253,26 @@ import Testing
     @Test func aFinalPieceWithoutItsEndIsGivenOutWhenThePodEnds() {
         let stage = TailStage()
         stage.scratch.makeFolder("pods")
-        stage.scratch.makeFolder("pods/default_web-0_0d6f")
-        stage.scratch.makeFolder("pods/default_web-0_0d6f/app")
+        stage.scratch.makeFolder("pods/default_web-0_00000000-0000-0000-0000-00000000000a")
+        stage.scratch.makeFolder("pods/default_web-0_00000000-0000-0000-0000-00000000000a/app")
         stage.settings.podFolder = "\(stage.scratch.path)/pods"
         AtomicFilePositions.begin(stage.scratch.path)
         stage.restart()
-        let log = "pods/default_web-0_0d6f/app/0.log"
+        let log = "pods/default_web-0_00000000-0000-0000-0000-00000000000a/app/0.log"
         stage.scratch.write("2026-11-23T08:54:30Z stdout F out\n2026-11-23T08:54:31Z stdout P panic: ", to: log)
         stage.scratch.append("last\n", to: log)
         stage.pass()
         #expect(stage.sink.texts == ["out"])
-        var facts = Container(id: stage.id)
-        facts.podUID = "0d6f"
         stage.registry.setGroups(
-            [stage.id: ContainerGroup(path: "/kubepods/pod0d6f/\(stage.id)", facts: Self.facts(stage.id))],
+            [
+                stage.id: ContainerGroup(
+                    path: "/kubepods/burstable/pod00000000-0000-0000-0000-00000000000a/\(stage.id)",
+                    facts: Self.facts(stage.id))
+            ],
             atNanoseconds: stage.clock.nowNanoseconds)
         stage.pass()
         stage.tailer?.containerEnded(stage.id, atNanoseconds: stage.clock.nowNanoseconds)
         stage.pass(milliseconds: 500)
-        stage.pass(milliseconds: 6_000)
         #expect(stage.sink.texts == ["out", "panic: last"])
         let stream = stage.sink.state.withLock { $0.batches }.flatMap { $0.batch.streams }.first
         #expect(stream?.labels["namespace"] == "default")

@@ -42,7 +42,8 @@ final class Journal {
             return false
         }
         if vedette_journal_test_cursor(journal, cursor) > 0 { return true }
-        _ = vedette_journal_previous_skip(journal, 1)
+        // Sought again, so that the entry it came to is still the next one.
+        _ = vedette_journal_seek_cursor(journal, cursor)
         return false
     }
 
