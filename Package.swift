@@ -75,7 +75,7 @@ let package = Package(
         room("Transport", "Wire", "Telemetry", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL),
         // Level 3.
         room("Server", "Alerting", "Query", "Transport", "Wire", "Telemetry", crypto),
-        room("Agent", "Transport", "Wire", "Disk", "Telemetry", crypto),
+        room("Agent", "Transport", "Wire", "Disk", "Telemetry", "CSystemd", crypto),
         // Level 4: the only module that names concrete engines.
         .executableTarget(
             name: "vedette",
@@ -93,6 +93,8 @@ let package = Package(
         archive("CSnappy", ":libsnappy.a", "stdc++"),
         archive("CZstd", ":libzstd.a"),
         archive("CZlib", ":libz.a"),
+        // libsystemd's headers only: the library is opened at run time, where there is one.
+        .target(name: "CSystemd", linkerSettings: [.linkedLibrary("dl")]),
         // Tests: one target per room, the shape of the repository itself, and whole stories against the real binary.
         .target(
             name: "TestSupport", dependencies: ["Disk", "Telemetry", "Wire"], path: "Tests/TestSupport",

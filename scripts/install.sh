@@ -5,7 +5,7 @@
 set -euo pipefail
 
 what=${1:?usage: install.sh build|tests}
-libraries=(libre2-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev)
+libraries=(libre2-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev libsystemd-dev)
 # Swift's own needs: its compiler and package manager do not start without the first, nor link without the second line.
 libraries+=(libncurses6 libsqlite3-0 libxml2 libcurl4 tzdata git ca-certificates)
 libraries+=(g++ libc6-dev)

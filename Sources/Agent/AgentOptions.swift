@@ -34,6 +34,8 @@ package struct AgentOptions: Sendable {
     package var isAlone = false
     /// The folder of other programs' metrics (`*.prom`).
     package var textfileFolder = "/var/lib/prometheus/node-exporter"
+    /// Which logs are followed beside those of the engine's containers.
+    package var logs = LogSettings()
     /// How much of each log that was there before the agent's first start is read.
     package var firstStartLogBytes: UInt64 = 1 << 20
 

@@ -15,6 +15,8 @@ package final class NodeAgent: Sendable {
     let notices: Notices
     let registry = ContainerRegistry()
     private let counters = EventCounters()
+    /// Made once: the descriptors that a service manager passes belong to the process.
+    private let keeper = DescriptorKeeper()
     private let isStopped = Atomic<Bool>(false)
 
     /// An agent that says what people should know through `notify`.
@@ -76,6 +78,7 @@ package final class NodeAgent: Sendable {
             agent: session.agent, node: session.node, version: options.version, wallClock: ports.wallClock)
         let tail = TailThread()
         spool.whenSettled { tail.settled($0) }
+        spool.whenAccepting { tail.roomCame() }
         let loopWaker = Waker()
         let hub = EventHub(
             wallClock: ports.wallClock, monotonicClock: ports.monotonicClock, wake: { loopWaker.wake() },
@@ -125,7 +128,7 @@ package final class NodeAgent: Sendable {
             }
             loop.run { isStopped.value }
         }
-        let tailSetting = tailSetting(session, spool)
+        let tailSetting = tailSetting(session, spool, tail.waker)
         let ports = ports
         let files = engineFiles(session)
         let tailThread = AgentThread(name: "agent-tail") {
@@ -230,11 +233,13 @@ extension NodeAgent {
         }
     }
 
-    private func tailSetting(_ session: AgentSession, _ spool: Spool) -> LogTailer.Setting {
+    private func tailSetting(_ session: AgentSession, _ spool: Spool, _ waker: Waker) -> LogTailer.Setting {
         LogTailer.Setting(
             registry: registry, host: session.host, node: session.node, agent: session.agent, sink: spool,
             storage: ports.storage, positionsPath: "\(options.dataFolder)/positions", notices: notices,
-            firstStartBytes: options.firstStartLogBytes)
+            settings: options.logs, keeper: keeper,
+            engine: DockerEngine(socket: session.engineSocket(options), http: ports.http), waker: waker,
+            firstStartBytes: options.firstStartLogBytes, wallNanoseconds: ports.wallClock.nowNanoseconds)
     }
 
     /// Reads the engine's own files while the engine does not answer.

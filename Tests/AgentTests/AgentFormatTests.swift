@@ -34,12 +34,17 @@ import Wire
     @Test func tailPositionsAreAsTheirPageSays() throws {
         var positions = try TailPositions(decoding: nil)
         let place = TailPositions.Place(
-            container: "c", file: FileIdentity(device: 1, inode: 2, birthNanoseconds: 3))
-        positions.submitted(1, [(place, TailPositions.Reach(generation: 1, offset: 300))])
+            log: "c", file: FileIdentity(device: 1, inode: 2, birthNanoseconds: 3))
+        var reach = TailPositions.Reach(generation: 1, offset: 300)
+        reach.mark = ContentMark(headLength: 300, head: 0x1122_3344_5566_7788, tail: 0x99aa_bbcc_ddee_ff00)
+        positions.submitted(1, [(place, reach)])
         positions.settled(1)
         try Self.check("agent-state.md", "positions of one file", positions.encoded)
         let golden = try GoldenPage("agent-state.md").bytes(of: "positions of one file")
         #expect(try TailPositions(decoding: golden).reaches == positions.reaches)
+        // What an agent of the version before left is read.
+        let before = try GoldenPage("agent-state.md").bytes(of: "positions of version 1")
+        #expect(try TailPositions(decoding: before).reaches == [place: .init(generation: 1, offset: 300)])
     }
 
     @Test func aCommandLedgerIsAsItsPageSays() throws {

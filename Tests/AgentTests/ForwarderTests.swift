@@ -109,4 +109,54 @@ import Wire
             #expect(await server.waits(seconds: 20) { settled.all == [ticket] })
         }
     }
+
+    @Test func whatAFullDiskDoesNotTakeGoesToTheServerFromMemory() async throws {
+        let server = FakeServer()
+        server.state.withLock { $0.answersLost = 1 }
+        var plan = SimulatedStorage.Plan()
+        plan.capacityBytes = 1 << 20
+        let storage = SimulatedStorage(seed: 3, plan: plan)
+        try await withDelivery(server, storage) { spool in
+            // The disk is filled by lines that the server does not take.
+            server.state.withLock { $0.isAway = true }
+            var generator = SeededGenerator(seed: 5)
+            while spool.isAcceptingLines {
+                var lines = LogLines(labels: Labels(["container": "c"]))
+                lines.append(nanoseconds: 5, line: generator.bytes(60_000))
+                _ = spool.submit(LogBatch(streams: [lines]))
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            for number in 0..<20 {
+                var group = SampleGroup(target: Labels(["job": "j"]), intervalMilliseconds: 1)
+                group.append(Labels(["__name__": "m"]), milliseconds: Int64(number), value: Double(number))
+                spool.submit(SampleBatch(groups: [group]), isUrgent: false)
+            }
+            let event = HostEvent(
+                .exit, nanoseconds: 1, source: "test", subject: Labels(["node": "n"]), text: "it ended")
+            spool.submit([event])
+            server.state.withLock { $0.isAway = false }
+            #expect(await server.waits(seconds: 20) { server.values("m").count == 20 && server.events.count == 1 })
+            #expect(spool.statistics.droppedBatches == 0)
+        }
+        #expect(server.values("m").map(\.value).sorted() == (0..<20).map(Double.init))
+        let epochs = Set(server.state.withLock { $0.stored }.map(\.delivery.sender.epoch))
+        #expect(epochs.count == 2, "memory has an epoch of its own")
+    }
+
+    @Test func memoryTakesNoMoreThanItsShareAndGivesUpTheOldestSamplesFirst() async {
+        let lane = DirectLane()
+        let event = AgentBatch.Signal.events([])
+        #expect(lane.add(.events, event, bytes: 100) == 0)
+        #expect(await lane.next()?.id == 1)
+        let samples = AgentBatch.Signal.samples(SampleBatch(groups: []), isUrgent: false)
+        for _ in 0..<7 { #expect(lane.add(.samples, samples, bytes: 1 << 20) == 0) }
+        // The eighth is too much; what is being sent keeps its sequence and its place.
+        #expect(lane.add(.samples, samples, bytes: 1 << 20) == 1)
+        #expect(await lane.next()?.id == 1)
+        lane.done(DirectLane.Item(id: 1, queue: .events, signal: event, bytes: 100), isStored: true)
+        #expect(await lane.next()?.id == 3)
+        #expect(lane.sentBatches == 1)
+        lane.close()
+        #expect(await lane.next() == nil)
+    }
 }

@@ -24,10 +24,13 @@ struct RealDockerTests {
                 body: Array(body.utf8), timeoutMilliseconds: 30_000))
     }
 
-    private func create(_ name: String, _ script: String, memory: Int = 0) async throws -> String {
+    private func create(
+        _ name: String, _ script: String, memory: Int = 0, logDriver: String = "json-file"
+    ) async throws -> String {
         let body = """
             {"Image":"bb:1","Cmd":["sh","-c",\(QuotedText.quoted(script))],\
-            "HostConfig":{"NetworkMode":"none","Memory":\(memory),"MemorySwap":\(memory)}}
+            "HostConfig":{"NetworkMode":"none","Memory":\(memory),"MemorySwap":\(memory),\
+            "LogConfig":{"Type":"\(logDriver)"}}}
             """
         let reply = try await engineCall("POST", "/containers/create?name=\(name)", body)
         let id = try JSONValue(parsing: reply.body)["Id"]?.text
@@ -236,5 +239,31 @@ struct RealDockerTests {
             """)
         run.cancel()
         _ = try? await run.value
+    }
+
+    /// Docker's `local` driver keeps its files to itself: lines come through the API, once over a restart of the agent,
+    /// over one of the container, and to the last word.
+    @Test func aLogThatOnlyTheEngineReadsArrivesOnce() async throws {
+        let scratch = ScratchFolder()
+        let server = FakeServer(sockets: HTTPClient())
+        let name = "vedette-local-\(getpid())"
+        let script = "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; sleep 0.1; done; printf last"
+        let id = try await create(name, script, logDriver: "local")
+        var agent = NodeAgent(options(scratch.path), ports: AgentPorts(http: server, storage: SystemStorage())) { _ in }
+        var run = Task { [agent] in try await agent.run() }
+        _ = try await engineCall("POST", "/containers/\(id)/start")
+        #expect(await server.waits(seconds: 10) { server.lines(of: name).contains("line 10") })
+        run.cancel()
+        _ = try? await run.value
+        agent = NodeAgent(options(scratch.path), ports: AgentPorts(http: server, storage: SystemStorage())) { _ in }
+        run = Task { [agent] in try await agent.run() }
+        #expect(await server.waits(seconds: 20) { server.lines(of: name).contains("last") })
+        _ = try await engineCall("POST", "/containers/\(id)/restart?t=0")
+        #expect(await server.waits(seconds: 20) { server.lines(of: name).count { $0 == "last" } == 2 })
+        run.cancel()
+        _ = try? await run.value
+        _ = try await engineCall("DELETE", "/containers/\(id)?force=1")
+        let once = (1...40).map { "line \($0)" } + ["last"]
+        #expect(server.distinctLines(of: name) == once + once)
     }
 }

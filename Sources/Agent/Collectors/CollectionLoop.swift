@@ -44,6 +44,7 @@ final class CollectionLoop {
     private var peaks: ServicePeaks
     private let pace: CollectionPace
     private let keeper: IncidentKeeper
+    private let hostEvents: HostEvents
     private var ticks = 0
     private var lastMilliseconds: Int64 = 0
     /// When counters are read again after the kernel said that memory ran out, monotonic.
@@ -96,6 +97,10 @@ final class CollectionLoop {
         keeper = IncidentKeeper(
             setting.incidents, counters: setting.counters, kernelLog: kernelLog, bootID: String(bootID),
             agentStart: setting.wallClock.nowNanoseconds, wake: { [waker = setting.waker] in waker.wake() })
+        hostEvents = HostEvents(
+            context, loop: loop, wallClock: setting.wallClock, monotonicClock: setting.monotonicClock,
+            intervalMilliseconds: setting.intervalMilliseconds, tell: setting.tell,
+            deliver: { [deliver = setting.deliver] in deliver(SampleBatch(groups: [$0]), true) })
         setting.notices.say(
             layout.searched == nil ? .warning : .information, about: "cgroups",
             layout.searched == nil
@@ -109,7 +114,7 @@ final class CollectionLoop {
         if groups.descriptor >= 0 { loop.add(groups.descriptor) { [groups] in groups.drain() } }
         if let kernelLog {
             loop.add(kernelLog.descriptor) { [unowned self] in
-                kernelLog.drain { take($1) }
+                kernelLog.drain(onWarning: { hostEvents.take(kernelRecord: $0) }) { take($1) }
                 keeper.kernelSequence = kernelLog.lastSequence
             }
         }
@@ -180,6 +185,8 @@ extension CollectionLoop {
         }
         if let group = peaks.finish(tick) { batch.groups.append(group) }
         metadata += peaks.samples.takeMetadata()
+        if let group = hostEvents.collect(tick) { batch.groups.append(group) }
+        metadata += hostEvents.takeMetadata()
         let now = setting.monotonicClock.nowNanoseconds
         let statistics = statistics(collectionNanoseconds: now - began, samples: batch.sampleCount)
         if rounds.report.isDue(at: tick.number) { setting.report(statistics) }
@@ -236,6 +243,7 @@ extension CollectionLoop {
                         of: id, startedNanoseconds: started, atNanoseconds: setting.monotonicClock.nowNanoseconds)
                 }, prepare: { subscribe($0) })
             life.killsBefore = targets[id]?.watch?.killsBefore ?? 0
+            hostEvents.follow(container)
             if life.event != nil || keeper.isAnew(container) {
                 setting.hub.hasten(id)
                 lives.append(life)
@@ -246,6 +254,7 @@ extension CollectionLoop {
         for (id, target) in targets where snapshot.containers[id] == nil {
             ended += target.end(milliseconds: milliseconds)
             targets[id] = nil
+            hostEvents.forget(id)
             // What was seen of it is still told, and counts for its service.
             setting.hub.hasten(id)
             removed.append(target.container)

@@ -12,6 +12,7 @@ struct Forwarder: Sendable {
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             for queue in DeliveryQueue.allCases { group.addTask { await forward(queue) } }
+            group.addTask { await forwardDirect() }
         }
     }
 
@@ -33,6 +34,43 @@ struct Forwarder: Sendable {
                 let pause = backoff.next(atLeastSeconds: seconds, using: &generator)
                 try? await Task.sleep(for: .milliseconds(pause))
             }
+        }
+    }
+
+    /// Sends what the disk did not take. Every batch declares all that it uses, because none can be read back.
+    private func forwardDirect() async {
+        var backoff = Backoff(firstMilliseconds: 100, lastMilliseconds: 2_000)
+        var generator = SystemRandomNumberGenerator()
+        var encoder = AgentFrameEncoder()
+        var sequences: [DeliveryIdentity.Lane: UInt64] = [:]
+        while let item = await spool.direct.next() {
+            let lane: DeliveryIdentity.Lane = item.queue == .events ? .event : .live
+            encoder.beginSegment()
+            let frames = encoder.encode(item.signal)
+            let sequence = (sequences[lane] ?? 0) + 1
+            let sender = DeliveryIdentity.Sender(agent: link.agent, epoch: spool.direct.epoch, lane: lane)
+            let answer = await link.send(
+                DeliveryIdentity(sender: sender, sequence: sequence),
+                [frames.declarations, frames.data].filter { !$0.isEmpty })
+            var seconds = 0
+            switch answer {
+            case .reply(let reply) where reply.verdict == .stored && reply.marks.synced >= sequence:
+                sequences[lane] = sequence
+                spool.direct.done(item, isStored: true)
+                backoff.reset()
+                continue
+            case .reply(let reply) where reply.verdict == .refused:
+                spool.direct.done(item, isStored: false)
+                notices.say(
+                    .error, about: "rejected \(reply.reason)",
+                    "the server refused a batch of \(item.queue.folder) for good (\(reply.reason)); it is lost")
+                continue
+            case .reply(let reply): seconds = reply.retryAfterSeconds
+            case .silence(_, let retryAfterSeconds): seconds = retryAfterSeconds
+            }
+            guard !Task.isCancelled else { return }
+            let pause = backoff.next(atLeastSeconds: seconds, using: &generator)
+            try? await Task.sleep(for: .milliseconds(pause))
         }
     }
 

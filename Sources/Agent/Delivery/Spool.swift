@@ -40,7 +40,10 @@ final class Spool: Sendable, LineSink {
     let shared = Mutex(Shared())
     let waker = Waker()
     let setting: Setting
+    /// What the disk does not take.
+    let direct = DirectLane()
     private let onSettled = Mutex<(@Sendable (UInt64) -> Void)?>(nil)
+    private let onRoom = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// What may wait for the disk; more samples are dropped and counted, lines stay in their files.
     static let incomingBytesMaximum = 32 << 20
@@ -56,6 +59,12 @@ final class Spool: Sendable, LineSink {
     func whenSettled(_ listener: @escaping @Sendable (UInt64) -> Void) {
         onSettled.withLock { $0 = listener }
     }
+
+    /// Calls `listener` when lines are taken again.
+    func whenAccepting(_ listener: @escaping @Sendable () -> Void) { onRoom.withLock { $0 = listener } }
+
+    /// Tells the listener that lines are taken again.
+    func tellRoom() { onRoom.withLock { $0 }?() }
 
     var isAcceptingLines: Bool {
         shared.withLock { $0.acceptsLines && !$0.isClosed && $0.incomingBytes < Self.incomingBytesMaximum / 4 }
@@ -105,6 +114,7 @@ final class Spool: Sendable, LineSink {
     /// Lets the worker write what waits, then ends it.
     func close() {
         shared.withLock { $0.isClosed = true }
+        direct.close()
         waker.wake()
     }
 
@@ -114,6 +124,7 @@ final class Spool: Sendable, LineSink {
             var statistics = shared.statistics
             statistics.pendingBatches = shared.outboxes.map(\.pendingCount)
             statistics.oldestNanoseconds = shared.outboxes.map(\.oldestNanoseconds)
+            statistics.sentBatches += direct.sentBatches
             return statistics
         }
     }

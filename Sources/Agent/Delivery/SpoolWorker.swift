@@ -17,7 +17,7 @@ final class SpoolWorker {
     /// Whether the disk refused something in this turn, and since it last took everything.
     private var isRefused = false
     private var isRefusing = false
-    private var samplesLost = 0
+    private var batchesLost = 0
 
     /// Ids are reserved in such blocks, so that the ledger is written seldom.
     private static let labelIDBlock: UInt64 = 65_536
@@ -49,6 +49,7 @@ final class SpoolWorker {
             setting.notices.say(.error, about: "spool damage", damage.joined(separator: "; "))
         }
         self.ledger = ledger
+        spool.direct.epoch = max(ledger.epoch + 1, UInt64(max(1, setting.wallClock.nowNanoseconds / 1_000_000_000)))
         try reserveLabelIDs()
         let recovered = queues.map { $0.takeRecovered() }
         spool.shared.withLock { shared in
@@ -99,6 +100,7 @@ final class SpoolWorker {
             }
             return shared.incoming
         }
+        if !work.isEmpty { spool.tellRoom() }
         let batches = stuck + work
         stuck = []
         isRefused = false
@@ -162,14 +164,18 @@ extension SpoolWorker {
         for (waiter, entry) in ready { waiter.resume(returning: entry) }
     }
 
-    /// The disk did not take a batch: lines and events wait, samples are past.
+    /// The disk did not take a batch: lines wait, everything else goes to the server from memory.
     private func refuse(_ work: Spool.Work, _ queue: DeliveryQueue, _ error: StorageError) {
         say(error)
-        if queue != .samples, error.kind == .noSpace, stuck.count < Self.stuckMaximum {
+        guard case .batch(_, let signal, _, _, let bytes) = work else { return }
+        if queue != .lines {
+            let dropped = spool.direct.add(queue, signal, bytes: bytes)
+            batchesLost += dropped
+            spool.shared.withLock { $0.statistics.droppedBatches += UInt64(dropped) }
+        } else if error.kind == .noSpace, stuck.count < Self.stuckMaximum {
             stuck.append(work)
         } else {
             spool.shared.withLock { $0.statistics.droppedBatches += 1 }
-            if queue == .samples { samplesLost += 1 }
         }
     }
 
@@ -181,8 +187,8 @@ extension SpoolWorker {
         setting.notices.say(
             .error, about: SpoolWorker.disk,
             """
-            the spool in \(setting.folder) cannot be written (\(reason)); log lines stay in their files and events \
-            wait, samples of this time are lost; free space or check the disk
+            the spool in \(setting.folder) cannot be written (\(reason)); log lines stay in their files, samples and \
+            events go to the server from memory and are lost where it takes none; free space or check the disk
             """)
     }
 
@@ -194,9 +200,9 @@ extension SpoolWorker {
         setting.notices.deliver(
             AgentNotice(
                 .information,
-                "the spool in \(setting.folder) is written again; \(samplesLost) batches of samples were lost meanwhile"
+                "the spool in \(setting.folder) is written again; \(batchesLost) batches of samples were lost meanwhile"
             ))
-        samplesLost = 0
+        batchesLost = 0
     }
 
     private func answer(_ work: Spool.Work) {
@@ -342,59 +348,11 @@ extension SpoolWorker {
         let sizes = queues.map(\.bytesOnDisk)
         let isAccepting =
             stuck.isEmpty && setting.policy.isAcceptingLines(sizes: sizes, availableBytes: availableBytes)
-        spool.shared.withLock { shared in
+        let before = spool.shared.withLock { shared in
+            defer { shared.acceptsLines = isAccepting }
             shared.statistics.bytesOnDisk = sizes
-            shared.acceptsLines = isAccepting
+            return shared.acceptsLines
         }
-    }
-}
-
-/// Names a batch within one agent.
-struct SpoolBatchKey: Hashable {
-    var epoch: UInt64
-    var lane: DeliveryIdentity.Lane
-    var sequence: UInt64
-
-    /// The batch of a sequence.
-    init(epoch: UInt64, lane: DeliveryIdentity.Lane, sequence: UInt64) {
-        self.epoch = epoch
-        self.lane = lane
-        self.sequence = sequence
-    }
-
-    /// The batch of a record.
-    init(_ record: SpoolRecord) {
-        self.init(epoch: record.epoch, lane: record.lane, sequence: record.sequence)
-    }
-}
-
-/// What stands in for lines that were given up.
-enum SpoolTombstones {
-    /// One loss per stream and origin, with the span and the counts of all of them.
-    static func merge(_ losses: [LogLoss]) -> [LogLoss] {
-        struct Key: Hashable {
-            var labels: Labels
-            var origin: LogOrigin?
-        }
-        var merged: [Key: LogLoss] = [:]
-        var order: [Key] = []
-        for loss in losses {
-            let key = Key(labels: loss.labels, origin: loss.origin)
-            guard var known = merged[key] else {
-                merged[key] = loss
-                order.append(key)
-                continue
-            }
-            known.range.startNanoseconds = min(known.range.startNanoseconds, loss.range.startNanoseconds)
-            known.range.endNanoseconds = max(known.range.endNanoseconds, loss.range.endNanoseconds)
-            known.lines += loss.lines
-            known.bytes += loss.bytes
-            merged[key] = known
-        }
-        return order.compactMap { merged[$0] }.map { loss in
-            var loss = loss
-            if loss.reason.isEmpty { loss.reason = "spool full" }
-            return loss
-        }
+        if isAccepting, !before { spool.tellRoom() }
     }
 }

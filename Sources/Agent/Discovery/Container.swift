@@ -33,8 +33,12 @@ struct Container: Sendable, Equatable {
     var isOutOfMemory: Bool
     /// How often its restart policy restarted it.
     var restartCount: Int
-    /// Its json-file log; nil with another log driver.
+    /// The log file that its engine writes; nil with a log driver that writes none which others may read.
     var logPath: String?
+    /// The engine's name for how it logs, for example `json-file`, `local`, `journald`; empty when that is not known.
+    var logDriver = ""
+    /// Whether it has a terminal, so that the engine does not tell its two streams apart.
+    var hasTerminal = false
     /// Whether it has a network of its own, rather than the host's or another container's.
     var hasOwnNetwork: Bool
     /// The pod's uid from its cgroup; nil outside of Kubernetes.
@@ -124,10 +128,10 @@ struct Container: Sendable, Equatable {
     }
 
     /// The labels of its log streams, as Loki's Docker clients name them.
-    func streamLabels(node: String, stream: String) -> Labels {
+    func streamLabels(node: String, stream: String, source: String = "docker") -> Labels {
         Labels([
             "container": containerName, "image": image, "service": service, "node": node, "stream": stream,
-            "source": "docker", "namespace": namespace ?? "", "pod": pod ?? "",
+            "source": source, "namespace": namespace ?? "", "pod": pod ?? "",
         ])
     }
 

@@ -65,6 +65,19 @@ struct DockerEngine: Sendable {
         return stream
     }
 
+    /// What a container writes, from `sinceNanoseconds` on, each message in front of its time; ends with the container.
+    func logs(_ id: String, sinceNanoseconds: Int64) async throws -> any HTTPStream {
+        let (seconds, rest) = max(0, sinceNanoseconds).quotientAndRemainder(dividingBy: 1_000_000_000)
+        let digits = String(rest)
+        let since = "\(seconds).\(String(repeating: "0", count: 9 - digits.count))\(digits)"
+        let target = "/containers/\(id)/logs?follow=1&stdout=1&stderr=1&timestamps=1&since=\(since)"
+        let stream = try await http.open(HTTPCall("GET", endpoint, target, timeoutMilliseconds: 5_000))
+        guard stream.status == 200 else {
+            throw Refusal(status: stream.status, description: "the engine answered \(stream.status) to /logs")
+        }
+        return stream
+    }
+
     private func get(_ target: String) async throws -> JSONValue {
         let call = HTTPCall("GET", endpoint, target, timeoutMilliseconds: 5_000, replyBytesMaximum: 16 << 20)
         let reply = try await http.send(call)
@@ -105,8 +118,10 @@ extension Container {
         exitCode = hasEnded ? state?["ExitCode"]?.wholeNumber.map { Int($0) } : nil
         restartCount = Int(json["RestartCount"]?.wholeNumber ?? 0)
         let host = hostConfiguration ?? json["HostConfig"]
-        let driver = host?["LogConfig"]?["Type"]?.text ?? "json-file"
-        if driver == "json-file", let path = json["LogPath"]?.text, !path.isEmpty { logPath = path }
+        logDriver = host?["LogConfig"]?["Type"]?.text ?? "json-file"
+        let path = json["LogPath"]?.text ?? host?["LogConfig"]?["Path"]?.text ?? ""
+        if logDriver == "json-file" || logDriver == "k8s-file", !path.isEmpty { logPath = path }
+        hasTerminal = configuration?["Tty"]?.truth ?? false
         let mode = host?["NetworkMode"]?.text ?? "host"
         hasOwnNetwork = mode != "host" && mode != "none" && !mode.hasPrefix("container:")
     }

@@ -33,15 +33,23 @@ final class KernelLogReader {
     deinit { close(descriptor) }
 
     /// Reads all waiting records and hands over those about OOM kills.
-    func drain(_ body: (_ sequence: UInt64, KernelRecord) -> Void) {
+    /// `onWarning` gets records in which the kernel warns of something else, as they are.
+    func drain(
+        onWarning: (Substring) -> Void = { _ in }, _ body: (_ sequence: UInt64, KernelRecord) -> Void
+    ) {
         while true {
             let count = record.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 // One record per call; most of what a kernel says is of no interest, so text is made only of the rest.
                 if let sequence = Self.sequence(record[..<count]) { lastSequence = sequence }
-                guard Self.isInteresting(record[..<count]) else { continue }
+                let isKill = Self.isInteresting(record[..<count])
+                guard isKill || Self.isWarning(record[..<count]) else { continue }
                 let text = String(decoding: record[..<count], as: UTF8.self)
-                if let known = KernelRecord(text[...]) { body(lastSequence, known) }
+                if let known = KernelRecord(text[...]) {
+                    body(lastSequence, known)
+                } else {
+                    onWarning(text[...])
+                }
             } else if count < 0, errno == EPIPE {
                 lostRecords += 1
             } else if count < 0, errno == EINTR {
@@ -61,6 +69,12 @@ final class KernelLogReader {
             value = value &* 10 &+ UInt64(byte &- UInt8(ascii: "0"))
         }
         return value
+    }
+
+    /// Whether a record of the kernel's own has the level of a warning or a worse one.
+    private static func isWarning(_ record: ArraySlice<UInt8>) -> Bool {
+        guard let first = record.first, record.dropFirst().first == UInt8(ascii: ",") else { return false }
+        return first >= UInt8(ascii: "0") && first <= UInt8(ascii: "4")
     }
 
     private static func isInteresting(_ record: ArraySlice<UInt8>) -> Bool {

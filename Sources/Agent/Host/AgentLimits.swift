@@ -18,6 +18,9 @@ enum AgentLimits {
         _ = setrlimit(openFiles, &limit)
     }
 
+    /// The agent's own process.
+    static var processIdentifier: Int32 { getpid() }
+
     /// CPU time of the process and its resident memory.
     static func usage() -> (cpuSeconds: Double, residentBytes: UInt64) {
         var usage = rusage()

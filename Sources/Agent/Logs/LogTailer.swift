@@ -10,7 +10,7 @@ protocol LineSink: Sendable {
     func submit(_ batch: LogBatch) -> UInt64
 }
 
-/// Follows the logs of all containers. Belongs to one thread, which calls `pass` whenever something may have changed.
+/// Follows all logs of the host. Belongs to one thread, which calls `pass` whenever something may have changed.
 final class LogTailer {
     /// What the tailer is made from.
     struct Setting {
@@ -23,36 +23,77 @@ final class LogTailer {
         /// Where positions are kept.
         var positionsPath: String
         var notices: Notices
+        var settings = LogSettings()
+        var keeper = DescriptorKeeper(socketPath: nil)
+        var engine: DockerEngine?
+        var waker = Waker()
         /// How much of a log that was there before the agent's first start is read.
         var firstStartBytes: UInt64 = 1 << 20
+        var wallNanoseconds: Int64 = 0
+    }
+
+    /// A kind of log files, and what was found of it.
+    private struct Kind {
+        let source: any FileLogSource
+        var logs: [FollowedLog] = []
+        /// When it was asked last, monotonic; nil when it must be asked.
+        var asked: Int64?
+    }
+
+    /// Who is told when a folder changes.
+    private struct Watchers {
+        var tails: Set<String> = []
+        var kinds: Set<Int> = []
     }
 
     private let setting: Setting
+    private let surroundings: FileTail.Surroundings
     private var positions: TailPositions
-    private var tails: [String: ContainerTail] = [:]
-    private var watches: [Int32: String] = [:]
+    private var tails: [String: FileTail] = [:]
+    private var kinds: [Kind]
+    private let lineSources: [any LineSource]
+    private var watches: [Int32: Watchers] = [:]
+    private var watchedFolders: [String: Int32] = [:]
     private var dirty: Set<String> = []
     private var generation: UInt64 = .max
     private var isFirstPass = true
+    private var searched: Int64?
     private var closed: Set<TailPositions.Place> = []
     private let inotify: Inotify?
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 8)
-    /// Lines read, lines that were no records, bytes of lines: the tailer's own counters.
+    /// What was read so far.
     private(set) var statistics = TailStatistics()
 
     private static let batchBytesMaximum = 1 << 20
+    /// What inotify does not tell is found by looking.
+    private static let searchNanoseconds: Int64 = 30_000_000_000
+    private static let searchUnwatchedNanoseconds: Int64 = 1_000_000_000
 
     /// A tailer; reads the positions of an earlier run.
     init(_ setting: Setting) {
         self.setting = setting
         inotify = setting.host.isMachine ? Inotify() : nil
-        positions = Self.positions(setting)
+        let positions = Self.positions(setting)
+        self.positions = positions
+        let folder = String(setting.positionsPath.prefix(upTo: setting.positionsPath.lastIndex(of: "/") ?? "".endIndex))
+        surroundings = FileTail.Surroundings(agent: setting.agent, folder: folder, keeper: setting.keeper)
+        let context = FileLogContext(
+            host: setting.host, node: setting.node, settings: setting.settings, notices: setting.notices)
+        kinds = FileLogSources.all.compactMap { $0.init(context) }.map { Kind(source: $0) }
+        let sourceContext = LineSourceContext(
+            host: setting.host, node: setting.node, agent: setting.agent, settings: setting.settings,
+            notices: setting.notices, reach: { positions.reaches[$0] }, engine: setting.engine, waker: setting.waker,
+            wallNanoseconds: setting.wallNanoseconds)
+        lineSources = LineSources.all.compactMap { $0.init(sourceContext) }
     }
 
     deinit { buffer.deallocate() }
 
     /// The descriptor that becomes readable when a watched folder changed; -1 where there is none.
     var descriptor: Int32 { inotify?.descriptor ?? -1 }
+
+    /// The descriptors that become readable when there are lines which are in no file.
+    var sourceDescriptors: [Int32] { setting.sink.isAcceptingLines ? lineSources.flatMap(\.descriptors) : [] }
 
     private static func positions(_ setting: Setting) -> TailPositions {
         let path = setting.positionsPath
@@ -76,57 +117,107 @@ final class LogTailer {
 
     /// A container ended or was OOM-killed: its last words matter now.
     func containerEnded(_ id: String, atNanoseconds now: Int64) {
-        tails[id]?.containerEnded(atNanoseconds: now)
-        dirty.insert(id)
+        for key in keys(of: id) {
+            tails[key]?.writerEnded(atNanoseconds: now)
+            dirty.insert(key)
+        }
     }
 
     /// A container's lines are to be read at the next pass.
-    func hurry(_ id: String) { dirty.insert(id) }
+    func hurry(_ id: String) { dirty.formUnion(keys(of: id)) }
+
+    /// The logs that a container writes: under its own id, or under its pod's.
+    private func keys(of container: String) -> [String] {
+        let pod = setting.registry.container(container)?.podUID
+        return tails.filter { $0.value.log.writer == container || (pod != nil && $0.value.log.writer == pod) }
+            .map(\.key)
+    }
 
     /// Takes in what the kernel noticed.
     func drainNotices() {
         inotify?.drain { watch, events in
             if events.contains(.overflow) {
+                statistics.overflows += 1
                 dirty.formUnion(tails.keys)
-            } else if let id = watches[watch] {
-                dirty.insert(id)
-                if events.contains(.gone) { watches[watch] = nil }
+                for index in kinds.indices { kinds[index].asked = nil }
+            } else if let watchers = watches[watch] {
+                dirty.formUnion(watchers.tails)
+                if !events.isDisjoint(with: [.created, .movedFrom, .movedTo, .deleted, .gone]) {
+                    for index in watchers.kinds { kinds[index].asked = nil }
+                }
+                if events.contains(.gone) { forgetWatch(watch) }
             }
         }
     }
 
+    private func forgetWatch(_ watch: Int32) {
+        watches[watch] = nil
+        watchedFolders = watchedFolders.filter { $0.value != watch }
+    }
+
     /// Reads what is new. Returns whether there is more to read at once, and whether anything must be polled soon.
     func pass(atNanoseconds now: Int64, wallNanoseconds: Int64, looksAtAll: Bool) -> (hasMore: Bool, polls: Bool) {
-        follow(setting.registry.snapshot, now)
+        let snapshot = setting.registry.snapshot
+        follow(snapshot, now)
         if looksAtAll || inotify == nil { dirty.formUnion(tails.keys) }
-        for (id, tail) in tails where tail.wantsPolling { dirty.insert(id) }
+        for (key, tail) in tails where tail.wantsPolling { dirty.insert(key) }
+        let isSearch = searched.map { now - $0 >= Self.searchNanoseconds } ?? false
+        if isSearch || searched == nil { searched = now }
+        var round = Round()
+        let isOverBudget = !setting.sink.isAcceptingLines && heldBytes > setting.settings.heldBytesMaximum
+        for key in dirty.sorted() {
+            guard let tail = tails[key] else { continue }
+            read(tail, isSearch, isOverBudget, now, wallNanoseconds, &round)
+            if round.bytes >= Self.batchBytesMaximum { submit(&round) }
+        }
+        for source in lineSources {
+            let look = LineSourceLook(
+                snapshot: snapshot, isAccepting: setting.sink.isAcceptingLines, budget: Self.batchBytesMaximum,
+                now: now, wallNanoseconds: wallNanoseconds)
+            let harvest = source.harvest(look)
+            append(harvest.losses, wallNanoseconds, &round)
+            round.batch.streams += harvest.streams
+            round.reaches += harvest.reaches
+            round.bytes += harvest.bytes
+            round.hasMoreLines = round.hasMoreLines || harvest.hasMore
+            if round.bytes >= Self.batchBytesMaximum { submit(&round) }
+        }
+        submit(&round)
+        // Where there was no room, what was to be read still is.
+        dirty = setting.sink.isAcceptingLines ? round.more : dirty.union(round.more)
+        if isFirstPass { setting.keeper.releaseRest() }
+        isFirstPass = false
+        let polls = inotify == nil || tails.values.contains { $0.wantsPolling } || !setting.sink.isAcceptingLines
+        return ((!round.more.isEmpty || round.hasMoreLines) && setting.sink.isAcceptingLines, polls)
+    }
+
+    /// What a pass gathers until it is submitted.
+    private struct Round {
         var batch = LogBatch(streams: [])
         var reaches: [(TailPositions.Place, TailPositions.Reach)] = []
         var bytes = 0
         var more: Set<String> = []
-        for id in dirty.sorted() {
-            guard let tail = tails[id] else { continue }
-            var harvest = ContainerTail.Harvest()
-            tail.open(positions, lastBytes: skipBytes, &harvest)
-            if harvest.isUnreadable { sayUnreadable(tail) }
-            append(harvest, to: &batch, &reaches, wallNanoseconds)
-            let isAccepting = setting.sink.isAcceptingLines
-            harvest = tail.harvest(
-                isAccepting: isAccepting, buffer: buffer, atNanoseconds: now, wallNanoseconds: wallNanoseconds)
-            append(harvest, to: &batch, &reaches, wallNanoseconds)
-            bytes += harvest.bytes
-            if harvest.hasMore { more.insert(id) }
-            if bytes >= Self.batchBytesMaximum {
-                submit(&batch, &reaches)
-                bytes = 0
-            }
-        }
-        submit(&batch, &reaches)
-        dirty = more
-        isFirstPass = false
-        let polls = inotify == nil || tails.values.contains { $0.wantsPolling } || !setting.sink.isAcceptingLines
-        return (!more.isEmpty && setting.sink.isAcceptingLines, polls)
+        var hasMoreLines = false
     }
+
+    private func read(
+        _ tail: FileTail, _ isSearch: Bool, _ isOverBudget: Bool, _ now: Int64, _ wallNanoseconds: Int64,
+        _ round: inout Round
+    ) {
+        var harvest = FileTail.Harvest()
+        tail.open(positions, lastBytes: skipBytes, searches: isSearch, &harvest)
+        if harvest.isUnreadable { sayUnreadable(tail) }
+        append(harvest, wallNanoseconds, &round)
+        let look = FileTail.Look(
+            isAccepting: setting.sink.isAcceptingLines, isOverBudget: isOverBudget, now: now,
+            wallNanoseconds: wallNanoseconds)
+        harvest = tail.harvest(look, buffer: buffer)
+        append(harvest, wallNanoseconds, &round)
+        if harvest.hasMore { round.more.insert(tail.log.key) }
+    }
+
+    /// What deleted files take on the disk because they are held open.
+    private var heldBytes: UInt64 { tails.values.reduce(0) { $0 + $1.heldBytes } }
 
     /// Writes positions down if they moved.
     func checkpoint() {
@@ -145,11 +236,11 @@ final class LogTailer {
         }
     }
 
-    private func sayUnreadable(_ tail: ContainerTail) {
+    private func sayUnreadable(_ tail: FileTail) {
         setting.notices.say(
-            .warning, about: "unreadable \(tail.container.id)",
+            .warning, about: "unreadable \(tail.log.key)",
             """
-            container logs such as \(tail.path) cannot be read; their lines are missing until the agent may read them \
+            logs such as \(tail.log.path) cannot be read; their lines are missing until the agent may read them \
             (run it as root, or as a member of a group that may)
             """)
     }
@@ -159,12 +250,12 @@ final class LogTailer {
         positions.isFirstStart && isFirstPass ? setting.firstStartBytes : nil
     }
 
-    private func submit(_ batch: inout LogBatch, _ reaches: inout [(TailPositions.Place, TailPositions.Reach)]) {
-        guard !batch.streams.isEmpty || !batch.losses.isEmpty || !reaches.isEmpty else { return }
-        defer {
-            batch = LogBatch(streams: [])
-            reaches = []
-        }
+    private func submit(_ round: inout Round) {
+        guard !round.batch.streams.isEmpty || !round.batch.losses.isEmpty || !round.reaches.isEmpty else { return }
+        let (batch, reaches) = (round.batch, round.reaches)
+        round.batch = LogBatch(streams: [])
+        round.reaches = []
+        round.bytes = 0
         statistics.add(batch)
         guard !batch.streams.isEmpty || !batch.losses.isEmpty else {
             // Nothing to send, but the file moved on: only after what was submitted before.
@@ -173,58 +264,81 @@ final class LogTailer {
         positions.submitted(setting.sink.submit(batch), reaches)
     }
 
-    private func append(
-        _ harvest: ContainerTail.Harvest, to batch: inout LogBatch,
-        _ reaches: inout [(TailPositions.Place, TailPositions.Reach)], _ wallNanoseconds: Int64
-    ) {
-        batch.streams.append(contentsOf: harvest.streams)
-        for var loss in harvest.losses {
+    private func append(_ harvest: FileTail.Harvest, _ wallNanoseconds: Int64, _ round: inout Round) {
+        round.batch.streams.append(contentsOf: harvest.streams)
+        append(harvest.losses, wallNanoseconds, &round)
+        round.reaches.append(contentsOf: harvest.reaches)
+        round.bytes += harvest.bytes
+        closed.formUnion(harvest.closed)
+    }
+
+    private func append(_ losses: [LogLoss], _ wallNanoseconds: Int64, _ round: inout Round) {
+        for var loss in losses {
             if loss.range.endNanoseconds == 0 {
                 loss.range = LogTimeRange(startNanoseconds: wallNanoseconds, endNanoseconds: wallNanoseconds)
             }
             setting.notices.say(
                 .warning, about: "loss \(loss.labels)", "log lines of \(loss.labels) are lost: \(loss.reason)")
-            batch.losses.append(loss)
+            round.batch.losses.append(loss)
         }
-        reaches.append(contentsOf: harvest.reaches)
-        closed.formUnion(harvest.closed)
     }
 }
 
 extension LogTailer {
-    /// Begins tails of new containers and ends those of removed ones.
+    /// Begins tails of new logs and ends those of removed ones.
     private func follow(_ snapshot: ContainerRegistry.Snapshot, _ now: Int64) {
-        guard snapshot.generation != generation else { return }
+        let isChanged = snapshot.generation != generation
         generation = snapshot.generation
-        for (id, container) in snapshot.containers {
-            if let tail = tails[id] {
-                if tail.container.isRunning && !container.isRunning { tail.containerEnded(atNanoseconds: now) }
-                tail.update(container)
-            } else if let path = container.logPath {
-                begin(container, setting.host.path(path))
-            }
+        let every = inotify == nil ? Self.searchUnwatchedNanoseconds : Self.searchNanoseconds
+        var isAsked = false
+        for index in kinds.indices {
+            let isDue = kinds[index].asked.map { now - $0 >= every } ?? true
+            guard isChanged || isDue else { continue }
+            kinds[index].logs = kinds[index].source.logs(snapshot)
+            kinds[index].asked = now
+            for folder in kinds[index].source.folders { watch(folder) { $0.kinds.insert(index) } }
+            isAsked = true
         }
-        for (id, tail) in tails where snapshot.containers[id] == nil {
-            // The container is removed; what is still open is read to its end.
-            tail.containerEnded(atNanoseconds: now)
-            dirty.insert(id)
-            if tail.isIdle { tails[id] = nil }
+        guard isAsked else { return }
+        var listed: Set<String> = []
+        // The engine's word about a log comes first: it knows the container.
+        for log in kinds.flatMap(\.logs) where listed.insert(log.key).inserted {
+            guard let tail = tails[log.key] else {
+                begin(log)
+                continue
+            }
+            if tail.log.isRunning && !log.isRunning { tail.writerEnded(atNanoseconds: now) }
+            tail.update(log)
+        }
+        for (key, tail) in tails where !listed.contains(key) {
+            // The log is removed; what is still open is read to its end.
+            tail.writerEnded(atNanoseconds: now)
+            dirty.insert(key)
+            if tail.isIdle { tails[key] = nil }
         }
     }
 
-    private func begin(_ container: Container, _ path: String) {
-        tails[container.id] = ContainerTail(container, path: path, agent: setting.agent, node: setting.node)
-        dirty.insert(container.id)
-        guard let inotify, let slash = path.lastIndex(of: "/") else { return }
+    private func begin(_ log: FollowedLog) {
+        tails[log.key] = FileTail(log, surroundings)
+        dirty.insert(log.key)
+        guard inotify != nil, let slash = log.path.lastIndex(of: "/") else { return }
+        guard !watch(String(log.path[..<slash]), { $0.tails.insert(log.key) }) else { return }
+        let reason =
+            access(log.path, R_OK) == 0 ? "no more watches (fs.inotify.max_user_watches)" : "it cannot be read"
+        setting.notices.say(
+            .warning, about: "watch \(reason)",
+            "\(log.path) is not watched: \(reason); it is looked at every second as long as it can be opened")
+    }
+
+    /// Watches a folder for one more watcher; false when it cannot be watched.
+    @discardableResult
+    private func watch(_ folder: String, _ add: (inout Watchers) -> Void) -> Bool {
+        guard let inotify else { return false }
         let events: Inotify.Events = [.modified, .created, .movedFrom, .movedTo, .deleted]
-        if let watch = inotify.watch(String(path[..<slash]), events) {
-            watches[watch] = container.id
-        } else {
-            let reason = access(path, R_OK) == 0 ? "no more watches (fs.inotify.max_user_watches)" : "it cannot be read"
-            setting.notices.say(
-                .warning, about: "watch \(reason)",
-                "\(path) is not watched: \(reason); it is looked at every second as long as it can be opened")
-        }
+        guard let watch = watchedFolders[folder] ?? inotify.watch(folder, events) else { return false }
+        watchedFolders[folder] = watch
+        add(&watches[watch, default: Watchers()])
+        return true
     }
 }
 
@@ -233,6 +347,8 @@ struct TailStatistics: Equatable {
     var lines: UInt64 = 0
     var bytes: UInt64 = 0
     var losses: UInt64 = 0
+    /// How often the kernel dropped notices.
+    var overflows: UInt64 = 0
 
     /// Counts a batch.
     mutating func add(_ batch: LogBatch) {

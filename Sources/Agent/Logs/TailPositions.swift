@@ -1,19 +1,37 @@
 internal import Disk
 internal import Telemetry
 
-/// How far the server has each log file: what a restart goes on from. Moves only when lines were acknowledged, and only
+/// How far the server has each log: what a restart goes on from. Moves only when lines were acknowledged, and only
 /// in the order in which they were read. The layout of the file is in docs/formats/agent-state.md.
 struct TailPositions {
-    /// A place in one container's file.
+    /// A file of one log, or a log that is no file (`LineSource`).
     struct Place: Hashable {
-        var container: String
+        /// The log's key.
+        var log: String
+        /// All zeros for what is no file.
         var file: FileIdentity
+
+        /// A file of a log.
+        init(log: String, file: FileIdentity) {
+            self.log = log
+            self.file = file
+        }
+
+        /// A log that is no file.
+        init(source: String) {
+            self.init(log: source, file: FileIdentity(device: 0, inode: 0, birthNanoseconds: 0))
+        }
     }
 
-    /// How far a file was read.
+    /// How far a log was read.
     struct Reach: Equatable {
         var generation: UInt64
+        /// In bytes of a file, in lines of what is none.
         var offset: UInt64
+        /// What the file holds up to `offset`; nil for positions of version 1 and for what is no file.
+        var mark: ContentMark?
+        /// The source's own word for the place; empty for files.
+        var cursor = ""
     }
 
     private struct Waiting {
@@ -29,7 +47,7 @@ struct TailPositions {
     private(set) var isChanged = false
 
     private static let magic: [UInt8] = Array("vdtt".utf8)
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
     private static let entriesMaximum = 1 << 20
     /// Beyond this, batches that wait for acknowledgement share an entry, which then settles with the last of them.
     private static let waitingMaximum = 16_384
@@ -86,10 +104,8 @@ struct TailPositions {
         if reaches.removeValue(forKey: place) != nil { isChanged = true }
     }
 
-    /// The files known of a container.
-    func files(of container: String) -> [FileIdentity] {
-        reaches.keys.filter { $0.container == container }.map(\.file)
-    }
+    /// The files known of a log.
+    func files(of log: String) -> [FileIdentity] { reaches.keys.filter { $0.log == log }.map(\.file) }
 
     /// The bytes to write down, if anything changed since the last time.
     mutating func takeChanges() -> [UInt8]? {
@@ -105,16 +121,20 @@ struct TailPositions {
         writer.put(Self.version)
         writer.putVarint(UInt64(reaches.count))
         let ordered = reaches.sorted { left, right in
-            (left.key.container, left.key.file.inode, left.key.file.birthNanoseconds)
-                < (right.key.container, right.key.file.inode, right.key.file.birthNanoseconds)
+            (left.key.log, left.key.file.inode, left.key.file.birthNanoseconds)
+                < (right.key.log, right.key.file.inode, right.key.file.birthNanoseconds)
         }
         for (place, reach) in ordered {
-            writer.putString(place.container)
+            writer.putString(place.log)
             writer.putVarint(place.file.device)
             writer.putVarint(place.file.inode)
             writer.putSigned(place.file.birthNanoseconds)
             writer.putVarint(reach.generation)
             writer.putVarint(reach.offset)
+            writer.putVarint(UInt64(reach.mark?.headLength ?? 0))
+            writer.putFixed(reach.mark?.head ?? 0)
+            writer.putFixed(reach.mark?.tail ?? 0)
+            writer.putString(reach.cursor)
         }
         writer.putFixed(writer.bytes.withUnsafeBytes { crc32c($0) })
         return writer.bytes
@@ -124,9 +144,10 @@ struct TailPositions {
         guard raw.count >= magic.count + 6, raw.starts(with: magic) else {
             throw ByteError(offset: 0, reason: "not a file of tail positions")
         }
-        guard raw[magic.count] == version else {
+        let written = raw[magic.count]
+        guard (1...version).contains(written) else {
             throw ByteError(
-                offset: magic.count, reason: "positions of version \(raw[magic.count]), this reads \(version)")
+                offset: magic.count, reason: "positions of version \(written), this reads 1 to \(version)")
         }
         let body = UnsafeRawBufferPointer(rebasing: raw[..<(raw.count - 4)])
         guard raw.loadUnaligned(fromByteOffset: body.count, as: UInt32.self) == crc32c(body).littleEndian else {
@@ -135,11 +156,17 @@ struct TailPositions {
         var reader = ByteReader(body, at: magic.count + 1)
         var reaches: [Place: Reach] = [:]
         for _ in 0..<(try reader.count(upTo: entriesMaximum)) {
-            let container = try reader.string()
+            let log = try reader.string()
             let file = FileIdentity(
                 device: try reader.varint(), inode: try reader.varint(), birthNanoseconds: try reader.signed())
-            reaches[Place(container: container, file: file)] = Reach(
-                generation: try reader.varint(), offset: try reader.varint())
+            var reach = Reach(generation: try reader.varint(), offset: try reader.varint())
+            if written > 1 {
+                let length = UInt16(try reader.count(upTo: ContentMark.headBytes, "length of a mark"))
+                let mark = ContentMark(headLength: length, head: try reader.fixed(), tail: try reader.fixed())
+                if length > 0 { reach.mark = mark }
+                reach.cursor = try reader.string()
+            }
+            reaches[Place(log: log, file: file)] = reach
         }
         return reaches
     }

@@ -8,6 +8,10 @@ struct TailState: Equatable {
         var isNamed: Bool
         /// Whether the file has no name at all any more, so that only the tailer keeps its bytes on the disk.
         var isDeleted: Bool
+        /// Whether the log's name means another file by now, so that the writer is surely at that one.
+        var isReplaced = true
+        /// Whether all deleted files together keep more on the disk than they may.
+        var isOverBudget = false
     }
 
     /// What to do next.
@@ -33,6 +37,8 @@ struct TailState: Equatable {
 
     /// A writer that was just rotated away may still write its last bytes.
     static let quietNanoseconds: Int64 = 1_000_000_000
+    /// As long as there is no new file the writer surely goes on in this one.
+    static let unreplacedNanoseconds: Int64 = 5_000_000_000
     /// A deleted file keeps its room on the disk; beyond this it is given up rather than filling the host's disk.
     static let heldBytesMaximum: UInt64 = 256 << 20
 
@@ -49,7 +55,8 @@ struct TailState: Equatable {
             drainedSince = nil
             if isAccepting { return .read }
             let backlog = sight.sizeBytes - offset
-            return sight.isDeleted && backlog > Self.heldBytesMaximum ? .abandon(lostBytes: backlog) : .wait
+            let isTooMuch = backlog > Self.heldBytesMaximum || sight.isOverBudget
+            return sight.isDeleted && isTooMuch ? .abandon(lostBytes: backlog) : .wait
         }
         guard !sight.isNamed else {
             drainedSince = nil
@@ -59,14 +66,15 @@ struct TailState: Equatable {
             drainedSince = now
             return .wait
         }
-        return now - since >= Self.quietNanoseconds ? .close : .wait
+        let quiet = sight.isReplaced ? Self.quietNanoseconds : Self.unreplacedNanoseconds
+        return now - since >= quiet ? .close : .wait
     }
 
     /// Bytes up to `offset` were read.
     mutating func advance(to offset: UInt64) { self.offset = offset }
 
-    /// The byte in front of `offset` is no line end any more: the file was cut and grew again beyond it.
-    mutating func contentChanged() -> Step { startOver() }
+    /// What stands in front of `offset` is not what was read there: the file was cut and grew again beyond it.
+    mutating func contentChanged() { _ = startOver() }
 
     private mutating func startOver() -> Step {
         generation += 1

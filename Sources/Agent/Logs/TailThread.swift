@@ -10,6 +10,7 @@ final class TailThread: Sendable {
         var ended: Set<String> = []
         var hurried: Set<String> = []
         var isStopped = false
+        var isWaitingForRoom = false
         var statistics = TailStatistics()
     }
 
@@ -45,6 +46,15 @@ final class TailThread: Sendable {
     func hurry(_ id: String) {
         mail.withLock { _ = $0.hurried.insert(id) }
         waker.wake()
+    }
+
+    /// Lines are taken again; matters only to a thread that waits for that.
+    func roomCame() {
+        let isWaiting = mail.withLock { mail in
+            defer { mail.isWaitingForRoom = false }
+            return mail.isWaitingForRoom
+        }
+        if isWaiting { waker.wake() }
     }
 
     /// Ends `run`.
@@ -88,7 +98,11 @@ final class TailThread: Sendable {
             let outcome = tailer.pass(
                 atNanoseconds: now, wallNanoseconds: wallClock.nowNanoseconds, looksAtAll: isDue)
             pollSoon = outcome.polls
-            mail.withLock { $0.statistics = tailer.statistics }
+            let isAccepting = setting.sink.isAcceptingLines
+            mail.withLock { mail in
+                mail.statistics = tailer.statistics
+                mail.isWaitingForRoom = !isAccepting
+            }
             if now - checkpoint >= 1_000_000_000 || isStopped {
                 tailer.checkpoint()
                 checkpoint = now
@@ -106,12 +120,11 @@ final class TailThread: Sendable {
         guard isGathering else { return }
         var rest = deadline - clock.nowNanoseconds
         guard rest > 0 else { return }
-        var descriptors = [
-            pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: tailer.descriptor, events: Int16(POLLIN), revents: 0),
-        ]
-        poll(&descriptors, 2, Int32(clamping: (rest + 999_999) / 1_000_000))
-        if descriptors[0].revents == 0, descriptors[1].revents != 0 {
+        var descriptors = ([waker.descriptor, tailer.descriptor] + tailer.sourceDescriptors).map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
+        poll(&descriptors, nfds_t(descriptors.count), Int32(clamping: (rest + 999_999) / 1_000_000))
+        if descriptors[0].revents == 0, descriptors.dropFirst().contains(where: { $0.revents != 0 }) {
             rest = min(deadline - clock.nowNanoseconds, Self.gatherMilliseconds * 1_000_000)
             if rest > 0 { poll(&descriptors, 1, Int32(clamping: (rest + 999_999) / 1_000_000)) }
         }

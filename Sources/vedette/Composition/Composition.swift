@@ -200,6 +200,7 @@ enum Composition {
         options.isAlone = isAlone
         options.textfileFolder = host.textfiles ?? file.agentTextfiles ?? options.textfileFolder
         options.limits = file.agentLimits
+        options.logs = file.agentLogs
         options.actionsFile = host.actions ?? file.agentActions ?? options.actionsFile
         return NodeAgent(options, ports: AgentPorts(http: client, storage: SystemStorage())) { notice in
             Composition.log(notice, to: logger)

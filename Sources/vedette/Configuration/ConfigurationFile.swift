@@ -38,6 +38,7 @@ struct ConfigurationFile: Sendable {
     var agentActions: String?
     var agentTextfiles: String?
     var agentLimits = SelfLimits()
+    var agentLogs = LogSettings()
     var scrapeJobs: [ScrapeJob] = []
     /// The `alerting` section, read by the alerting room; nil when absent.
     var alerting: YAMLValue?
@@ -133,6 +134,7 @@ struct ConfigurationFile: Sendable {
             }
         }
         if let size = mapping.optional("memory_limit") { agentLimits.memoryBytes = UInt64(max(0, try size.byteSize())) }
+        if let section = mapping.optional("logs") { agentLogs = try AgentLogConfiguration.settings(section) }
         try mapping.finish()
     }
 

@@ -1,5 +1,4 @@
 internal import Glibc
-
 internal import Telemetry
 
 /// Draws series over time with braille dots: two columns and four rows of dots in each character.

@@ -133,6 +133,21 @@ final class FakeServer: HTTPSending {
         }
     }
 
+    /// The lines of one container, each byte of its source once, as a log store keeps them.
+    func distinctLines(of container: String) -> [String] {
+        var seen: Set<String> = []
+        return state.withLock { $0.stored }.flatMap { stored -> [String] in
+            guard case .lines(let batch) = stored.signal else { return [] }
+            return batch.streams.filter { $0.labels["container"] == container }.flatMap { stream in
+                (0..<stream.count).compactMap { index in
+                    let origin = stream.origin.map { "\($0.source) \($0.generation) \(stream.offsetStarts[index])" }
+                    guard seen.insert(origin ?? "\(seen.count)").inserted else { return nil }
+                    return String(decoding: stream.line(index), as: UTF8.self)
+                }
+            }
+        }
+    }
+
     var losses: [LogLoss] {
         state.withLock { $0.stored }.flatMap { stored -> [LogLoss] in
             guard case .lines(let batch) = stored.signal else { return [] }

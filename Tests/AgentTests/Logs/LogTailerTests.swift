@@ -9,100 +9,8 @@ import Testing
 
 /// The tailer over real files: rotation, truncation, restarts, last words, back-pressure. Time moves by hand.
 @Suite struct LogTailerTests {
-    /// Takes lines and settles them when told.
-    final class Sink: LineSink {
-        struct State: Sendable {
-            var batches: [(ticket: UInt64, batch: LogBatch)] = []
-            var isAccepting = true
-        }
-        let state = Mutex(State())
-
-        var isAcceptingLines: Bool { state.withLock { $0.isAccepting } }
-
-        func submit(_ batch: LogBatch) -> UInt64 {
-            state.withLock { state in
-                let ticket = UInt64(state.batches.count + 1)
-                state.batches.append((ticket, batch))
-                return ticket
-            }
-        }
-
-        var texts: [String] {
-            state.withLock { $0.batches }.flatMap { $0.batch.streams }.flatMap { stream in
-                (0..<stream.count).map { String(decoding: stream.line($0), as: UTF8.self) }
-            }
-        }
-
-        var losses: [LogLoss] { state.withLock { $0.batches }.flatMap { $0.batch.losses } }
-        var tickets: [UInt64] { state.withLock { $0.batches }.map(\.ticket) }
-    }
-
-    /// A container's log in a scratch folder and a tailer over it.
-    final class Stage {
-        let scratch = ScratchFolder()
-        let sink = Sink()
-        let clock = ManualClock()
-        let registry = ContainerRegistry()
-        let id = String(repeating: "0a", count: 32)
-        var tailer: LogTailer?
-        private var count = 0
-
-        var log: String { "\(id)-json.log" }
-
-        /// Makes the container known and starts the tailer.
-        func begin(knownBefore: Bool = true) {
-            if knownBefore { AtomicFilePositions.begin(scratch.path) }
-            addContainer()
-            restart()
-        }
-
-        func addContainer() {
-            var container = Container(id: id)
-            container.isRunning = true
-            container.logPath = "\(scratch.path)/\(log)"
-            registry.setEngine([container], atNanoseconds: clock.nowNanoseconds)
-        }
-
-        func restart() {
-            tailer = LogTailer(
-                LogTailer.Setting(
-                    registry: registry, host: HostRoot(), node: "n", agent: "agent", sink: sink,
-                    storage: SystemStorage(), positionsPath: "\(scratch.path)/positions", notices: Fixture.quiet,
-                    firstStartBytes: 200))
-        }
-
-        static func record(_ text: String) -> String {
-            #"{"log":"\#(text)\n","stream":"stdout","time":"2026-11-23T08:33:03.1Z"}"# + "\n"
-        }
-
-        func write(_ texts: String...) {
-            for text in texts { scratch.append(Self.record(text), to: log) }
-        }
-
-        /// Reads, with the clock moved on.
-        func pass(milliseconds: Int64 = 100) {
-            clock.advance(milliseconds: milliseconds)
-            tailer?.drainNotices()
-            var hasMore = true
-            while hasMore {
-                let now = clock.nowNanoseconds
-                hasMore = tailer?.pass(atNanoseconds: now, wallNanoseconds: now, looksAtAll: true).hasMore ?? false
-            }
-        }
-
-        func settleAll() {
-            for ticket in sink.tickets { tailer?.settled(ticket) }
-            tailer?.checkpoint()
-        }
-
-        func rotate(_ number: Int, to other: Int) {
-            let name = { (n: Int) in "\(self.scratch.path)/\(self.log)" + (n == 0 ? "" : ".\(n)") }
-            rename(name(number), name(other))
-        }
-    }
-
     @Test func linesAreReadOnceInOrder() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.write("1", "2")
         stage.pass()
@@ -113,7 +21,7 @@ import Testing
     }
 
     @Test func afterARestartItGoesOnExactlyBehindWhatWasAcknowledged() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.write("1", "2")
         stage.pass()
@@ -129,7 +37,7 @@ import Testing
     }
 
     @Test func twoRotationsBetweenTwoLooksLoseNothing() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.write("1")
         stage.pass()
@@ -149,7 +57,7 @@ import Testing
     }
 
     @Test func rotationsWhileTheAgentIsAwayAreCaughtUp() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.write("1")
         stage.pass()
@@ -168,7 +76,7 @@ import Testing
     }
 
     @Test func aFileThatWasRotatedAwayForGoodIsToldAsALossAndTheRestIsRead() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.write("1")
         stage.pass()
@@ -188,7 +96,7 @@ import Testing
     }
 
     @Test func aTruncatedFileIsReadFromItsStartAsANewGeneration() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.write("1", "2")
         stage.pass()
@@ -202,7 +110,7 @@ import Testing
     }
 
     @Test func aFileCutAndGrownBeyondTheOldPlaceIsNoticedByTheByteInFront() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.write("1")
         stage.pass()
@@ -213,7 +121,7 @@ import Testing
     }
 
     @Test func theLastLineWithoutAnEndIsKeptEvenWhenTheFileIsDeletedWithIt() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.write("1")
         stage.pass()
@@ -226,9 +134,9 @@ import Testing
     }
 
     @Test func aRecordThatIsNotWholeYetIsReadWhenItIs() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
-        let whole = Stage.record("whole")
+        let whole = TailStage.record("whole")
         stage.scratch.append(String(whole.prefix(20)), to: stage.log)
         stage.pass()
         #expect(stage.sink.texts.isEmpty)
@@ -238,7 +146,7 @@ import Testing
     }
 
     @Test func whatIsNoRecordIsKeptAsItIs() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.scratch.append(#"{"log":"torn {"log":"x"}"# + "\n", to: stage.log)
         stage.write("next")
@@ -248,7 +156,7 @@ import Testing
     }
 
     @Test func withoutRoomLinesStayInTheirFile() {
-        let stage = Stage()
+        let stage = TailStage()
         stage.begin()
         stage.sink.state.withLock { $0.isAccepting = false }
         stage.write("1", "2")
@@ -260,7 +168,7 @@ import Testing
     }
 
     @Test func atTheFirstStartOnAHostOnlyTheEndOfOldLogsIsRead() {
-        let stage = Stage()
+        let stage = TailStage()
         for number in 0..<100 { stage.write("old \(number)") }
         stage.begin(knownBefore: false)
         stage.pass()
@@ -271,7 +179,7 @@ import Testing
     @Test func positionsSurviveAndDamagedOnesAreRefused() throws {
         var positions = try TailPositions(decoding: nil)
         let place = TailPositions.Place(
-            container: "c", file: FileIdentity(device: 1, inode: 2, birthNanoseconds: 3))
+            log: "c", file: FileIdentity(device: 1, inode: 2, birthNanoseconds: 3))
         positions.submitted(1, [(place, TailPositions.Reach(generation: 0, offset: 10))])
         positions.submitted(2, [(place, TailPositions.Reach(generation: 0, offset: 20))])
         // The second is acknowledged first: nothing moves before the first is.
@@ -286,12 +194,5 @@ import Testing
             damaged[index] ^= 0x10
             #expect(throws: ByteError.self) { try TailPositions(decoding: damaged) }
         }
-    }
-}
-
-/// Makes a folder look as if an agent had run there before.
-enum AtomicFilePositions {
-    static func begin(_ folder: String) {
-        try? AtomicFile.write(TailPositions.empty.encoded, to: "\(folder)/positions", in: SystemStorage())
     }
 }

@@ -6,18 +6,26 @@ import Testing
 
 /// Records become lines: pieces are joined, last words are kept, intervals never overlap.
 @Suite struct LineJoinerTests {
-    private static func piece(_ letter: Character, _ count: Int = LineJoiner.dockerBufferBytes) -> String {
+    /// A line with its text, for comparing.
+    private struct Joined {
+        var text: [UInt8]
+        var offsets: Range<UInt64>
+        var ending: LineJoiner.Ending
+    }
+
+    private static func piece(_ letter: Character, _ count: Int = DockerJSONFormat.bufferBytes) -> String {
         String(repeating: letter, count: count)
     }
 
     private static func take(
-        _ joiner: inout LineJoiner, _ text: String, _ offsets: Range<UInt64>,
-        _ stream: DockerRecord.Stream = .standardOutput
-    ) -> [LineJoiner.Line] {
-        var lines: [LineJoiner.Line] = []
-        joiner.take(
-            DockerRecord(stream: stream, nanoseconds: 7), text: Array(text.utf8)[...], offsets: offsets
-        ) { lines.append($0) }
+        _ joiner: inout LineJoiner, _ text: String, _ offsets: Range<UInt64>, _ stream: LogStream = .standardOutput
+    ) -> [Joined] {
+        var lines: [Joined] = []
+        var bytes = Array(text.utf8)
+        let record = LogRecord(stream: stream, nanoseconds: 7, ending: DockerJSONFormat.ending(&bytes))
+        joiner.take(record, text: bytes, offsets: offsets) {
+            lines.append(Joined(text: $1, offsets: $0.offsets, ending: $0.ending))
+        }
         return lines
     }
 
@@ -36,7 +44,7 @@ import Testing
         #expect(joiner.resumeOffset(100) == 0)
         #expect(Self.take(&joiner, Self.piece("b"), 100..<200).isEmpty)
         let lines = Self.take(&joiner, "end\n", 200..<250)
-        #expect(lines.first?.text.count == 2 * LineJoiner.dockerBufferBytes + 3)
+        #expect(lines.first?.text.count == 2 * DockerJSONFormat.bufferBytes + 3)
         #expect(lines.first?.offsets == 0..<250)
         #expect(joiner.resumeOffset(250) == 250)
     }
@@ -48,7 +56,7 @@ import Testing
         let output = Self.take(&joiner, "end\n", 150..<200)
         #expect(error.first?.offsets == 100..<150)
         #expect(output.first?.offsets == 150..<200)
-        #expect(output.first?.text.count == LineJoiner.dockerBufferBytes + 3)
+        #expect(output.first?.text.count == DockerJSONFormat.bufferBytes + 3)
     }
 
     @Test func theLastWordsOfADyingContainerAreALineAtOnce() {
@@ -61,10 +69,10 @@ import Testing
     @Test func piecesWithoutAnEndAreGivenOutWhenTheirWriterEnded() {
         var joiner = LineJoiner()
         _ = Self.take(&joiner, Self.piece("a"), 0..<100)
-        var lines: [LineJoiner.Line] = []
-        joiner.flush { lines.append($0) }
+        var lines: [Joined] = []
+        joiner.flush { lines.append(Joined(text: $1, offsets: $0.offsets, ending: $0.ending)) }
         #expect(lines.first?.ending == .unterminated)
-        #expect(lines.first?.text.count == LineJoiner.dockerBufferBytes)
+        #expect(lines.first?.text.count == DockerJSONFormat.bufferBytes)
         #expect(!joiner.isWaiting)
     }
 
@@ -79,28 +87,9 @@ import Testing
                 longest = max(longest, line.text.count)
             }
         }
-        joiner.flush { total += $0.text.count }
-        #expect(total == 100 * LineJoiner.dockerBufferBytes)
+        joiner.flush { total += $1.count }
+        #expect(total == 100 * DockerJSONFormat.bufferBytes)
         #expect(longest <= LineJoiner.lineBytesMaximum)
-    }
-
-    @Test func recordsAreReadWithEscapesAttributesAndAnyOrder() throws {
-        var text: [UInt8] = []
-        let line =
-            #"{"time":"2026-11-23T08:33:03.696303732Z","attrs":{"a":["}"]},"stream":"stderr","log":"t\u00e4\t\"x\"\n"}"#
-        let record = try #require(
-            Array(line.utf8).withUnsafeBytes { DockerRecord.parse($0, into: &text) })
-        #expect(record.stream == .standardError)
-        #expect(record.nanoseconds % 1_000_000_000 == 696_303_732)
-        #expect(String(decoding: text, as: UTF8.self) == "tä\t\"x\"\n")
-    }
-
-    @Test(arguments: ["", "{", "null", #"{"log":"x"#, #"{"other":1}"#, #"{"log":1}"#, #"{"log":"a","time":"b"} x"#])
-    func whatIsNoRecordIsRefusedAndLeavesNothingBehind(_ line: String) {
-        var text: [UInt8] = [1]
-        let record = Array(line.utf8).withUnsafeBytes { DockerRecord.parse($0, into: &text) }
-        #expect(record == nil)
-        #expect(text == [1])
     }
 
     @Test func bytesAreNeitherLostNorDoubled() throws {
