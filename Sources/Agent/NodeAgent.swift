@@ -10,12 +10,18 @@ internal import Wire
 /// Threads: collection (one readiness loop), tail, spool, and one for small files; everything that waits for a network
 /// is asynchronous.
 package final class NodeAgent: Sendable {
-    private let options: AgentOptions
-    private let ports: AgentPorts
-    private let notices: Notices
+    let options: AgentOptions
+    let ports: AgentPorts
+    let notices: Notices
     private let registry = ContainerRegistry()
     private let counters = EventCounters()
     private let isStopped = Atomic<Bool>(false)
+    let enrolment: CurrentEnrolment?
+    /// How far its threads have come.
+    package let progress = AgentProgress()
+
+    /// The name of the TLS profile by which an enrolled agent reaches its server.
+    package static let enrolledProfile = "server"
 
     /// An agent that says what people should know through `notify`.
     package init(
@@ -23,6 +29,7 @@ package final class NodeAgent: Sendable {
     ) {
         self.options = options
         self.ports = ports
+        enrolment = options.enrolment.map { CurrentEnrolment($0) }
         notices = Notices(notify)
     }
 
@@ -67,13 +74,10 @@ package final class NodeAgent: Sendable {
                 folder: "\(options.dataFolder)/spool", storage: ports.storage,
                 policy: SpoolPolicy(bytesMaximum: options.spoolBytesMaximum), wallClock: ports.wallClock,
                 notices: notices))
-        let link = ServerLink(
-            http: ports.http, endpoint: options.server,
-            fields: options.serverFields + [HTTPField(ServerLink.secretField, session.secret)],
-            tlsProfile: options.tlsProfile,
-            agent: session.agent, node: session.node, version: options.version, wallClock: ports.wallClock)
+        let link = try serverLink(session)
         let tail = TailThread()
         spool.whenSettled { tail.settled($0) }
+        progress.watch(spool)
         let loopWaker = Waker()
         let hub = EventHub(
             wallClock: ports.wallClock, monotonicClock: ports.monotonicClock, wake: { loopWaker.wake() },
@@ -171,6 +175,7 @@ package final class NodeAgent: Sendable {
             group.addTask { await forwarder.run() }
             group.addTask { await runner.run() }
             if !options.scrapeJobs.isEmpty { group.addTask { await scrapes.run() } }
+            if let enrolment { group.addTask { await renewal(of: enrolment, disk).run() } }
         }
     }
 }
@@ -184,7 +189,8 @@ extension NodeAgent {
             host: session.host, node: session.node, intervalMilliseconds: options.intervalMilliseconds,
             registry: registry, counters: counters, hub: hub, waker: waker, notices: notices,
             wallClock: ports.wallClock, monotonicClock: ports.monotonicClock,
-            statistics: {
+            statistics: { [progress] in
+                progress.collected()
                 let usage = AgentLimits.usage()
                 return AgentStatistics(
                     spool: spool.statistics, tail: tail.statistics, cpuSeconds: usage.cpuSeconds,
@@ -236,7 +242,8 @@ extension NodeAgent {
     private func engineFiles(_ session: AgentSession) -> @Sendable (Int64) -> Void {
         let files = DockerFiles(host: session.host, notices: notices)
         let (registry, folder) = (registry, options.engineDataFolder)
-        return { now in
+        return { [progress] now in
+            progress.tailed()
             registry.refresh(atNanoseconds: now)
             guard !registry.isEngineAnswering(atNanoseconds: now),
                 let found = files.containers(in: registry.engineDataFolder ?? folder)

@@ -37,14 +37,19 @@ final class MemoryGuard: Sendable {
     private let level = Atomic<Int>(0)
     private let resident = Atomic<Int>(0)
     private let releases = Atomic<Int>(0)
+    private let looked = Atomic<UInt64>(0)
 
     init(cap: Int, holders: [@Sendable (Int) -> Int]) {
         self.cap = cap
         self.holders = holders
     }
 
+    /// How often it looked.
+    var looks: UInt64 { looked.load(ordering: .relaxed) }
+
     /// Looks at the process once and lets the stores give back what they can. Blocks; called by a thread of its own.
     func look(residentBytes: Int) {
+        looked.add(1, ordering: .relaxed)
         var bytes = residentBytes
         if MemoryLevel(resident: bytes, cap: cap) > .normal {
             let wanted = bytes - cap / 4 * 3
