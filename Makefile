@@ -7,6 +7,7 @@
 #   make lint     formatting and house rules
 #   make bench    the micro-benchmarks (NAME=… for one)
 #   make fuzz     the fuzzers (NAME=… SEED=… EVENTS=…)
+#   make deb      Debian packages in .build/deb
 #   make clean    remove what was built
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ BUILD := swift build -c $(CONFIGURATION) --explicit-target-dependency-import-che
 TEST := swift test -c $(CONFIGURATION) --skip-build
 BIN := .build/$(CONFIGURATION)/vedette
 
-.PHONY: help run test demo build build-tests lint bench fuzz clean install install-tests
+.PHONY: help run test demo build build-tests lint bench fuzz deb clean install install-tests
 
 help:
 	@sed -n 's/^#   \(make .*\)/  \1/p' Makefile
@@ -54,6 +55,9 @@ bench: build
 
 fuzz: build-tests
 	FUZZ_NAME=$(NAME) FUZZ_SEED=$(SEED) FUZZ_EVENTS=$(EVENTS) $(TEST) --filter 'uzz|smoke|DamageTests|LineJoiner|SpoolTests'
+
+deb: build
+	@scripts/make-deb.sh $(BIN) .build/deb
 
 clean:
 	rm -rf .build

@@ -38,6 +38,8 @@ let portable: [LinkerSetting] = [
 ]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -54,6 +56,8 @@ let package = Package(
     products: [.executable(name: "vedette", targets: ["vedette"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
@@ -72,7 +76,7 @@ let package = Package(
         room("Wire", "Telemetry", yams),
         // Level 2.
         room("Alerting", "Query", "Wire", "Disk", "Telemetry", crypto),
-        room("Transport", "Wire", "Telemetry", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL),
+        room("Transport", "Wire", "Telemetry", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, crypto, asn1, x509),
         // Level 3.
         room("Server", "Alerting", "Query", "Transport", "Wire", "Telemetry", crypto),
         room("Agent", "Transport", "Wire", "Disk", "Telemetry", "CSystemd", crypto),

@@ -1,5 +1,6 @@
 package import Disk
 package import Telemetry
+package import Transport
 package import Wire
 
 /// What an agent is told when it is started.
@@ -10,6 +11,8 @@ package struct AgentOptions: Sendable {
     package var serverFields: [HTTPField] = []
     /// The name of a TLS profile of the sender; nil for the default trust.
     package var tlsProfile: String?
+    /// What the node has from its enrolment; nil when it has none.
+    package var enrolment: NodeEnrolment?
     /// The folder for identity, spool, positions and ledgers.
     package var dataFolder: String
     /// The folder that holds the host's files: "/" but in tests.
@@ -59,6 +62,8 @@ package struct AgentPorts: Sendable {
     package var storage: any FileStorage
     package var wallClock: any WallClock
     package var monotonicClock: any MonotonicClock
+    /// Makes `http` use another certificate under the name `NodeAgent.enrolledProfile`.
+    package var adopt: @Sendable (TLSProfile) -> Void = { _ in }
 
     /// Ports; the clocks are the system's unless a test gives its own.
     package init(

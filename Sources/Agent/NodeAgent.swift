@@ -18,6 +18,12 @@ package final class NodeAgent: Sendable {
     /// Made once: the descriptors that a service manager passes belong to the process.
     private let keeper = DescriptorKeeper()
     private let isStopped = Atomic<Bool>(false)
+    let enrolment: CurrentEnrolment?
+    /// How far its threads have come.
+    package let progress = AgentProgress()
+
+    /// The name of the TLS profile by which an enrolled agent reaches its server.
+    package static let enrolledProfile = "server"
 
     /// An agent that says what people should know through `notify`.
     package init(
@@ -25,6 +31,7 @@ package final class NodeAgent: Sendable {
     ) {
         self.options = options
         self.ports = ports
+        enrolment = options.enrolment.map { CurrentEnrolment($0) }
         notices = Notices(notify)
     }
 
@@ -71,14 +78,11 @@ package final class NodeAgent: Sendable {
                 folder: "\(options.dataFolder)/spool", storage: ports.storage,
                 policy: SpoolPolicy(bytesMaximum: options.spoolBytesMaximum), wallClock: ports.wallClock,
                 notices: notices))
-        let link = ServerLink(
-            http: ports.http, endpoint: options.server,
-            fields: options.serverFields + [HTTPField(ServerLink.secretField, session.secret)],
-            tlsProfile: options.tlsProfile,
-            agent: session.agent, node: session.node, version: options.version, wallClock: ports.wallClock)
+        let link = try serverLink(session)
         let tail = TailThread()
         spool.whenSettled { tail.settled($0) }
         spool.whenAccepting { tail.roomCame() }
+        progress.watch(spool)
         let loopWaker = Waker()
         let hub = EventHub(
             wallClock: ports.wallClock, monotonicClock: ports.monotonicClock, wake: { loopWaker.wake() },
@@ -177,6 +181,7 @@ package final class NodeAgent: Sendable {
             group.addTask { await forwarder.run() }
             group.addTask { await runner.run() }
             if !options.scrapeJobs.isEmpty { group.addTask { await scrapes.run() } }
+            if let enrolment { group.addTask { await renewal(of: enrolment, disk).run() } }
         }
     }
 }
@@ -190,7 +195,8 @@ extension NodeAgent {
             host: session.host, node: session.node, intervalMilliseconds: options.intervalMilliseconds,
             registry: registry, counters: counters, hub: hub, waker: waker, notices: notices,
             wallClock: ports.wallClock, monotonicClock: ports.monotonicClock,
-            statistics: {
+            statistics: { [progress] in
+                progress.collected()
                 let usage = AgentLimits.usage()
                 return AgentStatistics(
                     spool: spool.statistics, tail: tail.statistics, cpuSeconds: usage.cpuSeconds,
@@ -246,7 +252,8 @@ extension NodeAgent {
     private func engineFiles(_ session: AgentSession) -> @Sendable (Int64) -> Void {
         let files = DockerFiles(host: session.host, notices: notices)
         let (registry, folder) = (registry, options.engineDataFolder)
-        return { now in
+        return { [progress] now in
+            progress.tailed()
             registry.refresh(atNanoseconds: now)
             guard !registry.isEngineAnswering(atNanoseconds: now),
                 let found = files.containers(in: registry.engineDataFolder ?? folder)

@@ -3,12 +3,13 @@
 package enum AtomicFile {
     /// Writes `bytes` beside `path`, syncs them, renames, and syncs the folder. After an error the old content stands,
     /// unless it was the last step that failed: then it is unknown which of the two a power cut would leave.
+    /// A secret is readable by its owner alone.
     package static func write(
-        _ bytes: [UInt8], to path: String, in storage: any FileStorage
+        _ bytes: [UInt8], to path: String, in storage: any FileStorage, isSecret: Bool = false
     ) throws(StorageError) {
         let temporary = path + ".new"
         do {
-            let file = try storage.open(temporary, .createOrOpen)
+            let file = try storage.open(temporary, isSecret ? .createOrOpenPrivate : .createOrOpen)
             try file.truncate(to: 0)
             try bytes.withUnsafeBufferPointer { buffer throws(StorageError) in
                 try file.write(UnsafeRawBufferPointer(buffer), at: 0)

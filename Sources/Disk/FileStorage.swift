@@ -56,6 +56,16 @@ public enum FileMode: Sendable {
     case create
     /// Reads and writes; made when it does not exist.
     case createOrOpen
+    /// The same for a secret: nobody but its owner may read it, from the first moment on.
+    case createOrOpenPrivate
+
+    /// Whether a file that does not exist is made.
+    public var mayCreate: Bool {
+        switch self {
+        case .read, .readWrite: false
+        case .create, .createOrOpen, .createOrOpenPrivate: true
+        }
+    }
 }
 
 /// What a name in a folder stands for.

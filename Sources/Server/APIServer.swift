@@ -58,7 +58,8 @@ package final class APIServer: Sendable {
         let routes = table.routes + [Route("GET", "/", .read, wording: .text) { _ in .text(200, index) }]
         let router = Router(
             routes: routes, policy: { AccessPolicy(tokens: dependencies.tokens()) },
-            crossOrigin: CrossOrigin(allowed: dependencies.options.crossOrigin), metrics: metrics,
+            enrolment: dependencies.enrolment, crossOrigin: CrossOrigin(allowed: dependencies.options.crossOrigin),
+            metrics: metrics,
             clock: dependencies.monotonicClock, log: dependencies.log)
         do {
             let listener = try await HTTPListener.start(options) { await router.answer($0) }
@@ -111,6 +112,9 @@ package final class APIServer: Sendable {
                 dependencies: dependencies, memory: memory, metrics: metrics,
                 dictionaries: dictionaries),
             commands: AgentCommandsAPI(dependencies: dependencies, polls: parts.polls),
+            enrolment: EnrolmentAPI(dependencies: dependencies) { [connections = parts.connections] agent in
+                connections.cut(ofAgent: agent)
+            },
             operations: operations,
             metrics: MetricsPage(
                 dependencies: dependencies, metrics: metrics, memory: memory, runner: runner, pool: parts.queries,
@@ -127,6 +131,17 @@ package final class APIServer: Sendable {
             } while !parts.stop.wait(milliseconds: parts.memory.isOver ? 200 : 500)
         }
     }
+
+    /// Shows another certificate to those who connect from now on. Throws `ListenerFailure`: the one before stays.
+    package func replaceIdentity(_ identity: TLSServerIdentity) throws(ListenerFailure) {
+        try listener.replaceIdentity(identity)
+    }
+
+    /// Looks at the process' memory so far, one a second: rises as long as threads of the server get time.
+    package var memoryLooks: UInt64 { parts.memory.looks }
+
+    /// Waits until each event loop has done a piece of work.
+    package func turnEventLoops() async { await HTTPListener.turnEventLoops() }
 
     /// Stops accepting, answers what is under way, and after `deadlineMilliseconds` kills queries and cuts
     /// connections.
@@ -152,6 +167,9 @@ final class ConnectionGauge: Sendable {
 
     /// The number of open connections.
     var count: Int { listener.withLock { $0 }?.connectionCount ?? 0 }
+
+    /// Cuts those on which `agent` has proved itself.
+    func cut(ofAgent agent: String) { listener.withLock { $0 }?.cutConnections(ofAgent: agent) }
 
     func watch(_ listener: HTTPListener) { self.listener.withLock { $0 = listener } }
 }

@@ -18,6 +18,7 @@ struct RouteTable: Sendable {
     let tsdbAdmin: TSDBAdminAPI
     let ingest: AgentIngestAPI
     let commands: AgentCommandsAPI
+    let enrolment: EnrolmentAPI
     let operations: OperationsAPI
     let metrics: MetricsPage
 
@@ -75,7 +76,14 @@ struct RouteTable: Sendable {
             Route("POST", "/agent/v1/batch", .ingest, wording: .text, ingest.batch),
             Route("GET", "/agent/v1/commands", .ingest, wording: .text, commands.commands),
             Route("POST", "/agent/v1/reports", .ingest, wording: .text, commands.reports),
+            Route("POST", "/agent/v1/certificate", .ingest, enrolment.renew),
+            Route("GET", "/enrolment/v1/authorities", nil, enrolment.trust),
+            Route("POST", "/enrolment/v1/enroll", nil, enrolment.enroll),
+            Route("GET", "/api/v1/enrolment/tokens", .admin, enrolment.tokens),
+            Route("POST", "/api/v1/enrolment/tokens", .admin, enrolment.makeToken),
+            Route("DELETE", "/api/v1/enrolment/tokens/{id}", .admin, enrolment.removeToken),
             Route("GET", "/api/v1/agents", .read, ingest.list),
+            Route("POST", "/api/v1/agents/{agent}/revoke", .admin, enrolment.revoke),
             Route("DELETE", "/api/v1/agents/{agent}/binding", .admin, commands.unbind),
         ]
     }

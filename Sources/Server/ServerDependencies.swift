@@ -112,6 +112,8 @@ package struct ServerDependencies: Sendable {
     package var alerting: AlertingService
     /// Which agent is which; nil believes everybody, for tests.
     package var bindings: AgentBindings?
+    /// How nodes join; nil where nobody can (no TLS).
+    package var enrolment: AgentEnrolment?
     /// What is scraped from here; nil when nothing can be.
     package var targets: (any TargetSource)?
     /// Shared with alerting, which must know where an agent runs and whether it lives.

@@ -69,12 +69,19 @@ package struct TLSServerIdentity: Sendable {
     package var privateKey: [UInt8]
     /// When set (PEM), clients must show a certificate signed by one of these.
     package var clientAuthorities: [UInt8]?
+    /// When set (PEM), clients may show a certificate signed by one of these; requests carry it as `peer`. A
+    /// certificate of anybody else ends the handshake.
+    package var agentAuthorities: [UInt8]?
 
     /// An identity.
-    package init(certificateChain: [UInt8], privateKey: [UInt8], clientAuthorities: [UInt8]? = nil) {
+    package init(
+        certificateChain: [UInt8], privateKey: [UInt8], clientAuthorities: [UInt8]? = nil,
+        agentAuthorities: [UInt8]? = nil
+    ) {
         self.certificateChain = certificateChain
         self.privateKey = privateKey
         self.clientAuthorities = clientAuthorities
+        self.agentAuthorities = agentAuthorities
     }
 
     func makeContext() throws -> NIOSSLContext {
@@ -86,6 +93,9 @@ package struct TLSServerIdentity: Sendable {
         if let clientAuthorities {
             configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(clientAuthorities))
             configuration.certificateVerification = .noHostnameVerification
+        } else if let agentAuthorities {
+            configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(agentAuthorities))
+            configuration.certificateVerification = .optionalVerification
         }
         return try NIOSSLContext(configuration: configuration)
     }

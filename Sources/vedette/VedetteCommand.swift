@@ -22,6 +22,8 @@ struct VedetteCommand: AsyncParsableCommand {
         UpCommand.self,
         ServerCommand.self,
         AgentCommand.self,
+        AgentsCommand.self,
+        EnrollCommand.self,
         QueryCommand.self,
         LogsCommand.self,
         AlertsCommand.self,

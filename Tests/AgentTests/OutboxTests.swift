@@ -84,7 +84,10 @@ import Testing
         #expect(pauses.allSatisfy { (25...1_000).contains($0) })
         #expect(Set(pauses.suffix(20)).count > 10)
         #expect(backoff.next(atLeastSeconds: 7, using: &generator) >= 7_000)
-        #expect(backoff.next(atLeastSeconds: 1_000_000, using: &generator) <= 301_000)
+        #expect(backoff.next(atLeastSeconds: 1_000_000, using: &generator) <= 450_000)
+        let asked = (0..<50).map { _ in backoff.next(atLeastSeconds: 60, using: &generator) }
+        #expect(asked.allSatisfy { (60_000...90_000).contains($0) })
+        #expect((asked.max() ?? 0) - (asked.min() ?? 0) > 15_000)
         backoff.reset()
         #expect(backoff.next(using: &generator) <= 100)
     }

@@ -16,9 +16,15 @@ struct Loader {
 
     static func main() async {
         let arguments = CommandLine.arguments
+        if arguments.count > 2, arguments[2] == "fleet", let endpoint = try? HTTPEndpoint.parse(arguments[1]),
+            let fleet = Fleet(arguments, endpoint: endpoint)
+        {
+            await fleet.run()
+            return
+        }
         guard arguments.count == 3, let endpoint = try? HTTPEndpoint.parse(arguments[1]), let run = Int(arguments[2])
         else {
-            say("usage: vedette-loader URL RUN")
+            say("usage: vedette-loader URL RUN | URL fleet AGENTS SECONDS INTERVAL-SECONDS SERIES")
             exit(2)
         }
         do {
@@ -133,7 +139,7 @@ struct Loader {
         }
     }
 
-    private static func say(_ text: String) {
+    static func say(_ text: String) {
         let bytes = Array("\(text)\n".utf8)
         _ = bytes.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
     }

@@ -22,11 +22,13 @@ struct ServerFixture: Sendable {
     let client = HTTPClient()
 
     /// Starts a server; `change` may set what the test needs.
-    static func start(_ change: (inout ServerDependencies) -> Void = { _ in }) async throws -> ServerFixture {
-        try await ServerFixture(change)
+    static func start(
+        tls: TLSServerIdentity? = nil, _ change: (inout ServerDependencies) -> Void = { _ in }
+    ) async throws -> ServerFixture {
+        try await ServerFixture(tls, change)
     }
 
-    private init(_ change: (inout ServerDependencies) -> Void) async throws {
+    private init(_ tls: TLSServerIdentity?, _ change: (inout ServerDependencies) -> Void) async throws {
         let agents = agents
         let client = client
         alerting = try AlertingService(
@@ -44,7 +46,7 @@ struct ServerFixture: Sendable {
             options: ServerOptions(memoryBytesMaximum: 0, queryConcurrency: 2))
         change(&dependencies)
         server = try await APIServer.start(
-            dependencies, listen: HTTPListener.Options(host: "127.0.0.1", port: 0))
+            dependencies, listen: HTTPListener.Options(host: "127.0.0.1", port: 0, tls: tls))
     }
 
     var endpoint: HTTPEndpoint { HTTPEndpoint(.tcp(host: "127.0.0.1", port: server.port)) }

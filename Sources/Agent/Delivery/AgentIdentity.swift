@@ -1,5 +1,4 @@
 internal import Disk
-internal import Glibc
 internal import Telemetry
 
 /// Who this agent is: 128 random bits kept in its data folder, and the host's name.
@@ -40,17 +39,8 @@ enum AgentIdentity {
         }
         var generator = SystemRandomNumberGenerator()
         let token = Hexadecimal.text((0..<digits / 2).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
-        // Made before it is written, so that there is no moment in which others may read it. On a simulated disk there
-        // is nobody else.
-        if storage is SystemStorage {
-            let descriptor = open("\(path).new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-            if descriptor >= 0 {
-                fchmod(descriptor, 0o600)
-                close(descriptor)
-            }
-        }
         let line = "\(token) \(check(token))\n"
-        try AtomicFile.write(Array((line + line).utf8), to: path, in: storage)
+        try AtomicFile.write(Array((line + line).utf8), to: path, in: storage, isSecret: true)
         return token
     }
 

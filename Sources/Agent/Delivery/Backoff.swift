@@ -20,7 +20,9 @@ struct Backoff {
         ceiling = min(ceiling * 2, lastMilliseconds)
         // What a server asks for is bounded too: a wrong number must not silence an agent for days.
         let asked = min(max(0, atLeastSeconds), 300) * 1000
-        return asked == 0 ? jittered : asked + jittered
+        if asked == 0 { return jittered }
+        // Ten thousand that were refused in one moment must not come back in one moment.
+        return asked + max(jittered, Int.random(in: 0...asked / 2, using: &generator))
     }
 
     /// It worked.

@@ -13,7 +13,11 @@ struct ServerLink: Sendable {
     var node: String
     var version: String
     var wallClock: any WallClock
+    /// What is wrong with the agent's own certificate now; nil for nothing. It is what a failed call is told with.
+    var complaint: @Sendable () -> String? = { nil }
 
+    /// The header field that tells this run of the agent from others under the same identity.
+    static let runField = "X-Vedette-Agent-Run"
     /// The header field by which the server knows the agent again.
     static let secretField = "X-Vedette-Agent-Secret"
 
@@ -56,11 +60,20 @@ struct ServerLink: Sendable {
                     AgentReply(
                         verdict: .refused, marks: DeliveryMarks(synced: 0, archived: 0), reason: "it is too large"))
             }
-            let reason = "it answered \(reply.status) in words the agent does not know"
-            return .silence(reason: reason, retryAfterSeconds: seconds)
+            return .silence(reason: ServerLink.words(of: reply), retryAfterSeconds: seconds)
         } catch {
-            return .silence(reason: "\(error)", retryAfterSeconds: 0)
+            return .silence(
+                reason: [complaint(), "\(error)"].compactMap(\.self).joined(separator: "; "),
+                retryAfterSeconds: 0)
         }
+    }
+
+    /// What an answer that is no reply says to people: a server's refusal, a proxy's page.
+    private static func words(of reply: HTTPReply) -> String {
+        let isText = reply.fields["Content-Type"]?.hasPrefix("text/plain") ?? false
+        let words = String(decoding: reply.body.prefix(1_000), as: UTF8.self).split(whereSeparator: \.isNewline).first
+        guard isText, let words else { return "it answered \(reply.status) in words the agent does not know" }
+        return "it answered \(reply.status): \(words)"
     }
 
     /// Waits for commands, at most about half a minute.

@@ -118,6 +118,14 @@ final class Spool: Sendable, LineSink {
         waker.wake()
     }
 
+    /// The batch that waits longest to be written; nil when none does.
+    var firstWaitingTicket: UInt64? {
+        shared.withLock { shared in
+            for case .batch(_, _, nanoseconds: _, ticket: let ticket, bytes: _) in shared.incoming { return ticket }
+            return nil
+        }
+    }
+
     /// How the spool is.
     var statistics: SpoolStatistics {
         shared.withLock { shared in

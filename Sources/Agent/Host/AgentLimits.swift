@@ -2,20 +2,24 @@ internal import Disk
 internal import Glibc
 
 /// What the process may take and what it takes.
-enum AgentLimits {
+package enum AgentLimits {
     /// The system gives no more threads.
     static let noThread = StorageError(
         .other, operation: "pthread_create", path: "the agent",
         detail: "the system gives no more threads (see ulimit -u)")
 
-    /// Raises the number of open files to what is allowed without asking: fifteen per container are kept open.
-    static func raiseDescriptors() {
+    /// Raises the number of open files to what is allowed without asking: an agent keeps fifteen per container open, a
+    /// server a few connections per agent. Returns how many there may be.
+    @discardableResult
+    package static func raiseDescriptors() -> Int {
         var limit = rlimit()
         // RLIMIT_NOFILE is 7 on Linux; its type differs between C libraries.
         let openFiles = __rlimit_resource_t(7)
-        guard getrlimit(openFiles, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        guard getrlimit(openFiles, &limit) == 0 else { return 1_024 }
+        let before = limit.rlim_cur
         limit.rlim_cur = limit.rlim_max
-        _ = setrlimit(openFiles, &limit)
+        let isRaised = before == limit.rlim_max || setrlimit(openFiles, &limit) == 0
+        return Int(clamping: isRaised ? limit.rlim_max : before)
     }
 
     /// The agent's own process.

@@ -72,7 +72,7 @@ final class FolderCopy: FileStorage {
     func open(_ path: String, _ mode: FileMode) throws(StorageError) -> any FileHandle {
         let file = files.withLock { files -> File? in
             if let file = files[path] { return file }
-            guard mode == .create || mode == .createOrOpen else { return nil }
+            guard mode.mayCreate else { return nil }
             let file = File(path: path, bytes: [])
             files[path] = file
             return file

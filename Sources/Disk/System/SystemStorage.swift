@@ -16,10 +16,19 @@ public struct SystemStorage: FileStorage {
             case .read: O_RDONLY
             case .readWrite: O_RDWR
             case .create: O_RDWR | O_CREAT | O_EXCL
-            case .createOrOpen: O_RDWR | O_CREAT
+            case .createOrOpen, .createOrOpenPrivate: O_RDWR | O_CREAT
             }
         let full = resolve(path)
-        let descriptor = try SystemCall.run("open", full) { Glibc.open(full, flags | O_CLOEXEC, 0o640) }
+        let isPrivate = mode == .createOrOpenPrivate
+        let descriptor = try SystemCall.run("open", full) {
+            Glibc.open(full, flags | O_CLOEXEC, isPrivate ? 0o600 : 0o640)
+        }
+        // One that was left by an earlier run may be open to others.
+        if isPrivate, fchmod(descriptor, 0o600) != 0 {
+            let code = errno
+            close(descriptor)
+            throw SystemCall.error("fchmod", full, code)
+        }
         return SystemFile(path: full, descriptor: descriptor)
     }
 

@@ -12,6 +12,14 @@ package enum BindRule {
             + "Listen on 127.0.0.1, configure what is missing, or take the risk with --insecure"
     }
 
+    /// Why an agent may not send to `host` over plain HTTP, with what to do about it; nil when it may.
+    package static func plainRefusal(host: String, isInsecure: Bool) -> String? {
+        if isLoopback(host) || isInsecure { return nil }
+        return
+            "http://\(host) is another machine, and everybody in between could read what this host sends and act in the "
+            + "server's name. Enroll the node (`vedette enroll`) and send to https://, or take the risk with --insecure"
+    }
+
     private static func isLoopback(_ host: String) -> Bool {
         host == "[::1]" || host == "::1" || (!host.contains(":") && AccessPolicy.isLocal(host))
     }

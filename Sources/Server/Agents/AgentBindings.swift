@@ -88,6 +88,9 @@ package final class AgentBindings: Sendable {
         return true
     }
 
+    /// Whether an agent of this id has shown a secret before.
+    func isBound(_ agent: String) -> Bool { state.withLock { $0.hashes[agent] != nil } }
+
     /// Ends a binding; false when there is none.
     func forget(_ agent: String) async throws(Refusal) -> Bool {
         guard let hash = state.withLock({ $0.hashes.removeValue(forKey: agent) }) else { return false }

@@ -69,16 +69,32 @@ struct AgentCommandsAPI: Sendable {
         guard let agent = parameters["agent"] ?? request.listener.fields["x-vedette-agent"] else {
             throw .invalid("agent", "it is missing")
         }
-        guard agent.utf8.count == 32, agent.utf8.allSatisfy({ Hexadecimal.value(of: $0) != nil }) else {
-            throw .invalid("agent", "an agent's identity is 32 hexadecimal digits")
-        }
+        guard isAgent(agent) else { throw .invalid("agent", "an agent's identity is 32 hexadecimal digits") }
         return agent
+    }
+
+    /// Whether a text is an agent's identity.
+    static func isAgent(_ text: String) -> Bool {
+        text.utf8.count == 32 && text.utf8.allSatisfy { Hexadecimal.value(of: $0) != nil }
     }
 }
 
 extension ServerDependencies {
     /// Whether a request comes from the agent it names. Throws `APIFailure` with what to do.
     func checkAgent(_ agent: String, _ request: ListenerRequest, mayBeUnbound: Bool) async throws(APIFailure) {
+        try checkPresence(agent, request)
+        if let peer = request.peer?.agent {
+            // Whether it may come in at all was decided when its principal was.
+            if peer == agent { return }
+            let reason = "the certificate is that of agent \(peer), but this is sent in the name of agent \(agent)"
+            refused(agent, request, reason)
+            throw APIFailure(.forbidden, reason)
+        }
+        if let enrolment, enrolment.isEnrolled(agent) {
+            let reason = "agent \(agent) is enrolled: it shows its certificate, a token is not enough"
+            refused(agent, request, reason)
+            throw APIFailure(.forbidden, reason)
+        }
         guard let bindings else { return }
         do throws(AgentBindings.Refusal) {
             let isNew = try await bindings.check(
@@ -90,12 +106,32 @@ extension ServerDependencies {
                     fields: [("agent", agent), ("remote", request.remoteAddress)]))
         } catch {
             if case .notKept = error { throw APIFailure(.unavailable, error.description, retryAfterSeconds: 5) }
-            log(
-                ServerLogEntry(
-                    .warning, "a request in the name of an agent was refused",
-                    fields: [("agent", agent), ("remote", request.remoteAddress), ("error", error.description)]))
+            refused(agent, request, error.description)
             throw APIFailure(.forbidden, error.description)
         }
+    }
+
+    private func refused(_ agent: String, _ request: ListenerRequest, _ reason: String) {
+        log(
+            ServerLogEntry(
+                .warning, "a request in the name of an agent was refused",
+                fields: [("agent", agent), ("remote", request.remoteAddress), ("error", reason)]))
+    }
+
+    /// Holds off one of two agents that speak under one identity.
+    private func checkPresence(_ agent: String, _ request: ListenerRequest) throws(APIFailure) {
+        let verdict = agents.presence.heard(
+            agent, run: request.fields[AgentPresence.field], remoteAddress: request.remoteAddress,
+            nowNanoseconds: monotonicClock.nowNanoseconds)
+        guard case .heldOff(let conflict, let isNews) = verdict else { return }
+        let seconds = AgentPresence.silenceNanoseconds / 1_000_000_000
+        let reason =
+            "another agent speaks under the identity \(agent), from \(conflict.holderAddress), and this one is held "
+            + "off so that neither loses anything. After a restart of the host that ends within \(seconds) s; else "
+            + "the host was cloned, or its data folder copied: on one of the two stop the agent, remove agent-id, "
+            + "agent-secret and enrolment from its data folder, and enroll it as an agent of its own"
+        if isNews { refused(agent, request, reason) }
+        throw APIFailure(.unavailable, reason, retryAfterSeconds: Int(seconds))
     }
 }
 

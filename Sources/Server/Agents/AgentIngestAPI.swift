@@ -165,30 +165,19 @@ struct AgentIngestAPI: Sendable {
 
     // MARK: - Who is there
 
-    /// The agents seen since the start.
+    /// The agents seen since the start, and those that are enrolled.
     func list(_ request: ServerRequest) async throws -> ListenerResponse {
         let now = dependencies.wallClock.nowNanoseconds
-        let entries = dependencies.agents.entries
+        let listing = AgentListing(
+            entries: dependencies.agents.entries, enrolled: dependencies.enrolment?.ledger.agents ?? [:],
+            conflicts: dependencies.agents.presence.conflicts(
+                since: dependencies.monotonicClock.nowNanoseconds - AgentListing.conflictNanoseconds),
+            nowNanoseconds: now)
         return .compressedJSON(
             PrometheusAnswer.success { writer in
                 writer.beginObject()
                 writer.key("agents")
-                writer.beginArray()
-                for entry in entries {
-                    writer.beginObject()
-                    writer.member("agent", entry.information.agent)
-                    writer.member("node", entry.information.node)
-                    writer.member("version", entry.information.version)
-                    writer.member("remoteAddress", entry.remoteAddress)
-                    writer.member("lastSeen", Timestamps.rfc3339(nanoseconds: entry.lastSeenNanoseconds))
-                    writer.key("secondsSinceLastSeen")
-                    writer.number(Double(max(0, now - entry.lastSeenNanoseconds)) / 1e9)
-                    writer.key("clockOffsetSeconds")
-                    writer.number(Double(entry.clockOffsetNanoseconds) / 1e9)
-                    writer.member("batches", entry.batches)
-                    writer.endObject()
-                }
-                writer.endArray()
+                listing.write(&writer)
                 writer.endObject()
             }, acceptsGzip: request.acceptsGzip)
     }

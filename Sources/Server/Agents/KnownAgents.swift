@@ -22,6 +22,8 @@ package final class KnownAgents: Sendable {
     /// More are stored all the same; they are only not listed.
     static let maximum = 50_000
     private let state = Mutex(State())
+    /// Who speaks under each identity.
+    let presence = AgentPresence()
 
     /// No agents yet.
     package init() {}

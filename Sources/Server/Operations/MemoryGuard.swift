@@ -47,14 +47,19 @@ final class MemoryGuard: Sendable {
     private static let trimLooks = 5
     /// Once in so many looks it is asked in any case: caches may have gone without the process having grown.
     private static let trimLooksMaximum = 60
+    private let looked = Atomic<UInt64>(0)
 
     init(cap: Int, holders: [@Sendable (Int) -> Int]) {
         self.cap = cap
         self.holders = holders
     }
 
+    /// How often it looked.
+    var looks: UInt64 { looked.load(ordering: .relaxed) }
+
     /// Looks at the process once and lets the stores give back what they can. Blocks; called by a thread of its own.
     func look(residentBytes: Int) {
+        looked.add(1, ordering: .relaxed)
         var bytes = residentBytes
         if MemoryLevel(resident: bytes, cap: cap) > .normal {
             let wanted = bytes - cap / 4 * 3

@@ -67,6 +67,7 @@ struct APIFailure: Error, Sendable {
         case let error as QueryError: self = APIFailure(APIFailure.kind(of: error), error.description)
         case let interruption as QueryInterruption: self = APIFailure(interruption)
         case is CancellationError: self.init(.canceled, QueryInterruption.cancelled.description)
+        case let refusal as EnrolmentRefusal: self = APIFailure(refusal)
         case let refusal as AppendRefusal: self = APIFailure(refusal)
         case let failure as ListenerBodyFailure: self = APIFailure(failure)
         case let error as RegularExpressionError: self.init(.badData, "\(error)")

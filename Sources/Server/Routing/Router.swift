@@ -6,17 +6,20 @@ internal import Wire
 struct Router: Sendable {
     let routes: [Route]
     private let policy: @Sendable () -> AccessPolicy
+    private let enrolment: AgentEnrolment?
     private let crossOrigin: CrossOrigin
     private let metrics: ServerMetrics
     private let clock: any MonotonicClock
     private let log: @Sendable (ServerLogEntry) -> Void
 
     init(
-        routes: [Route], policy: @escaping @Sendable () -> AccessPolicy, crossOrigin: CrossOrigin,
-        metrics: ServerMetrics, clock: any MonotonicClock, log: @escaping @Sendable (ServerLogEntry) -> Void
+        routes: [Route], policy: @escaping @Sendable () -> AccessPolicy, enrolment: AgentEnrolment? = nil,
+        crossOrigin: CrossOrigin, metrics: ServerMetrics, clock: any MonotonicClock,
+        log: @escaping @Sendable (ServerLogEntry) -> Void
     ) {
         self.routes = routes
         self.policy = policy
+        self.enrolment = enrolment
         self.crossOrigin = crossOrigin
         self.metrics = metrics
         self.clock = clock
@@ -49,7 +52,7 @@ struct Router: Sendable {
         do {
             let principal: Principal
             if let permission = route.permission {
-                principal = try policy().principal(of: request)
+                principal = try self.principal(of: request, for: route)
                 guard principal.permissions.contains(permission) else {
                     throw APIFailure(
                         .forbidden,
@@ -75,6 +78,15 @@ struct Router: Sendable {
             }
             return route.wording == .json ? failure.json : failure.text
         }
+    }
+
+    /// Who asks: on the agents' own routes whoever the certificate of the connection names, else who the token says.
+    private func principal(of request: ListenerRequest, for route: Route) throws -> Principal {
+        guard route.pattern.hasPrefix("/agent/"), let enrolment, let peer = request.peer, let agent = peer.agent else {
+            return try policy().principal(of: request)
+        }
+        try enrolment.check(peer, agent: agent)
+        return Principal(name: "agent \(agent)", permissions: [.ingest])
     }
 
     private func find(_ request: ListenerRequest) -> (Route?, [String: String], APIFailure?) {

@@ -6,6 +6,8 @@ internal import Wire
 struct ConnectionKey: Hashable, Sendable {
     var connection: HTTPEndpoint.Connection
     var tlsProfile: String?
+    /// How often the profile was replaced before.
+    var generation = 0
 }
 
 /// An open connection and the handler that drives it, which may be touched only on the channel's loop.

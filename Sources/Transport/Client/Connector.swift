@@ -7,29 +7,50 @@ internal import Wire
 
 /// Opens connections: TCP, TLS over TCP, unix sockets.
 final class Connector: Sendable {
-    private let profiles: [String: TLSProfile]
-    /// Built on first use, because the system's trust store costs memory that most agents never need.
-    private let contexts = Mutex<[String: NIOSSLContext]>([:])
+    private struct State {
+        var profiles: [String: TLSProfile]
+        /// How often a profile was replaced.
+        var generations: [String: Int] = [:]
+        /// Built on first use, because the system's trust store costs memory that most agents never need.
+        var contexts: [String: NIOSSLContext] = [:]
+    }
+
+    private let state: Mutex<State>
 
     init(profiles: [String: TLSProfile]) {
-        self.profiles = profiles
+        state = Mutex(State(profiles: profiles))
+    }
+
+    /// Connections that are opened from now on use `profile`.
+    func replace(_ profile: TLSProfile, named name: String) {
+        state.withLock { state in
+            state.profiles[name] = profile
+            state.generations[name, default: 0] += 1
+            state.contexts[name] = nil
+        }
     }
 
     /// The TLS settings a call needs; nil for a plain connection.
     func tls(for call: HTTPCall) async throws(HTTPFailure) -> TLSSettings? {
         guard case .tls(let host, _) = call.endpoint.connection else { return nil }
         let name = call.tlsProfile ?? ""
-        guard let profile = name.isEmpty ? TLSProfile() : profiles[name] else {
+        let (found, generation, known) = state.withLock { state in
+            (
+                name.isEmpty ? TLSProfile() : state.profiles[name], state.generations[name] ?? 0,
+                state.contexts[name]
+            )
+        }
+        guard let profile = found else {
             throw HTTPFailure(.tls, "\(call.endpoint): there is no TLS profile named \"\(name)\"")
         }
         let serverName = profile.serverName ?? host
-        if let context = contexts.withLock({ $0[name] }) {
-            return TLSSettings(context: context, serverName: serverName)
-        }
+        if let known { return TLSSettings(context: known, serverName: serverName, generation: generation) }
         do {
             let context = try await NIOThreadPool.singleton.runIfActive { try profile.makeContext() }
-            contexts.withLock { $0[name] = context }
-            return TLSSettings(context: context, serverName: serverName)
+            state.withLock { state in
+                if state.generations[name] ?? 0 == generation { state.contexts[name] = context }
+            }
+            return TLSSettings(context: context, serverName: serverName, generation: generation)
         } catch {
             throw HTTPFailure(.tls, "\(call.endpoint): the TLS profile \"\(name)\" is of no use: \(error)")
         }
@@ -87,6 +108,8 @@ final class Connector: Sendable {
 struct TLSSettings: Sendable {
     var context: NIOSSLContext
     var serverName: String
+    /// Connections of an earlier generation of a profile are not used for its calls.
+    var generation: Int
 }
 
 /// Whether `host` is a literal address, which is never sent as a TLS server name.

@@ -44,6 +44,10 @@ public final class HTTPClient: HTTPSending {
     /// The number of idle connections kept.
     package var idleConnections: Int { pool.idleCount }
 
+    /// Replaces a TLS profile while calls are made: those under way end as they began, those that begin from now on
+    /// use connections of the new one.
+    package func replace(_ profile: TLSProfile, named name: String) { connector.replace(profile, named: name) }
+
     /// Closes idle connections; calls under way go on, later ones use a connection each.
     package func close() { pool.close() }
 
@@ -104,7 +108,8 @@ public final class HTTPClient: HTTPSending {
     private func start(_ exchange: Exchange, tls: TLSSettings?, deadline: NIODeadline, mayReuse: Bool) {
         let call = exchange.call
         let key = ConnectionKey(
-            connection: call.endpoint.connection, tlsProfile: tls == nil ? nil : call.tlsProfile ?? "")
+            connection: call.endpoint.connection, tlsProfile: tls == nil ? nil : call.tlsProfile ?? "",
+            generation: tls?.generation ?? 0)
         let userAgent = options.userAgent
         let begin: @Sendable (OpenConnection) -> Void = { open in
             exchange.setDeadline(deadline, waitingFor: "head of a reply")

@@ -43,6 +43,8 @@ package final class HTTPListener: Sendable {
         package var lingerBytesMaximum = 4 << 20
         /// More are turned away with 503.
         package var connectionsMaximum = 12_000
+        /// Told of each TLS handshake that failed: the client's address, and why. On an event loop.
+        package var handshakeFailed: @Sendable (String, String) -> Void = { _, _ in }
 
         /// Options for one address.
         package init(host: String, port: Int, tls: TLSServerIdentity? = nil) {
@@ -58,10 +60,12 @@ package final class HTTPListener: Sendable {
     package let port: Int
     private let server: any Channel
     private let connections: ConnectionTable
+    private let context: TLSContext
 
-    private init(server: any Channel, connections: ConnectionTable, host: String) {
+    private init(server: any Channel, connections: ConnectionTable, context: TLSContext, host: String) {
         self.server = server
         self.connections = connections
+        self.context = context
         port = server.localAddress?.port ?? 0
         address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
@@ -71,13 +75,8 @@ package final class HTTPListener: Sendable {
         _ options: Options, handler: @escaping @Sendable (ListenerRequest) async -> ListenerResponse
     ) async throws -> HTTPListener {
         let connections = ConnectionTable(maximum: options.connectionsMaximum)
-        let context: NIOSSLContext?
-        do {
-            context = try options.tls?.makeContext()
-        } catch {
-            throw ListenerFailure(
-                "the TLS certificate or key of \(options.host):\(options.port) is of no use: \(error)")
-        }
+        let context = TLSContext()
+        try context.replace(options.tls, "\(options.host):\(options.port)")
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderFieldSize = options.headBytesMaximum
         limits.maxHeaderListSize = options.headBytesMaximum
@@ -90,7 +89,9 @@ package final class HTTPListener: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let connection = ListenerConnection(options: options, handler: handler)
                     let pipeline = channel.pipeline.syncOperations
-                    if let context { try pipeline.addHandler(NIOSSLServerHandler(context: context)) }
+                    if let context = context.current {
+                        try pipeline.addHandler(NIOSSLServerHandler(context: context))
+                    }
                     guard connections.add(channel, NIOLoopBound(connection, eventLoop: channel.eventLoop)) else {
                         try pipeline.addHandler(TurnAway())
                         return
@@ -104,7 +105,7 @@ package final class HTTPListener: Sendable {
             }
         do {
             let server = try await bootstrap.bind(host: options.host, port: options.port).get()
-            return HTTPListener(server: server, connections: connections, host: options.host)
+            return HTTPListener(server: server, connections: connections, context: context, host: options.host)
         } catch {
             throw ListenerFailure(
                 "cannot listen on \(options.host):\(options.port): \(ClientConnection.words(error)); "
@@ -115,6 +116,20 @@ package final class HTTPListener: Sendable {
     /// The number of open connections.
     package var connectionCount: Int { connections.count }
 
+    /// Shows another certificate to those who connect from now on; open connections stay as they are. Throws
+    /// `ListenerFailure` when it is of no use: the one before stays.
+    package func replaceIdentity(_ identity: TLSServerIdentity) throws(ListenerFailure) {
+        try context.replace(identity, address)
+    }
+
+    /// Cuts the connections on which `agent` has proved itself, in the middle of whatever they do.
+    package func cutConnections(ofAgent agent: String) { connections.cut { $0.peer?.agent == agent } }
+
+    /// Waits until each event loop has done a piece of work.
+    package static func turnEventLoops() async {
+        for loop in EventLoops.shared.makeIterator() { try? await loop.submit {}.get() }
+    }
+
     /// Stops accepting, lets what is under way be answered, and after `deadlineMilliseconds` cuts what is left.
     package func shutdown(deadlineMilliseconds: Int64) async {
         try? await server.close(mode: .all).get()
@@ -124,6 +139,22 @@ package final class HTTPListener: Sendable {
         }
         await connections.drained()
         cut.cancel()
+    }
+}
+
+/// The TLS context of a listener, which may be replaced while it runs.
+private final class TLSContext: Sendable {
+    private let state = Mutex<NIOSSLContext?>(nil)
+
+    var current: NIOSSLContext? { state.withLock { $0 } }
+
+    func replace(_ identity: TLSServerIdentity?, _ address: String) throws(ListenerFailure) {
+        do {
+            let context = try identity?.makeContext()
+            state.withLock { $0 = context }
+        } catch {
+            throw ListenerFailure("the TLS certificate or key of \(address) is of no use: \(error)")
+        }
     }
 }
 
@@ -183,6 +214,14 @@ private final class ConnectionTable: Sendable {
 
     func cut() {
         for entry in state.withLock({ Array($0.entries.values) }) { entry.channel.close(mode: .all, promise: nil) }
+    }
+
+    func cut(where condition: @escaping @Sendable (ListenerConnection) -> Bool) {
+        for entry in state.withLock({ Array($0.entries.values) }) {
+            entry.channel.eventLoop.execute {
+                if condition(entry.connection.value) { entry.channel.close(mode: .all, promise: nil) }
+            }
+        }
     }
 
     func drained() async {

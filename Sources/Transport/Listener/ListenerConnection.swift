@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOSSL
 internal import NIOWebSocket
 internal import Wire
 
@@ -26,6 +27,9 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     private var sendTimer: DeadlineTimer?
     /// Since the send timer was set.
     private var sendProgress = SendProgress()
+    /// The certificate that the client has shown, known from the first request on.
+    private(set) var peer: PeerCertificate?
+    private var isPeerKnown = false
     /// What the connection was handed over to; it is not HTTP any more then.
     private var webSocket: WebSocketConnection?
 
@@ -175,7 +179,7 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
         let body = ListenerBody(announcedBytes: isChunked ? nil : length ?? 0, pipe: exchange.pipe)
         let request = ListenerRequest(
             method: head.method.rawValue, target: head.uri, fields: fields, remoteAddress: addressText(remote),
-            isLoopback: isLoopback(remote), isSecure: options.tls != nil, body: body,
+            isLoopback: isLoopback(remote), isSecure: options.tls != nil, peer: knownPeer(context), body: body,
             disconnection: exchange.disconnection)
         let writer = ListenerWriter(eventLoop: loop, connection: bound, exchange: boundExchange)
         exchange.task = Task { [handler] in
@@ -195,6 +199,15 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
                 loop.execute { bound.value.endStream(of: boundExchange.value, isWhole: false) }
             }
         }
+    }
+
+    /// Who has proved itself in the handshake. Certificates of a foreign authority (`client_ca_file`) name no agents.
+    private func knownPeer(_ context: ChannelHandlerContext) -> PeerCertificate? {
+        guard !isPeerKnown, options.tls?.agentAuthorities != nil else { return peer }
+        isPeerKnown = true
+        let handler = try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)
+        peer = (try? handler?.peerCertificate?.toDERBytes()).flatMap { PeerCertificate(der: $0) }
+        return peer
     }
 
     private func bodyWanted() {
@@ -220,6 +233,9 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .handshakeFailed = error as? NIOSSLError {
+            options.handshakeFailed(addressText(context.remoteAddress), ClientConnection.words(error))
+        }
         guard let error = error as? HTTPParserError, !isLingering else {
             context.close(promise: nil)
             return

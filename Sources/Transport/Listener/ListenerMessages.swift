@@ -12,12 +12,14 @@ package struct ListenerRequest: Sendable {
     /// Whether the client's address is this machine.
     package var isLoopback: Bool
     package var isSecure: Bool
+    /// The client's certificate, where the listener asks for one of its agents and the client has shown it.
+    package var peer: PeerCertificate?
     package var body: ListenerBody
     let disconnection: Disconnection
 
     init(
         method: String, target: String, fields: [HTTPField], remoteAddress: String, isLoopback: Bool, isSecure: Bool,
-        body: ListenerBody, disconnection: Disconnection
+        peer: PeerCertificate?, body: ListenerBody, disconnection: Disconnection
     ) {
         self.method = method
         self.target = target
@@ -25,6 +27,7 @@ package struct ListenerRequest: Sendable {
         self.remoteAddress = remoteAddress
         self.isLoopback = isLoopback
         self.isSecure = isSecure
+        self.peer = peer
         self.body = body
         self.disconnection = disconnection
     }

@@ -7,7 +7,8 @@ internal import Wire
 struct ServerClient {
     let endpoint: HTTPEndpoint
     private let token: String?
-    let client = HTTPClient()
+    let client: HTTPClient
+    private let tlsProfile: String?
 
     /// A client for the server the options name.
     init(_ options: ClientOptions) throws { try self.init(options.connection) }
@@ -20,6 +21,10 @@ struct ServerClient {
         } catch {
             throw CommandFailure("the server address \(address): \(error)")
         }
+        let authorities = options.caFile ?? ServerClient.environment("VEDETTE_CA_FILE")
+        let profile = try authorities.map { TLSProfile(authorities: try TLSFiles.read($0, "--ca-file")) }
+        client = HTTPClient(tlsProfiles: profile.map { ["named": $0] } ?? [:])
+        tlsProfile = profile == nil ? nil : "named"
         token = try (options.tokenFile ?? ServerClient.environment("VEDETTE_TOKEN_FILE")).map(TokenFile.read)
     }
 
@@ -77,6 +82,7 @@ struct ServerClient {
         let encoded = QueryString(parameters.map { QueryString.Item($0.0, $0.1) }).encoded
         var call = HTTPCall(method, endpoint, path, fields: fields, timeoutMilliseconds: timeoutMilliseconds)
         call.replyBytesMaximum = 1 << 30
+        call.tlsProfile = tlsProfile
         if method == "POST" {
             call.fields.append(HTTPField("Content-Type", "application/x-www-form-urlencoded"))
             call.body = Array(encoded.utf8)

@@ -15,8 +15,9 @@ struct AgentRunCommand: AsyncParsableCommand {
         commandName: "run",
         abstract: "Watch this host and send what it sees to a server (the default).")
 
-    @Option(name: .long, help: "The server to send to, for example http://10.0.0.5:9797.")
-    var server: String
+    @Option(
+        name: .long, help: "The server to send to, for example https://10.0.0.5:9797. Default: where it is enrolled.")
+    var server: String?
 
     @Option(name: .long, help: "The folder for the spool, positions and identity.")
     var data = "./vedette-agent"
@@ -28,6 +29,9 @@ struct AgentRunCommand: AsyncParsableCommand {
 
     @Option(name: .long, help: "A file that holds the access token for the server.")
     var tokenFile: String?
+
+    @Flag(name: .long, help: "Send over plain HTTP to other machines.")
+    var insecure = false
 
     func run() async throws {
         try await Composition.runAgent(self)

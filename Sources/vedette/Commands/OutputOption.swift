@@ -15,6 +15,11 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(name: .long, help: "A file that holds the access token. Default: $VEDETTE_TOKEN_FILE.")
     var tokenFile: String?
+
+    @Option(
+        name: .long,
+        help: "Authorities to believe instead of the system's, PEM. Default: $VEDETTE_CA_FILE.")
+    var caFile: String?
 }
 
 /// Where the server is and how the answer is printed: the options that every asking command shares.

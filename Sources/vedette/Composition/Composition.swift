@@ -5,6 +5,7 @@ internal import Logging
 internal import Query
 internal import Server
 internal import ServiceLifecycle
+internal import Synchronization
 internal import TSDB
 internal import Telemetry
 internal import Transport
@@ -28,9 +29,8 @@ enum Composition {
         }
         let memoryBytes = try MemoryCap.bytes(
             option: arguments.memory, configured: settings.reading.file.limits.memoryBytes)
-        let tls = try TLSFiles.identity(settings.reading.file.tls)
         if let refusal = BindRule.refusal(
-            host: listen.host, hasTLS: tls != nil, hasTokens: !settings.reading.tokens.isEmpty,
+            host: listen.host, hasTLS: settings.reading.file.tls != nil, hasTokens: !settings.reading.tokens.isEmpty,
             isInsecure: arguments.insecure)
         {
             throw CommandFailure(refusal)
@@ -41,12 +41,16 @@ enum Composition {
                 folder: folder, memoryBytes: memoryBytes, limits: settings.reading.file.limits,
                 retention: settings.retention, logger: logger)
         }
+        let security = try await ListenerSecurity.open(
+            settings.reading.file.tls, dataFolder: folder, listenHost: listen.host, logger: logger)
         let client = HTTPClient()
         let agents = KnownAgents()
         let engine = Engine(series: stores.metrics, logs: stores.logs)
         let alerting = try await openAlerting(settings, stores, engine, client, agents, folder, logger)
         let scrapes = scrapeService(settings, stores, logger)
-        let reload = Reload(settings: settings, alerting: alerting, scrapes: scrapes, logger: logger)
+        let reload = Reload(
+            settings: settings, alerting: alerting, scrapes: scrapes, certificates: security.certificates,
+            logger: logger)
         var dependencies = ServerDependencies(
             sampleAppender: stores.metrics, seriesSource: stores.metrics, metricAdministration: stores.metrics,
             logAppender: stores.logs, logSource: stores.logs, logAdministration: stores.logs, alerting: alerting,
@@ -57,12 +61,13 @@ enum Composition {
         dependencies.tokens = { settings.tokens }
         dependencies.targets = scrapes
         dependencies.bindings = try await bindings(folder, logger)
+        dependencies.enrolment = security.enrolment
         dependencies.reload = { try await reload.perform() }
-        dependencies.ownMetrics = { settings.metrics }
+        dependencies.ownMetrics = { settings.metrics + security.metrics }
         dependencies.configuration = { settings.status }
         dependencies.log = { entry in Composition.log(entry, to: logger) }
-        let server = try await APIServer.start(
-            dependencies, listen: HTTPListener.Options(host: listen.host, port: listen.port, tls: tls))
+        let server = try await APIServer.start(dependencies, listen: security.options(listen))
+        security.certificates?.attach(server)
         try writeAddress(server.address, folder: folder)
         var services: [any Service] = [
             StoresService(stores: stores, logger: logger),
@@ -73,17 +78,17 @@ enum Composition {
             ScrapeRunner(scrapes: scrapes),
             reload,
         ]
-        var agent: NodeAgent?
-        if let host {
-            let endpoint = try OwnEndpoint(listen: listen, port: server.port, tls: tls, settings: settings)
-            let own = try makeAgent(
+        if let certificates = security.certificates { services.append(certificates) }
+        let agent = try host.map { host in
+            let endpoint = try OwnEndpoint(listen: listen, port: server.port, security: security, settings: settings)
+            return try makeAgent(
                 host, file: settings.reading.file, endpoint: endpoint.endpoint, fields: endpoint.fields,
                 tlsProfile: endpoint.tlsProfile, folder: "\(folder)/agent",
                 client: HTTPClient(tlsProfiles: endpoint.tlsProfiles), logger: logger)
-            agent = own
-            services.append(AgentRunner(agent: own))
         }
-        services.append(Greeting(address: server.address, folder: folder, isSecure: tls != nil, agent: agent))
+        if let agent { services.append(AgentRunner(agent: agent)) }
+        services += watchdog(server: server, agent: agent, "serving on \(server.address)", logger)
+        services.append(Greeting(address: server.address, folder: folder, isSecure: security.tls != nil, agent: agent))
         try await run(services, logger)
     }
 
@@ -100,12 +105,8 @@ enum Composition {
     static func runAgent(_ command: AgentRunCommand) async throws {
         ProcessMemory.limitArenas()
         let logger = makeLogger()
-        let endpoint: HTTPEndpoint
-        do {
-            endpoint = try HTTPEndpoint.parse(command.server)
-        } catch {
-            throw CommandFailure("--server \(command.server): \(error)")
-        }
+        let enrolment = try NodeEnrolment.load(folder: command.data, in: SystemStorage())
+        let endpoint = try agentEndpoint(command, enrolment)
         let file = try command.config.map(ConfigurationFile.read) ?? ConfigurationFile()
         var fields: [HTTPField] = []
         if let path = command.tokenFile {
@@ -113,10 +114,36 @@ enum Composition {
         }
         let agent = try makeAgent(
             command.host, file: file, endpoint: endpoint, fields: fields, tlsProfile: nil, folder: command.data,
-            client: HTTPClient(), scrapeJobs: file.scrapeJobs, isAlone: true, logger: logger)
+            client: HTTPClient(), enrolment: enrolment, scrapeJobs: file.scrapeJobs, isAlone: true,
+            logger: logger)
         Terminal.note("vedette agent \(ProductVersion.text): sending to \(endpoint), data in \(command.data)")
         ProcessMemory.giveBackCode()
-        try await run([AgentRunner(agent: agent)], logger)
+        try await run([AgentRunner(agent: agent)] + watchdog(agent: agent, "sending to \(endpoint)", logger), logger)
+    }
+
+    /// Where an agent sends to: what was said, else where it is enrolled. Over plain HTTP only on this machine.
+    private static func agentEndpoint(_ command: AgentRunCommand, _ enrolment: NodeEnrolment?) throws -> HTTPEndpoint {
+        let endpoint: HTTPEndpoint
+        if let text = command.server {
+            do {
+                endpoint = try HTTPEndpoint.parse(text)
+            } catch {
+                throw CommandFailure("--server \(text): \(error)")
+            }
+        } else if let enrolment {
+            endpoint = enrolment.server
+        } else {
+            throw CommandFailure(
+                "this node is not enrolled (there is no \(command.data)/enrolment): "
+                    + "`vedette enroll --server HOST:PORT --token TOKEN --data \(command.data)` does that; "
+                    + "or name a server with --server")
+        }
+        if case .tcp(let host, _) = endpoint.connection,
+            let refusal = BindRule.plainRefusal(host: host, isInsecure: command.insecure)
+        {
+            throw CommandFailure(refusal)
+        }
+        return endpoint
     }
 
     /// Which agent is which, from the data folder.
@@ -183,8 +210,8 @@ enum Composition {
 
     private static func makeAgent(
         _ host: HostArguments, file: ConfigurationFile, endpoint: HTTPEndpoint, fields: [HTTPField],
-        tlsProfile: String?, folder: String, client: HTTPClient, scrapeJobs: [ScrapeJob] = [], isAlone: Bool = false,
-        logger: Logger
+        tlsProfile: String?, folder: String, client: HTTPClient, enrolment: NodeEnrolment? = nil,
+        scrapeJobs: [ScrapeJob] = [], isAlone: Bool = false, logger: Logger
     ) throws -> NodeAgent {
         var options = AgentOptions(server: endpoint, dataFolder: folder, version: ProductVersion.text)
         options.serverFields = fields
@@ -202,7 +229,14 @@ enum Composition {
         options.limits = file.agentLimits
         options.logs = file.agentLogs
         options.actionsFile = host.actions ?? file.agentActions ?? options.actionsFile
-        return NodeAgent(options, ports: AgentPorts(http: client, storage: SystemStorage())) { notice in
+        var ports = AgentPorts(http: client, storage: SystemStorage())
+        if let enrolment, case .tls = endpoint.connection {
+            options.enrolment = enrolment
+            options.tlsProfile = NodeAgent.enrolledProfile
+            client.replace(enrolment.profile, named: NodeAgent.enrolledProfile)
+            ports.adopt = { client.replace($0, named: NodeAgent.enrolledProfile) }
+        }
+        return NodeAgent(options, ports: ports) { notice in
             Composition.log(notice, to: logger)
         }
     }
@@ -221,6 +255,42 @@ enum Composition {
         } catch {
             throw CommandFailure("the address cannot be written to \(folder)/address: \(error)")
         }
+    }
+
+    /// What systemd is told, where it asks to be: fed by work of the threads that everything hangs on.
+    private static func watchdog(
+        server: APIServer? = nil, agent: NodeAgent?, _ status: String, _ logger: Logger
+    ) -> [any Service] {
+        guard let notifier = SystemdNotifier(environment: ServerClient.environment) else { return [] }
+        var heartbeats: [Heartbeat] = []
+        if let server {
+            let turns = Turns()
+            heartbeats.append(Heartbeat(name: "the server's memory watch") { server.memoryLooks })
+            heartbeats.append(
+                Heartbeat(name: "the event loops") {
+                    // A loop that hangs must not hang the watchdog.
+                    Task {
+                        await server.turnEventLoops()
+                        turns.count.add(1, ordering: .relaxed)
+                    }
+                    return turns.count.load(ordering: .relaxed)
+                })
+        }
+        if let agent {
+            heartbeats.append(Heartbeat(name: "collection") { agent.progress.collectionTicks })
+            heartbeats.append(Heartbeat(name: "reading of logs") { agent.progress.tailRounds })
+            heartbeats.append(Heartbeat(name: "writing of the spool") { agent.progress.waitingTicket })
+        }
+        return [
+            Watchdog(
+                notifier: notifier, heartbeats: heartbeats, status: status, clock: SystemMonotonicClock(),
+                logger: logger)
+        ]
+    }
+
+    /// How often the event loops have turned.
+    private final class Turns: Sendable {
+        let count = Atomic<UInt64>(0)
     }
 
     private static func run(_ services: [any Service], _ logger: Logger) async throws {

@@ -61,6 +61,7 @@ struct Reload: Service {
     let settings: Settings
     let alerting: AlertingService
     let scrapes: ScrapeService
+    let certificates: ListenerCertificates?
     let logger: Logger
 
     func run() async throws {
@@ -79,7 +80,10 @@ struct Reload: Service {
     func perform() async throws {
         let settings = settings
         let limits = settings.reading.file.limits
-        let reading = try await BlockingWork.perform { try settings.reload() }
+        let certificates = certificates
+        let reading = try await BlockingWork.perform {
+            try settings.reload { file in try certificates?.reload(file.tls) }
+        }
         alerting.reload(reading.alerting)
         scrapes.apply(reading.file.scrapeJobs)
         let rules = reading.alerting.groups.reduce(0) { $0 + $1.rules.count }

@@ -64,9 +64,11 @@ final class Settings: Sendable {
     }
 
     /// Reads everything again. When anything is wrong nothing changes, and the error says what and where.
-    func reload() throws -> Reading {
+    /// `takeOver` is what else has to succeed with the new file.
+    func reload(_ takeOver: (ConfigurationFile) throws -> Void = { _ in }) throws -> Reading {
         do {
             let fresh = try Settings.read(arguments, isStart: false)
+            try takeOver(fresh.file)
             current.withLock { $0 = fresh }
             last.withLock { $0 = LastReading(isGood: true, goodAtMilliseconds: SystemWallClock().nowMilliseconds) }
             return fresh

@@ -3,18 +3,10 @@ internal import Server
 internal import Transport
 internal import Wire
 
-/// Certificate and key from the files that the configuration names.
+/// Certificates and keys from the files that the configuration names.
 enum TLSFiles {
-    /// The identity of the listener; nil when TLS is not configured.
-    static func identity(_ tls: ConfigurationFile.TLS?) throws -> TLSServerIdentity? {
-        guard let tls else { return nil }
-        return TLSServerIdentity(
-            certificateChain: try read(tls.certificateFile, "certificate_file"),
-            privateKey: try read(tls.keyFile, "key_file"),
-            clientAuthorities: try tls.clientAuthorityFile.map { try read($0, "client_ca_file") })
-    }
-
-    private static func read(_ path: String, _ key: String) throws -> [UInt8] {
+    /// The bytes of the file that the configuration names under `key`.
+    static func read(_ path: String, _ key: String) throws -> [UInt8] {
         do {
             if let bytes = try AtomicFile.read(path, in: SystemStorage(), maximumBytes: 1 << 20) { return bytes }
         } catch {
@@ -34,10 +26,10 @@ struct OwnEndpoint {
     let tlsProfile: String?
     let tlsProfiles: [String: TLSProfile]
 
-    init(listen: ListenAddress, port: Int, tls: TLSServerIdentity?, settings: Settings) throws {
+    init(listen: ListenAddress, port: Int, security: ListenerSecurity, settings: Settings) throws {
         let isEverywhere = listen.host == "0.0.0.0" || listen.host == "::"
         let host = isEverywhere ? (listen.host == "::" ? "::1" : "127.0.0.1") : listen.host
-        if let tls {
+        if let tls = security.tls {
             guard tls.clientAuthorities == nil else {
                 throw CommandFailure(
                     "with client_ca_file the agent of the same process cannot connect; "
@@ -47,7 +39,8 @@ struct OwnEndpoint {
             tlsProfile = OwnEndpoint.profile
             // The certificate names the host as others see it, not as loopback; the chain is checked all the same.
             tlsProfiles = [
-                OwnEndpoint.profile: TLSProfile(authorities: tls.certificateChain, verification: .chainOnly)
+                OwnEndpoint.profile: TLSProfile(
+                    authorities: security.ownTrust ?? tls.certificateChain, verification: .chainOnly)
             ]
         } else {
             endpoint = HTTPEndpoint(.tcp(host: host, port: port))

@@ -13,12 +13,19 @@ struct ConfigurationFile: Sendable {
         var permissions: Set<Permission>
     }
 
-    /// Certificate and key for TLS, as PEM files.
-    struct TLS: Sendable {
-        var certificateFile: String
-        var keyFile: String
+    /// Certificate and key for TLS, as PEM files, or of the server's own authority.
+    struct TLS: Sendable, Equatable {
+        /// Nil, and so the next, for a certificate of the server's own authority.
+        var certificateFile: String?
+        var keyFile: String?
+        /// Under which names and addresses agents and people reach a server with a certificate of its own authority.
+        var names: [String] = []
+        /// Who vouches for a certificate of the operator's: what agents are told to believe.
+        var authorityFile: String?
         /// Clients must show a certificate of this authority; nil when they need none.
         var clientAuthorityFile: String?
+        /// How long the certificate of an enrolled agent holds.
+        var agentCertificateMilliseconds: Int64 = 30 * 86_400_000
     }
 
     var tokens: [Token] = []
@@ -84,14 +91,7 @@ struct ConfigurationFile: Sendable {
             try token.finish()
             tokens.append(Token(name: name, file: file, permissions: permissions))
         }
-        if let section = mapping.optional("tls") {
-            var tlsMapping = try section.mapping()
-            tls = TLS(
-                certificateFile: try tlsMapping.required("certificate_file").text(),
-                keyFile: try tlsMapping.required("key_file").text(),
-                clientAuthorityFile: try tlsMapping.text("client_ca_file"))
-            try tlsMapping.finish()
-        }
+        if let section = mapping.optional("tls") { tls = try ConfigurationFile.tls(section) }
         queryTimeoutMilliseconds =
             try ConfigurationFile.interval(mapping.optional("query_timeout")) ?? queryTimeoutMilliseconds
         if let section = mapping.optional("cors_origin") {
@@ -107,6 +107,26 @@ struct ConfigurationFile: Sendable {
         evaluationIntervalMilliseconds =
             try ConfigurationFile.interval(mapping.optional("evaluation_interval")) ?? evaluationIntervalMilliseconds
         try mapping.finish()
+    }
+
+    private static func tls(_ value: YAMLValue) throws(ConfigurationError) -> TLS {
+        var mapping = try value.mapping()
+        var tls = TLS()
+        if let file = try mapping.text("certificate_file") {
+            tls.certificateFile = file
+            tls.keyFile = try mapping.required("key_file").text()
+            tls.authorityFile = try mapping.text("ca_file")
+        } else {
+            // Its own authority: somebody has to say under which names the server is reached.
+            tls.names = try mapping.required("names").texts()
+        }
+        tls.clientAuthorityFile = try mapping.text("client_ca_file")
+        if let lifetime = mapping.optional("agent_certificate_lifetime") {
+            tls.agentCertificateMilliseconds = try lifetime.durationMilliseconds()
+            guard tls.agentCertificateMilliseconds >= 60_000 else { throw lifetime.error("too short: 1m is the least") }
+        }
+        try mapping.finish()
+        return tls
     }
 
     private static func permissions(_ value: YAMLValue) throws(ConfigurationError) -> Set<Permission> {

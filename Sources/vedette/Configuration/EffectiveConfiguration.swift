@@ -20,7 +20,13 @@ struct EffectiveConfiguration {
         ]
         if file.queryConcurrency > 0 { lines.append("  query_concurrency: \(file.queryConcurrency)") }
         if let tls = file.tls {
-            lines += ["  tls:", "    certificate_file: \(quoted(tls.certificateFile))", "    key_file: <secret>"]
+            lines.append("  tls:")
+            if let certificate = tls.certificateFile {
+                lines += ["    certificate_file: \(quoted(certificate))", "    key_file: <secret>"]
+            } else {
+                lines.append("    names: [\(tls.names.map(quoted).joined(separator: ", "))]")
+            }
+            lines.append("    agent_certificate_lifetime: \(duration(tls.agentCertificateMilliseconds))")
         }
         if !file.tokens.isEmpty { lines.append("  tokens:") }
         for token in file.tokens {

@@ -89,7 +89,7 @@ package final class SimulatedStorage: FileStorage {
             case .folder:
                 throw StorageError(.other, operation: "open", path: path, detail: "it is a folder")
             case nil:
-                guard mode == .create || mode == .createOrOpen else {
+                guard mode.mayCreate else {
                     throw StorageError(.notFound, operation: "open", path: path)
                 }
                 try state.needFolder(above: path, for: "open")
