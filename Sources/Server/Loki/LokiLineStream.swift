@@ -6,7 +6,8 @@ internal import Wire
 /// A long answer of lines, written while it is read, at its client's pace and in the memory of one page.
 ///
 /// Lines come in the order of the query over all streams, so a stream that has lines in several pages stands in
-/// `result` once for each of them; clients put lines together by time, as they must with Loki. Statistics stand at the end.
+/// `result` once for each of them; clients put lines together by time, as they must with Loki. Statistics stand at the
+/// end.
 struct LokiLineStream: Sendable {
     private static let pageBytes = 1 << 20
 

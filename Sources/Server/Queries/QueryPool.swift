@@ -6,8 +6,8 @@ internal import Telemetry
 ///
 /// A job that says it takes long does not count any more: another thread takes its place, its own gives way on the
 /// cores, and it takes turns with others of its kind. So heavy queries, however many, never keep light ones waiting,
-/// and nobody has to know beforehand which are heavy. Waiting callers wait in continuations, so neither an event loop nor
-/// the cooperative pool is ever blocked.
+/// and nobody has to know beforehand which are heavy. Waiting callers wait in continuations, so neither an event loop
+/// nor the cooperative pool is ever blocked.
 package final class QueryPool: Sendable {
     private struct Job {
         var id: UInt64
