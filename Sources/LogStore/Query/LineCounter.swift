@@ -131,7 +131,8 @@ struct LineCounter {
         if severities.contains(LineSeverity.own) { return false }
         let first = bucket(run.firstNanoseconds)
         if times.isEmpty, !splitsSeverities, !countsBytes {
-            groups[try group(of: run, severity: nil)].lines[first] += selected.count
+            let group = try group(of: run, severity: nil)
+            groups[group].lines[first] += selected.count
             return true
         }
         var groupsBySeverity = [Int](repeating: -1, count: LineSeverity.bound)
