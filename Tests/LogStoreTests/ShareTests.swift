@@ -1,4 +1,5 @@
 internal import Disk
+internal import Synchronization
 internal import Telemetry
 internal import TestSupport
 internal import Testing

@@ -130,6 +130,11 @@ struct LineCounter {
         if selected.isEmpty { return true }
         if severities.contains(LineSeverity.own) { return false }
         let first = bucket(run.firstNanoseconds)
+        if times.isEmpty, !splitsSeverities, !countsBytes {
+            let group = try group(of: run, severity: nil)
+            groups[group].lines[first] += selected.count
+            return true
+        }
         var groupsBySeverity = [Int](repeating: -1, count: LineSeverity.bound)
         for (index, line) in selected.enumerated() {
             let severity = splitsSeverities ? severities[index] : 0

@@ -58,7 +58,7 @@ struct LiteralMoves {
             guard let digits else { return nil }
             return numbers(column, places) { LiteralMoves.contains($0.magnitude, digits.value, digits.power) }
         case .fixed(let width, let column):
-            guard let digits, width <= 18 else { return nil }
+            guard digits != nil, width <= 18 else { return nil }
             return numbers(column, places) { contains(UInt64(bitPattern: $0), width: width) }
         case .timestamps(let form, let column): return timestamps(form, column, places)
         case .packed(let width, let isUpper, let hasHyphens, let bytes):
