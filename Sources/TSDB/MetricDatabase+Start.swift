@@ -20,7 +20,7 @@ extension MetricDatabase {
             endOld(&state)
         }
         while state.passes < ReadBack.passesMaximum {
-            let extent = try log.performBlocking { $0.extent() }
+            let extent = try extent()
             if extent.end.ordinal - state.next.ordinal <= ReadBack.recordsAtJoin { break }
             state.passes += 1
             guard try read(extent, &state, &left) else { return false }
@@ -94,6 +94,20 @@ extension MetricDatabase {
         return state.next >= extent.end && left > 0
     }
 
+    /// What is in the log by now. A log that failed can still be read, up to its last sync.
+    private func extent() throws -> LogExtent {
+        let found = FoundExtent()
+        let result = Result {
+            try log.performBlocking { log in
+                let extent = log.extent()
+                found.extent.withLock { $0 = extent }
+            }
+        }
+        if let extent = found.extent.withLock({ $0 }) { return extent }
+        try result.get()
+        throw LogAppendError.closed
+    }
+
     /// What the processes before left is read: tells what of it is gone.
     private func endOld(_ state: inout ReadBack) {
         guard var replay = state.replay else { return }
@@ -148,7 +162,7 @@ extension MetricDatabase {
         start.beginJoining()
         if options.driving == .manual { log.runOnce() }
         start.waitUntilDrained()
-        let extent = try log.performBlocking { $0.extent() }
+        let extent = try extent()
         var left = Int.max
         guard try read(extent, &state, &left) else { return false }
         // Of a sample that was taken before the head knew its series, nobody was told that another had come first.
@@ -198,4 +212,9 @@ extension MetricDatabase {
             report.findings += words.filter { !known.contains($0) }
         }
     }
+}
+
+/// Takes an extent from the log's thread to the one that reads.
+private final class FoundExtent: Sendable {
+    let extent = Mutex<LogExtent?>(nil)
 }

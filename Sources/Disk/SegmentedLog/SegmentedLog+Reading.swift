@@ -1,3 +1,4 @@
+/// Reading what a log holds, on its own thread or on another.
 extension SegmentedLog {
     /// Hands the frames from `position` on to `body`, in order and each once, until it returns false or the log ends.
     /// As `LogReader` says.

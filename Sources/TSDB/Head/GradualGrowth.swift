@@ -1,3 +1,4 @@
+/// Room for arrays with one element per series.
 extension Array {
     /// Appends; where there is no room, room for an eighth more is made. What is held once per series must not double
     /// for the sake of one more: half of it would be empty for good.

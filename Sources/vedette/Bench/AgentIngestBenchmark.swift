@@ -36,10 +36,31 @@ enum AgentIngestBenchmark: Benchmark {
         let number: Int
         var encoder = AgentFrameEncoder()
         var bodies: [[UInt8]] = []
+        /// The tick that is not whole yet: a request holds pieces of several.
+        private var tick: SampleGroup?
 
         init(number: Int) { self.number = number }
 
-        mutating func add(_ group: SampleGroup) {
+        /// Adds what a request has of one tick.
+        mutating func add(_ piece: SampleGroup) {
+            if var tick, tick.timesMilliseconds.first == piece.timesMilliseconds.first {
+                self.tick = nil
+                let offset = UInt32(tick.series.count)
+                tick.series += piece.series
+                tick.seriesIndexes += piece.seriesIndexes.map { $0 + offset }
+                tick.timesMilliseconds += piece.timesMilliseconds
+                tick.values += piece.values
+                self.tick = tick
+            } else {
+                finishTick()
+                tick = piece
+            }
+        }
+
+        /// Makes a batch of the tick.
+        mutating func finishTick() {
+            guard let group = tick else { return }
+            tick = nil
             let agent = String(repeating: "0", count: 26) + String(1_000_000 + number).suffix(6)
             let sender = DeliveryIdentity.Sender(agent: agent, epoch: 1, lane: .live)
             let batch = AgentBatch(
@@ -78,6 +99,7 @@ enum AgentIngestBenchmark: Benchmark {
         return [
             ("samples", BenchText.rate(Double(samples))),
             ("accepted", BenchText.rate(Double(accepted))),
+            ("agents", BenchText.rate(Double(senders.count))),
             ("requests", BenchText.rate(Double(requests))),
             ("bytes per sample on the wire", BenchText.rate(Double(bytes) / Double(samples))),
             ("seconds", BenchText.rate(wall)),
@@ -129,7 +151,12 @@ enum AgentIngestBenchmark: Benchmark {
                 }
             }
         }
-        return (senders.values.sorted { $0.number < $1.number }, samples)
+        let finished = senders.values.map { sender in
+            var sender = sender
+            sender.finishTick()
+            return sender
+        }
+        return (finished.sorted { $0.number < $1.number }, samples)
     }
 
     private struct Place: Hashable {
