@@ -1,5 +1,6 @@
 import Disk
 import Glibc
+import Synchronization
 import Telemetry
 import TestSupport
 import Testing
@@ -263,13 +264,8 @@ import Testing
         stage.scratch.append("last\n", to: log)
         stage.pass()
         #expect(stage.sink.texts == ["out"])
-        stage.registry.setGroups(
-            [
-                stage.id: ContainerGroup(
-                    path: "/kubepods/burstable/pod00000000-0000-0000-0000-00000000000a/\(stage.id)",
-                    facts: Self.facts(stage.id))
-            ],
-            atNanoseconds: stage.clock.nowNanoseconds)
+        let group = ContainerGroup(path: "/kubepods/\(stage.id)", facts: Self.facts(stage.id))
+        stage.registry.setGroups([stage.id: group], atNanoseconds: stage.clock.nowNanoseconds)
         stage.pass()
         stage.tailer?.containerEnded(stage.id, atNanoseconds: stage.clock.nowNanoseconds)
         stage.pass(milliseconds: 500)
