@@ -21,7 +21,7 @@ extension FileTail {
         }
         guard current != nil || isFirstLook else { return }
         var found = plainFiles()
-        harvest.isUnreadable = harvest.isUnreadable || (current != nil && found.isEmpty && files.isEmpty)
+        if found.isEmpty, files.isEmpty, current != nil { harvest.isUnreadable = access(log.path, R_OK) != 0 }
         if harvest.isUnreadable { return }
         found.removeAll { file in
             finished[file.identity] != nil || files.contains { $0.physical == file.physical }
