@@ -91,7 +91,8 @@ internal import Testing
         await expectSoon("the agent follows both logs", seconds: 20) {
             docker.write(bytes: Self.lineBytes)
             cri.write(bytes: Self.lineBytes)
-            return try await count("docker", in: server) > 0 && count("cri", in: server) > 0
+            let counts = [try await count("docker", in: server), try await count("cri", in: server)]
+            return counts.allSatisfy { $0 > 0 }
         }
         var generator = SystemRandomNumberGenerator()
         for kill in 0..<kills {

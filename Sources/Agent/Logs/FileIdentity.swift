@@ -48,9 +48,10 @@ struct ContentMark: Hashable, Sendable {
         self.tail = tail
     }
 
-    /// The mark of an open file at `offset`; nil when the file is shorter or cannot be read.
-    init?(of descriptor: Int32, at offset: UInt64, headLength: Int = headBytes) {
-        let length = min(Int(clamping: offset), headLength)
+    /// The mark of an open file at `offset`, of `headLength` bytes of its beginning (as a rule what lies in front of the
+    /// offset); nil when the file is shorter or cannot be read.
+    init?(of descriptor: Int32, at offset: UInt64, headLength: Int? = nil) {
+        let length = headLength ?? min(Int(clamping: offset), Self.headBytes)
         let before = min(Int(clamping: offset), Self.tailBytes)
         guard let head = Self.hash(of: descriptor, at: 0, count: length),
             let tail = Self.hash(of: descriptor, at: offset - UInt64(before), count: before)

@@ -8,6 +8,8 @@ final class FileTail {
         var streams: [LogLines] = []
         var losses: [LogLoss] = []
         var reaches: [(TailPositions.Place, TailPositions.Reach)] = []
+        /// Files that were begun.
+        var discoveries: [(TailPositions.Place, TailPositions.Reach)] = []
         var closed: [TailPositions.Place] = []
         var bytes = 0
         var hasMore = false
@@ -36,7 +38,7 @@ final class FileTail {
     let surroundings: Surroundings
     var files: [TailedFile] = []
     /// Files that were read to their end and may still have a name, and where that end was.
-    var finished: [FileIdentity: UInt64] = [:]
+    var finished: [FileIdentity: TailPositions.Reach] = [:]
     /// Whether the log's name meant another file than the newest open one at the last look.
     private var isElsewhere = false
     /// When its writer ended, monotonic; what it left unfinished is given out a moment later.
@@ -117,21 +119,24 @@ final class FileTail {
         _ file: TailedFile, _ before: (generation: UInt64, offset: UInt64), isOver: Bool, _ harvest: inout Harvest
     ) {
         let place = TailPositions.Place(log: log.key, file: file.identity)
+        if before.offset == 0, file.harvested.offset > 0, !file.isCopy {
+            harvest.discoveries.append((place, file.beginning))
+        }
         if file.harvested != before { harvest.reaches.append((place, file.reach)) }
         guard isOver else { return }
         over.insert(ObjectIdentifier(file))
         surroundings.keeper.release(file.physical)
-        finish(file.physical, file.state.offset)
+        finish(file.physical, file.state.offset, file.state.generation)
         let goesOn = files.contains { $0 !== file && $0.identity == file.identity && !self.isOver($0) }
         guard !goesOn else { return }
-        finish(file.identity, file.state.offset)
+        finish(file.identity, file.state.offset, file.state.generation)
         harvest.closed.append(place)
     }
 
     /// Remembers a file as wholly read.
-    func finish(_ identity: FileIdentity, _ offset: UInt64) {
+    func finish(_ identity: FileIdentity, _ offset: UInt64, _ generation: UInt64 = 0) {
         if finished.count >= Self.finishedMaximum { finished.removeAll() }
-        finished[identity] = offset
+        finished[identity] = TailPositions.Reach(generation: generation, offset: offset)
     }
 
     private func add(_ part: TailedFile.Harvest, of file: TailedFile, _ origin: LogOrigin, _ harvest: inout Harvest) {

@@ -21,7 +21,7 @@ extension FileTail {
         }
         guard current != nil || isFirstLook else { return }
         var found = plainFiles()
-        harvest.isUnreadable = harvest.isUnreadable || (current != nil && found.isEmpty && files.isEmpty)
+        if found.isEmpty, files.isEmpty, current != nil { harvest.isUnreadable = access(log.path, R_OK) != 0 }
         if harvest.isUnreadable { return }
         found.removeAll { file in
             finished[file.identity] != nil || files.contains { $0.physical == file.physical }
@@ -30,10 +30,9 @@ extension FileTail {
             found = firstFiles(found, positions, lastBytes, &harvest)
         }
         for file in found {
-            // Known from now on, so that a restart does not take it for history; what was cut, only behind its copy.
-            if file.isCopy || !found.contains(where: { $0.isCopy && $0.identity == file.identity }) {
-                harvest.reaches.append((TailPositions.Place(log: log.key, file: file.identity), file.reach))
-            }
+            // Known from now on, so that a restart neither takes it for history nor reads an archive of it as new.
+            let begin = file.harvested.offset == 0 ? file.beginning : file.reach
+            harvest.discoveries.append((TailPositions.Place(log: log.key, file: file.identity), begin))
             if !file.isCopy { surroundings.keeper.keep(file.descriptor, file.physical) }
         }
         files.append(contentsOf: found)
@@ -108,16 +107,20 @@ extension FileTail {
         }
         guard missing.values.contains(where: { $0.mark != nil }) else { return [] }
         var unpacked: [TailedFile] = []
+        var wanted: [TailedFile] = []
         for name in RotatedFiles.names(of: log.path).reversed() where name.isCompressed {
             guard let file = unpack(name.path) else { continue }
             unpacked.insert(file, at: 0)
-            let match = missing.first { file.holds($0.value) }
-            guard let match, let copy = copy(file, of: match.key.file) else { continue }
+            guard let match = missing.first(where: { file.holds($0.value) }),
+                let copy = copy(file, of: match.key.file)
+            else { continue }
             copy.resume(match.value)
             unpacked[0] = copy
+            wanted = unpacked
             missing[match.key] = nil
-            return unpacked
+            if !missing.values.contains(where: { $0.mark != nil }) { break }
         }
+        if !wanted.isEmpty { return wanted }
         // Where the file itself is still there, only its former content is gone: older archives are history.
         return oldestKnown == nil ? unpacked : []
     }
@@ -169,11 +172,11 @@ extension FileTail {
     private func reopenGrown() {
         for name in RotatedFiles.names(of: log.path) where !name.isCompressed {
             guard let file = TailedFile(path: name.path, format: log.format, isFinal: false),
-                let end = finished[file.identity], file.sizeBytes > end,
+                let end = finished[file.identity], file.sizeBytes > end.offset,
                 !files.contains(where: { $0.physical == file.physical })
             else { continue }
             finished[file.identity] = nil
-            file.resume(TailPositions.Reach(generation: 0, offset: end))
+            file.resume(end)
             files.insert(file, at: 0)
         }
     }

@@ -267,6 +267,7 @@ final class LogTailer {
     private func append(_ harvest: FileTail.Harvest, _ wallNanoseconds: Int64, _ round: inout Round) {
         round.batch.streams.append(contentsOf: harvest.streams)
         append(harvest.losses, wallNanoseconds, &round)
+        for (place, reach) in harvest.discoveries { positions.discovered(place, reach) }
         round.reaches.append(contentsOf: harvest.reaches)
         round.bytes += harvest.bytes
         closed.formUnion(harvest.closed)

@@ -80,6 +80,14 @@ struct TailPositions {
         }
     }
 
+    /// A file was begun, of which nothing is stored yet: a restart must know it by its name and by what it holds.
+    mutating func discovered(_ place: Place, _ reach: Reach) {
+        if let known = reaches[place], known.offset > 0 || known.mark != nil { return }
+        guard reaches[place] != reach else { return }
+        reaches[place] = reach
+        isChanged = true
+    }
+
     /// Files were read this far without anything to send.
     mutating func submittedNothing(_ reaches: [(Place, Reach)]) {
         guard waiting.isEmpty else { return waiting[waiting.count - 1].reaches += reaches }

@@ -129,6 +129,14 @@ final class TailedFile {
         return isSame
     }
 
+    /// The beginning of a file as it is now, for a place at its start.
+    var beginning: TailPositions.Reach {
+        let length = min(Int(clamping: sizeBytes), ContentMark.headBytes)
+        var reach = TailPositions.Reach(generation: state.generation, offset: 0)
+        if length > 0 { reach.mark = ContentMark(of: descriptor, at: 0, headLength: length) }
+        return reach
+    }
+
     /// Whether the file holds what an earlier run read up to its place; an empty beginning proves nothing.
     func holds(_ reach: TailPositions.Reach) -> Bool {
         guard let mark = reach.mark, mark.headLength > 0 else { return false }

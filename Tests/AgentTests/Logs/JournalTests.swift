@@ -1,5 +1,6 @@
 import Disk
 import Glibc
+import Synchronization
 import Telemetry
 import TestSupport
 import Testing
@@ -98,7 +99,7 @@ import Testing
         posix_spawn_file_actions_init(&actions)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        posix_spawn(&process, tool, &actions, nil, &arguments, environ)
+        posix_spawn(&process, tool, &actions, nil, &arguments, nil)
         var status: Int32 = 0
         waitpid(process, &status, 0)
         for argument in arguments { free(argument) }

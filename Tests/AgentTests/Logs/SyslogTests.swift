@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Telemetry
 import TestSupport
 import Testing
@@ -87,7 +88,7 @@ import Testing
         stage.restart()
         stage.pass()
         Self.send("<13>1 - h udp - - - over UDP", to: ports[0], SOCK_DGRAM)
-        Self.send("<13>1 - h tcp - - - over TCP\n26 <13>1 - h tcp - - - counted", to: ports[1], SOCK_STREAM)
+        Self.send("<13>1 - h tcp - - - over TCP\n27 <13>1 - h tcp - - - counted", to: ports[1], SOCK_STREAM)
         let local = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
         let text = Array("<13>Nov 23 08:33:03 local[1]: over a unix socket".utf8)
         _ = UnixAddress.with(path) { sendto(local, text, text.count, 0, $0, $1) }
