@@ -1,5 +1,4 @@
 internal import Foundation
-internal import Glibc
 internal import ScenarioSupport
 internal import Testing
 
@@ -121,9 +120,10 @@ internal import Testing
     private static func files(below folder: String) throws -> [String] {
         let names = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
         return names.sorted().filter { name in
-            var status = stat()
-            guard stat("\(folder)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
-            return status.st_size > 0 && !name.hasSuffix("/reserve")
+            guard let attributes = try? FileManager.default.attributesOfItem(atPath: "\(folder)/\(name)"),
+                attributes[.type] as? FileAttributeType == .typeRegular
+            else { return false }
+            return (attributes[.size] as? NSNumber)?.intValue ?? 0 > 0 && !name.hasSuffix("/reserve")
         }
     }
 }

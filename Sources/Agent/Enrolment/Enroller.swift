@@ -1,4 +1,5 @@
 package import Disk
+internal import Glibc
 internal import Telemetry
 package import Transport
 package import Wire
@@ -77,6 +78,15 @@ package struct Enroller: Sendable {
         try enrolment.store(folder: folder, in: storage)
         PendingKey.settle(folder: folder, in: storage)
         return enrolment
+    }
+
+    /// Gives what root has made to whom the data folder belongs: the agent, which need not be root.
+    package func handOver() {
+        var status = stat()
+        guard geteuid() == 0, stat(folder, &status) == 0, status.st_uid != 0 else { return }
+        for name in ["agent-id", "agent-secret", "enrolment", "enrolment-key"] {
+            _ = lchown("\(folder)/\(name)", status.st_uid, status.st_gid)
+        }
     }
 
     /// The server's authorities, if they are those that the token pins. They are asked for before anybody is believed,

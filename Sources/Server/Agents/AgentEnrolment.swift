@@ -94,10 +94,11 @@ package final class AgentEnrolment: Sendable {
     func enroll(
         _ agent: String, node: String, secret: [UInt8], request: CertificateRequest
     ) async throws(EnrolmentRefusal) -> [UInt8] {
-        let validity = nextValidity
+        let (hash, now, validity) = (AgentEnrolment.hash(secret), nowSeconds, nextValidity)
+        // Strangers get no signature to wait for.
+        guard ledger.tokens[hash] != nil else { throw .unknownToken }
         // Before anything is used up: an authority that has ended lets nobody in.
         let certificate = try sign(request, agent, validity)
-        let (hash, now) = (AgentEnrolment.hash(secret), nowSeconds)
         try await change { ledger throws(EnrolmentRefusal) in
             try ledger.enroll(
                 agent, keyHash: request.publicKeyHash, tokenHash: hash, node: node, nowSeconds: now,

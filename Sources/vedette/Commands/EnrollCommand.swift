@@ -64,7 +64,7 @@ struct EnrollNodeCommand: AsyncParsableCommand {
         }
         do {
             let enrolment = try await enroller.enroll(server: endpoint, token: joinToken)
-            handOver()
+            enroller.handOver()
             let end = Timestamps.rfc3339(nanoseconds: enrolment.standing.validity.endNanoseconds)
             Terminal.write(
                 """
@@ -76,15 +76,6 @@ struct EnrollNodeCommand: AsyncParsableCommand {
             throw CommandFailure(failure.description, isFinal: failure.isFinal)
         } catch {
             throw CommandFailure("this node was not enrolled: \(error)")
-        }
-    }
-
-    /// What root has made belongs to whom the data folder belongs: the agent, which need not be root.
-    private func handOver() {
-        var status = stat()
-        guard geteuid() == 0, stat(data, &status) == 0, status.st_uid != 0 else { return }
-        for name in ["agent-id", "agent-secret", "enrolment", "enrolment-key"] {
-            _ = lchown("\(data)/\(name)", status.st_uid, status.st_gid)
         }
     }
 
