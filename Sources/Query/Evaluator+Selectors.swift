@@ -23,7 +23,8 @@ extension Evaluator {
         guard times.count > 0 else { return ColumnStream([]) }
         let lookback = options.lookbackMilliseconds
         let lookups = StepTimes(selector.modifiers, times)
-        let hints = SelectHints(stepMilliseconds: times.count > 1 ? times.stepMilliseconds : 0)
+        var hints = SelectHints(stepMilliseconds: times.count > 1 ? times.stepMilliseconds : 0)
+        hints.isOnlyPresence = readsOnlyPresence && content == .value
         let start = lookups.startMilliseconds &- lookback &+ 1
         let cursors = Cursors(
             try cursors(selector, from: start, through: lookups.endMilliseconds, hints: hints))
@@ -75,7 +76,7 @@ extension Evaluator {
         var detection = ResetDetection()
         while try next(of: cursor, into: &workspace.buffer) {
             if detectsResets { detection.apply(to: &workspace.buffer) }
-            run.append(workspace.buffer)
+            run.append(&workspace.buffer)
             try workspace.reserve(run.bytes, in: context)
         }
     }
@@ -205,7 +206,7 @@ struct LookupPlaces {
     /// Finds the places of `lookups` in rising `times`.
     mutating func find(_ times: [Int64], _ lookups: StepTimes, lookback: Int64) {
         if self.lookups == lookups, self.lookback == lookback, SameTimes.hold(self.times, times) { return }
-        SameTimes.copy(times, into: &self.times)
+        self.times = times
         (self.lookups, self.lookback) = (lookups, lookback)
         places.removeAll(keepingCapacity: true)
         places.reserveCapacity(lookups.count)
@@ -241,20 +242,22 @@ struct LookupPlaces {
 
 /// Series that are scraped together have the same times, so what was found for one holds for the next.
 enum SameTimes {
+    /// Whether the times are the same, in one array or in two.
     static func hold(_ left: [Int64], _ right: [Int64]) -> Bool {
         left.withUnsafeBytes { left in
             right.withUnsafeBytes { right in
                 guard left.count == right.count else { return false }
-                guard let a = left.baseAddress, let b = right.baseAddress else { return true }
+                guard let a = left.baseAddress, let b = right.baseAddress, a != b else { return true }
                 return memcmp(a, b, left.count) == 0
             }
         }
     }
 
-    /// Keeps the memory of `copy`, which an assignment would share and then have to give up.
-    static func copy(_ times: [Int64], into copy: inout [Int64]) {
-        copy.removeAll(keepingCapacity: true)
-        copy.append(contentsOf: times)
+    /// Whether two arrays share their memory.
+    static func areOne(_ left: [Int64], _ right: [Int64]) -> Bool {
+        left.withUnsafeBytes { left in
+            right.withUnsafeBytes { right in left.count == right.count && left.baseAddress == right.baseAddress }
+        }
     }
 }
 

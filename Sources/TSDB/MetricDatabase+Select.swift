@@ -5,28 +5,19 @@ package import Telemetry
 extension MetricDatabase: SeriesSource {
     package func select(_ request: SeriesRequest, in context: QueryContext) throws -> [any SeriesCursor] {
         let selection = try selection(request, in: context)
-        let labels = selection.sortedLabels()
-        try context.count { $0.seriesSelected += labels.count }
-        // With one evaluation the request's range is the window, so a chunk within the one lies within the other.
-        let hints = request.hints
-        let isWholeWindow = hints.stepMilliseconds == 0 && hints.windowMilliseconds > 0
-        let need = isWholeWindow ? AggregateNeed(function: hints.function) : nil
-        return labels.map { labels in
-            MergingCursor(
-                labels: labels, segments: selection.segments[labels] ?? [], range: request.range,
-                need: need, context: context)
-        }
+        try context.count { $0.seriesSelected += selection.series.count }
+        return selection.cursors
     }
 
     /// The labels of the series with a strip or a head table that reaches into the range.
     package func series(_ request: SeriesRequest, in context: QueryContext) throws -> [Labels] {
-        try selection(request, in: context).sortedLabels()
+        try selection(request, in: context).series.map(\.labels)
     }
 
     package func labelNames(_ request: SeriesRequest, in context: QueryContext) throws -> [String] {
         var names: Set<String> = []
-        for labels in try selection(request, in: context).segments.keys {
-            labels.forEachPair { name, _ in names.insert(String(decoding: name, as: UTF8.self)) }
+        for series in try selection(request, in: context).series {
+            series.labels.forEachPair { name, _ in names.insert(String(decoding: name, as: UTF8.self)) }
         }
         return cut(names, to: request.limit, in: context)
     }
@@ -36,14 +27,14 @@ extension MetricDatabase: SeriesSource {
     ) throws -> [String] {
         try checkOpen()
         var values: Set<String> = []
-        let found = try FoundInHead(request, head)
+        let found = try FoundInHead(request, head, blocks.selections)
         for series in found.series {
             guard let value = series.labels[name], !values.contains(value), !found.tables(of: series).isEmpty
             else { continue }
             values.insert(value)
         }
         try blocks.view.forEachBlock(of: blocks, in: request.range, context) { block, tombstones in
-            values.formUnion(try FoundInBlock(request, block, tombstones).values(of: name))
+            values.formUnion(try FoundInBlock(request, block, tombstones, blocks.selections).values(of: name))
         }
         tellGaps(of: request, in: context)
         return cut(values, to: request.limit, in: context)
@@ -62,7 +53,8 @@ extension MetricDatabase: SeriesSource {
 
     private func selection(_ request: SeriesRequest, in context: QueryContext) throws -> Selection {
         try checkOpen()
-        let selection = try Selection(request, head: head, blocks: blocks, in: context)
+        let selection = try Selection(
+            request, head: head, blocks: blocks, cache: blocks.selections, in: context)
         tellGaps(of: request, in: context)
         return selection
     }

@@ -45,7 +45,9 @@ enum ColumnBytes {
     }
 
     /// Columns of one length through a whole block.
-    static func throughStrip(_ columns: [[UInt64]], isSealed: Bool) throws -> [[UInt64]] {
+    static func throughStrip(
+        _ columns: [[UInt64]], isSealed: Bool, isKeeping: Bool = false
+    ) throws -> [[UInt64]] {
         let storage = SimulatedStorage(seed: 1)
         let rowCount = columns.first?.count ?? 0
         var writer = BlockWriter(try storage.open("block", .create), salt: 1, sealedRowsMinimum: isSealed ? 0 : .max)
@@ -63,7 +65,7 @@ enum ColumnBytes {
         let reader = try BlockReader(try storage.open("block", .read), cache: PageCache(maximumBytes: 1 << 20))
         var found: [[UInt64]] = []
         for location in try reader.groups().flatMap(\.strips) {
-            var columns = try reader.columns(of: location)
+            var columns = try reader.columns(of: location, keeping: isKeeping)
             for index in columns.strip.entries.indices {
                 found.append(try reader.samples(of: index, in: &columns, at: location, range: .all).bits)
             }

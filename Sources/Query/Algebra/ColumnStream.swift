@@ -52,6 +52,7 @@ final class Workspace {
     let run = SampleRun()
     var windows = WindowBounds()
     var histogramWindows = WindowBounds()
+    let edges = WindowEdges()
     var lookups = LookupPlaces()
     var innerColumn = SeriesColumn.blank
     /// The samples that each step looked at, where somebody wants to know; else empty.

@@ -11,9 +11,8 @@ final class BlockReader: Sendable {
     private let file: any ObjectReader
     private let seed: UInt32
     private let cache: PageCache
-    private let references: PageCache
     /// Never given to another reader of this process.
-    private let number: UInt64
+    let number: UInt64
     private let loaded = Mutex<BlockIndex?>(nil)
     /// For the index cache: a rising time of the last use.
     let lastIndexUse = Atomic<UInt64>(0)
@@ -30,10 +29,9 @@ final class BlockReader: Sendable {
     }
 
     /// Opens a block; reads its header and its footer only.
-    init(_ file: any ObjectReader, cache: PageCache, references: PageCache? = nil) throws(OpenError) {
+    init(_ file: any ObjectReader, cache: PageCache) throws(OpenError) {
         self.file = file
         self.cache = cache
-        self.references = references ?? cache
         path = file.path
         number = Self.numbers.add(1, ordering: .relaxed).newValue
         do {
@@ -98,15 +96,25 @@ final class BlockReader: Sendable {
         return strip
     }
 
-    /// A reader of the columns of a strip. One that reads a single series should leave the references of its column to
-    /// those that come after it.
-    func columns(of location: StripLocation, sharingReferences isSharing: Bool = false) throws -> StripReader {
-        let key = PageCache.Key(reader: number, offset: location.offset)
-        let references = isSharing ? ReferenceCache(cache: references, key: key) : nil
+    /// A reader of the columns of a strip. One for a query keeps what it decodes with the strip, for the queries that
+    /// come after it; one that reads all of it once does not.
+    func columns(of location: StripLocation, keeping isKeeping: Bool = false) throws -> StripReader {
         let last = LastPage()
-        return StripReader(try strip(location), references: references) { [self] entry in
+        var kept: ((Int) -> Void)?
+        if isKeeping {
+            let key = PageCache.Key(reader: number, offset: location.offset)
+            kept = { [cache] bytes in cache.note(bytes, moreOf: key) }
+        }
+        return StripReader(try strip(location), keeping: kept) { [self] entry in
             try body(of: entry, at: location, last)
         }
+    }
+
+    /// Column `index` of a strip in the form that is kept in memory.
+    func resident(_ index: Int, in strip: Strip, at location: StripLocation) throws -> ResidentColumn {
+        if let known = strip.resident(index) { return known }
+        let columns = try columns(of: location, keeping: true)
+        return try parse(at: location.offset) { try columns.resident(index) }
     }
 
     /// The samples of one column within `range`, in time order.

@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import Telemetry
 
 /// The header of a strip as it is used: times, and where each column is.
@@ -5,6 +6,8 @@ final class Strip: Sendable {
     let times: [Int64]
     /// Ordered by series; a series with floats and histograms has two.
     let entries: [StripEntry]
+    /// By entry: columns that were decoded and are kept as long as the strip is; empty while there are none.
+    private let residents = Mutex<[ResidentColumn?]>([])
 
     /// A strip of parts that were checked.
     init(times: [Int64], entries: [StripEntry]) {
@@ -45,6 +48,16 @@ final class Strip: Sendable {
 
     /// The places of a series' columns: none, its floats, its histograms, or both.
     func entries(of ordinal: UInt32) -> Range<Int> {
+        // Most strips have one column of each series.
+        if let first = entries.first?.ordinal, ordinal >= first {
+            let place = Int(ordinal - first)
+            if place < entries.count, entries[place].ordinal == ordinal,
+                place + 1 == entries.count || entries[place + 1].ordinal != ordinal,
+                place == 0 || entries[place - 1].ordinal != ordinal
+            {
+                return place..<place + 1
+            }
+        }
         var low = 0
         var high = entries.count
         while low < high {
@@ -56,6 +69,19 @@ final class Strip: Sendable {
         return low..<end
     }
 
-    /// An estimate of the memory held.
+    /// What is kept of a column.
+    func resident(_ index: Int) -> ResidentColumn? {
+        residents.withLock { $0.isEmpty ? nil : $0[index] }
+    }
+
+    /// Keeps a column.
+    func keep(_ column: ResidentColumn, _ index: Int) {
+        residents.withLock { residents in
+            if residents.isEmpty { residents = [ResidentColumn?](repeating: nil, count: entries.count) }
+            residents[index] = column
+        }
+    }
+
+    /// An estimate of the memory held, columns that are kept aside.
     var memoryBytes: Int { times.count * 8 + entries.count * MemoryLayout<StripEntry>.stride }
 }

@@ -1,40 +1,23 @@
 internal import Telemetry
 
-/// Where the integers of columns that others refer to are kept, so that the buckets of one histogram are decoded once
-/// for all the series of a query.
-struct ReferenceCache {
-    let cache: PageCache
-    /// Of the strip.
-    let key: PageCache.Key
-
-    /// Those of a column.
-    func find(_ column: Int) -> [Int64]? {
-        guard case .integers(let integers)? = cache.find(key(of: column)) else { return nil }
-        return integers
-    }
-
-    /// Keeps those of a column.
-    func keep(_ integers: [Int64], of column: Int) { cache.keep(.integers(integers), as: key(of: column)) }
-
-    private func key(of column: Int) -> PageCache.Key {
-        PageCache.Key(reader: key.reader, offset: key.offset, column: column)
-    }
-}
-
-/// Reads columns of one strip. Columns that others refer to are kept while it lives, and in a cache where it has one.
+/// Reads columns of one strip. What others refer to is kept while it lives; a reader for queries keeps every column it
+/// decodes with the strip.
 struct StripReader {
     let strip: Strip
     /// The body of an entry, checked.
     private let body: (StripEntry) throws -> PaddedBytes
-    private let references: ReferenceCache?
+    /// Told how much memory a column takes that is kept with the strip; nil where none is.
+    private let kept: ((Int) -> Void)?
     private var integers: [Int: [Int64]] = [:]
     /// Longer chains than any encoder writes are damage.
     private static let depthMaximum = 16
 
     /// A reader that gets bodies from `body`.
-    init(_ strip: Strip, references: ReferenceCache? = nil, body: @escaping (StripEntry) throws -> PaddedBytes) {
+    init(
+        _ strip: Strip, keeping kept: ((Int) -> Void)? = nil, body: @escaping (StripEntry) throws -> PaddedBytes
+    ) {
         self.strip = strip
-        self.references = references
+        self.kept = kept
         self.body = body
     }
 
@@ -49,6 +32,9 @@ struct StripReader {
             let starts = try entry.hasStarts ? parts(of: entry).starts : []
             return (try floats(other).bits, starts)
         case .histograms: throw ByteError(offset: 0, reason: "floats wanted of a column of histograms")
+        case .floats where kept != nil:
+            let bits = try resident(index).bits
+            return (bits, try entry.hasStarts ? parts(of: entry).starts : [])
         case .floats(let column):
             let parts = try parts(of: entry)
             let bits = try withReference(index, column) { reference in
@@ -92,7 +78,7 @@ struct StripReader {
 
     /// The integers of a column that another refers to.
     private mutating func integers(of index: Int, depth: Int) throws -> [Int64] {
-        if let known = integers[index] ?? references?.find(index) { return known }
+        if let known = integers[index] { return known }
         guard depth < Self.depthMaximum, case .floats(let column) = strip.entries[index].values else {
             throw ByteError(offset: 0, reason: "column \(index) is referred to and has no integers")
         }
@@ -104,7 +90,30 @@ struct StripReader {
             try column.integers(count: entry.valueCount, from: raw) { reference }.values
         }
         integers[index] = found
-        references?.keep(found, of: index)
+        return found
+    }
+
+    /// Column `index`, which is one of floats that are no duplicate, in the form that is kept.
+    func resident(_ index: Int) throws -> ResidentColumn { try resident(index, depth: 0) }
+
+    private func resident(_ index: Int, depth: Int) throws -> ResidentColumn {
+        if let known = strip.resident(index) { return known }
+        let entry = strip.entries[index]
+        guard depth < Self.depthMaximum, case .floats(let column) = entry.values else {
+            throw ByteError(offset: 0, reason: "column \(index) is read as floats, or referred to, and is none of them")
+        }
+        let reference =
+            column.transform == .reference
+            ? try resident(index - column.referenceDistance, depth: depth + 1).integers : []
+        let parts = try parts(of: entry)
+        let found = try parts.values.parse { raw throws(any Error) in
+            guard column.scaling.operation.hasIntegers else {
+                return ResidentColumn(bits: try column.bits(count: entry.valueCount, from: raw) { [] })
+            }
+            return ResidentColumn(column, try column.integers(count: entry.valueCount, from: raw) { reference })
+        }
+        strip.keep(found, index)
+        kept?(found.memoryBytes)
         return found
     }
 }

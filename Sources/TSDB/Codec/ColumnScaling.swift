@@ -44,7 +44,7 @@ struct ColumnScaling: Equatable, Sendable {
     static let integer = ColumnScaling(operation: .integer)
 
     /// The number of the kernel that does it.
-    private var kernel: Int32 {
+    var kernel: Int32 {
         switch operation {
         case .multiplied: Int32(VEDETTE_MULTIPLY.rawValue)
         case .thousandths: Int32(VEDETTE_THOUSANDTHS.rawValue)
@@ -52,7 +52,8 @@ struct ColumnScaling: Equatable, Sendable {
         default: Int32(VEDETTE_DIVIDE.rawValue)
         }
     }
-    private var power: Double {
+    /// What the kernel divides by, or multiplies with.
+    var power: Double {
         switch operation {
         case .divided, .corrected: Self.powers[exponent]
         case .multiplied: 1 / Self.powers[exponent]
