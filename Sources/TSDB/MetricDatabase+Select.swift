@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 package import Telemetry
 
@@ -65,10 +66,24 @@ extension MetricDatabase: SeriesSource {
     }
 
     private func cut(_ strings: Set<String>, to limit: Int, in context: QueryContext) -> [String] {
-        let sorted = strings.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        let sorted = strings.sorted { $0.hasLowerBytes(than: $1) }
         guard limit > 0, sorted.count > limit else { return sorted }
         context.warn("the answer was cut to \(limit) of \(sorted.count), as the request asked")
         return Array(sorted.prefix(limit))
+    }
+}
+
+extension String {
+    /// The order of the UTF-8 bytes, which is that of Go.
+    fileprivate func hasLowerBytes(than other: String) -> Bool {
+        var (left, right) = (self, other)
+        return left.withUTF8 { left in
+            right.withUTF8 { right in
+                guard let a = left.baseAddress, let b = right.baseAddress else { return left.count < right.count }
+                let order = memcmp(a, b, min(left.count, right.count))
+                return order == 0 ? left.count < right.count : order < 0
+            }
+        }
     }
 }
 

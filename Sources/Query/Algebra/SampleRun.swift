@@ -19,6 +19,9 @@ final class SampleRun {
     private var isDifferent = false
     private var isJoined = true
     private var isOfPieces = true
+    /// What pieces were joined to, by their first: series of several targets take turns.
+    private var joinedBefore: [UnsafeRawPointer: (pieces: [[Int64]], times: [Int64])] = [:]
+    private static let joinedMaximum = 64
 
     var times: [Int64] {
         if !isJoined { join() }
@@ -107,8 +110,21 @@ final class SampleRun {
         guard isOfPieces, isDifferent || pieceCount != pieces.count || pieceCount == 0 else { return }
         isDifferent = false
         pieces.removeSubrange(pieceCount...)
-        joinedTimes = pieces.count == 1 ? pieces[0] : Array(pieces.joined())
         if pieceCount == 0 { values.removeAll(keepingCapacity: true) }
+        joinedTimes = pieces.count == 1 ? pieces[0] : joinedPieces()
+    }
+
+    private func joinedPieces() -> [Int64] {
+        guard let first = pieces.first, let place = SameTimes.place(of: first) else { return [] }
+        if let known = joinedBefore[place], known.pieces.count == pieces.count,
+            zip(known.pieces, pieces).allSatisfy({ SameTimes.areOne($0, $1) })
+        {
+            return known.times
+        }
+        if joinedBefore.count >= Self.joinedMaximum { joinedBefore.removeAll(keepingCapacity: true) }
+        let joined = Array(pieces.joined())
+        joinedBefore[place] = (pieces, joined)
+        return joined
     }
 
     /// From here on the times are this series' own.

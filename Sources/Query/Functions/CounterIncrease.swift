@@ -74,12 +74,12 @@ struct CounterIncrease {
         let values = input.run.values
         guard !values.isEmpty else { return }
         let divisor = isRate ? Double(input.lengthMilliseconds) / 1000 : 1
-        input.edges.find(input)
+        let edges = input.plan.edges
         guard isCounter, vedette_any_fall(values, values.count) != 0 else {
-            return input.edges.extrapolate(values, nil, isCounter: isCounter, divisor: divisor, into: &column.values)
+            return edges.extrapolate(values, nil, isCounter: isCounter, divisor: divisor, into: &column.values)
         }
         let changes = try changes(input, values)
-        input.edges.extrapolate(values, changes, isCounter: isCounter, divisor: divisor, into: &column.values)
+        edges.extrapolate(values, changes, isCounter: isCounter, divisor: divisor, into: &column.values)
     }
 
     /// The change over each window of a counter that was reset.

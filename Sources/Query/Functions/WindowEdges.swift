@@ -1,36 +1,54 @@
 internal import CKernels
 internal import Telemetry
 
+/// Where the windows of a call lie in the times of some series.
+final class WindowPlan {
+    let windows: WindowBounds
+    private let times: [Int64]
+    private let ends: StepTimes
+    private let lengthMilliseconds: Int64
+    private var knownEdges: WindowEdges?
+
+    /// The windows over rising times.
+    init(_ times: [Int64], windowEnds: StepTimes, length: Int64) {
+        var windows = WindowBounds()
+        windows.find(times, windowEnds: windowEnds, length: length)
+        self.windows = windows
+        (self.times, ends, lengthMilliseconds) = (times, windowEnds, length)
+    }
+
+    /// What rates need to know of the windows.
+    var edges: WindowEdges {
+        if let knownEdges { return knownEdges }
+        let edges = WindowEdges(times, windows, ends: ends, length: lengthMilliseconds)
+        knownEdges = edges
+        return edges
+    }
+}
+
 /// What the windows of `rate`, `increase` and `delta` need to know of their samples' times, found once for all series
 /// that are scraped together.
 ///
 /// Source: `extrapolatedRate` in Prometheus 3.14's `promql/functions.go`; only the zero point of a counter depends on
 /// values.
-final class WindowEdges {
-    private var knownTimes: [Int64] = []
-    private var knownEnds: StepTimes?
-    private var knownLength: Int64 = 0
+struct WindowEdges {
     /// The first and the last sample of each window, or -1 where it has fewer than two.
-    private var first: [Int32] = []
-    private var last: [Int32] = []
+    private var first: [Int32]
+    private var last: [Int32]
     /// Seconds to the window's edges, and between the samples.
-    private var toStart: [Double] = []
-    private var toEnd: [Double] = []
-    private var sampled: [Double] = []
+    private var toStart: [Double]
+    private var toEnd: [Double]
+    private var sampled: [Double]
 
-    /// Finds the edges of a call's windows in a run's times.
-    func find(_ input: WindowInput) {
-        let times = input.run.times
-        let (ends, length) = (input.windowEnds, input.lengthMilliseconds)
-        if knownEnds == ends, knownLength == length, SameTimes.hold(knownTimes, times) { return }
-        (knownTimes, knownEnds, knownLength) = (times, ends, length)
+    /// The edges of windows over rising times.
+    init(_ times: [Int64], _ windows: WindowBounds, ends: StepTimes, length: Int64) {
         first = [Int32](repeating: -1, count: ends.count)
         last = first
         toStart = [Double](repeating: 0, count: ends.count)
         toEnd = toStart
         sampled = toStart
         for step in 0..<ends.count {
-            let window = input.windows[step]
+            let window = windows[step]
             guard window.count > 1 else { continue }
             let (from, through) = (times[window.lowerBound], times[window.upperBound - 1])
             first[step] = Int32(truncatingIfNeeded: window.lowerBound)

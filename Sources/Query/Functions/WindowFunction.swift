@@ -50,8 +50,8 @@ struct WindowInput {
     let windows: WindowBounds
     /// The windows over the histograms.
     let histogramWindows: WindowBounds
-    /// What is known of the windows' edges, for those who ask.
-    let edges: WindowEdges
+    /// What is known of the windows over the numbers beside their bounds.
+    let plan: WindowPlan
     /// The only window, folded, where the store answered from chunk headers.
     let header: ChunkAggregate?
 
@@ -228,11 +228,14 @@ extension WindowCall {
         header: ChunkAggregate? = nil
     ) throws -> Bool {
         let run = workspace.run
-        workspace.windows.find(run.times, windowEnds: windowEnds, length: lengthMilliseconds)
+        let times = run.times
+        let plan = workspace.windows.found(for: times, bytes: windowEnds.count * 48) {
+            WindowPlan(times, windowEnds: windowEnds, length: lengthMilliseconds)
+        }
         workspace.histogramWindows.find(run.histogramTimes, windowEnds: windowEnds, length: lengthMilliseconds)
         let input = WindowInput(
-            shared: self, labels: labels, run: run, windows: workspace.windows,
-            histogramWindows: workspace.histogramWindows, edges: workspace.edges, header: header)
+            shared: self, labels: labels, run: run, windows: plan.windows,
+            histogramWindows: workspace.histogramWindows, plan: plan, header: header)
         column.reset(labels, count: evaluator.times.count)
         column.dropsName = !function.keepsName || innerDropsName
         if let header {

@@ -8,7 +8,8 @@ struct StripReader {
     private let body: (StripEntry) throws -> PaddedBytes
     /// Told how much memory a column takes that is kept with the strip; nil where none is.
     private let kept: ((Int) -> Void)?
-    private var integers: [Int: [Int64]] = [:]
+    /// By entry: what others may refer to, as far as it was read.
+    private var integers: [[Int64]?]
     /// Longer chains than any encoder writes are damage.
     private static let depthMaximum = 16
 
@@ -19,6 +20,7 @@ struct StripReader {
         self.strip = strip
         self.kept = kept
         self.body = body
+        integers = [[Int64]?](repeating: nil, count: kept == nil ? strip.entries.count : 0)
     }
 
     /// The bit patterns of column `index` without stale markers, and its start times, empty where it has none.
@@ -35,14 +37,41 @@ struct StripReader {
         case .floats where kept != nil:
             let bits = try resident(index).bits
             return (bits, try entry.hasStarts ? parts(of: entry).starts : [])
+        case .floats:
+            let bits = try [UInt64](unsafeUninitializedCapacity: entry.valueCount) { bits, initialized in
+                if let start = bits.baseAddress { try read(index, into: start) }
+                initialized = entry.valueCount
+            }
+            return (bits, try entry.hasStarts ? parts(of: entry).starts : [])
+        }
+    }
+
+    /// Writes the bit patterns of column `index`, without stale markers, to where there is room for them.
+    mutating func read(_ index: Int, into bits: UnsafeMutablePointer<UInt64>) throws {
+        let entry = strip.entries[index]
+        let count = entry.valueCount
+        switch entry.values {
+        case .constant(let pattern): bits.update(repeating: pattern, count: count)
+        case .duplicate(let other): try read(other, into: bits)
+        case .histograms: throw ByteError(offset: 0, reason: "floats wanted of a column of histograms")
         case .floats(let column):
-            let parts = try parts(of: entry)
-            let bits = try withReference(index, column) { reference in
-                try parts.values.parse { raw throws(any Error) in
-                    try column.bits(count: entry.valueCount, from: raw) { reference }
+            let reference =
+                column.transform == .reference ? try integers(of: index - column.referenceDistance, depth: 0) : []
+            let bytes = try entry.hasStarts ? parts(of: entry).values : body(entry)
+            guard kept == nil, strip.isReferredTo[index], column.scaling.operation.hasIntegers, integers[index] == nil
+            else {
+                return try bytes.parse { raw throws(any Error) in
+                    try column.read(count: count, from: raw, reference: reference, into: bits)
                 }
             }
-            return (bits, parts.starts)
+            // It is scaled once for itself and kept for those behind it.
+            integers[index] = try [Int64](unsafeUninitializedCapacity: count) { kept, initialized in
+                try bytes.parse { raw throws(any Error) in
+                    try column.read(
+                        count: count, from: raw, reference: reference, integers: kept.baseAddress, into: bits)
+                }
+                initialized = count
+            }
         }
     }
 
@@ -67,13 +96,6 @@ struct StripReader {
             guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind start times") }
             return (values, starts)
         }
-    }
-
-    private mutating func withReference<Value>(
-        _ index: Int, _ column: FloatColumn, _ body: ([Int64]) throws -> Value
-    ) throws -> Value {
-        guard column.transform == .reference else { return try body([]) }
-        return try body(try integers(of: index - column.referenceDistance, depth: 0))
     }
 
     /// The integers of a column that another refers to.
@@ -108,7 +130,7 @@ struct StripReader {
         let parts = try parts(of: entry)
         let found = try parts.values.parse { raw throws(any Error) in
             guard column.scaling.operation.hasIntegers else {
-                return ResidentColumn(bits: try column.bits(count: entry.valueCount, from: raw) { [] })
+                return ResidentColumn(bits: try column.bits(count: entry.valueCount, from: raw, reference: []))
             }
             return ResidentColumn(column, try column.integers(count: entry.valueCount, from: raw) { reference })
         }
