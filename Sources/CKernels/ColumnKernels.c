@@ -544,7 +544,7 @@ int vedette_decode_packed(const uint8_t *bytes, size_t length, size_t count, int
     int64_t sum = 0;
     if (count == 0) return length == 0 ? 0 : -1;
     // The first value is known; the blocks begin behind it.
-    vedette_scale(&sum, 1, first, divisor, scaling, power, bits);
+    vedette_scale_portable(&sum, 1, first, divisor, scaling, power, bits);
     if (integers) integers[0] = 0;
     int is_narrow = has_wide();
     for (size_t done = 1; done < count;) {

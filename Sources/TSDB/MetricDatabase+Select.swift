@@ -17,7 +17,10 @@ extension MetricDatabase: SeriesSource {
 
     package func labelNames(_ request: SeriesRequest, in context: QueryContext) throws -> [String] {
         var names: Set<String> = []
-        for series in try selection(request, in: context).series {
+        // The limit is one of names.
+        var unlimited = request
+        unlimited.limit = 0
+        for series in try selection(unlimited, in: context).series {
             series.labels.forEachPair { name, _ in names.insert(String(decoding: name, as: UTF8.self)) }
         }
         return cut(names, to: request.limit, in: context)

@@ -46,10 +46,18 @@ struct SharedTimesTests {
 
     private static func source(seed: Int) -> Source {
         var generator = SeededGenerator(seed: UInt64(seed))
-        let grids = (0..<3).map { grid in
-            (0..<3).map { chunk in
-                (0..<20).map { Int64((chunk * 20 + $0) * 15_000 + grid * 700) }
+        var grids: [[[Int64]]] = []
+        for grid in 0..<3 {
+            var chunks: [[Int64]] = []
+            for chunk in 0..<3 {
+                var times: [Int64] = []
+                for row in 0..<20 {
+                    let number = Int64(chunk * 20 + row)
+                    times.append(number * 15_000 + Int64(grid) * 700)
+                }
+                chunks.append(times)
             }
+            grids.append(chunks)
         }
         var source = Source()
         for number in 0..<30 {
@@ -57,11 +65,14 @@ struct SharedTimesTests {
             var total = 0.0
             var chunks: [(times: [Int64], values: [Double])] = []
             for times in grid.prefix(generator.int(in: 1..<4)) {
-                let values = times.map { _ -> Double in
-                    total = generator.oneIn(25) ? 0 : total + Double(generator.int(in: 0..<50)) / 4
-                    return generator.oneIn(40) ? Sample.stale : total
+                let hasStaleMarkers = generator.oneIn(3)
+                var values: [Double] = []
+                for _ in times {
+                    let step = Double(generator.int(in: 0..<50))
+                    total = generator.oneIn(25) ? 0 : total + step / 4
+                    values.append(hasStaleMarkers && generator.oneIn(10) ? Sample.stale : total)
                 }
-                chunks.append((times, generator.oneIn(3) ? values.map { Sample.isStale($0) ? 1 : $0 } : values))
+                chunks.append((times: times, values: values))
             }
             source.series.append((Labels(["__name__": "m_total", "n": String(100 + number)]), chunks))
         }

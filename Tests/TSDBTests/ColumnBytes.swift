@@ -37,7 +37,7 @@ enum ColumnBytes {
         guard !entry.isHistogram else { return [] }
         let strip = Strip(times: (0..<Int64(count)).map { $0 }, entries: [entry])
         let bytes = PaddedBytes(body)
-        var reader = StripReader(strip) { _ in bytes }
+        var reader = StripReader(strip) { _ in (bytes, 0) }
         var run = SampleRun()
         run.bits = try reader.floats(0).bits
         if let stale = entry.shape.stale { try run.insertStale(stale, presence: entry.shape.presence) }

@@ -122,7 +122,9 @@ final class SampleRun {
             return known.times
         }
         if joinedBefore.count >= Self.joinedMaximum { joinedBefore.removeAll(keepingCapacity: true) }
-        let joined = Array(pieces.joined())
+        var joined: [Int64] = []
+        joined.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+        for piece in pieces { joined.append(contentsOf: piece) }
         joinedBefore[place] = (pieces, joined)
         return joined
     }

@@ -4,8 +4,10 @@ internal import Telemetry
 /// decodes with the strip.
 struct StripReader {
     let strip: Strip
-    /// The body of an entry, checked.
-    private let body: (StripEntry) throws -> PaddedBytes
+    /// Gets checked bytes of the strip's stream that hold a range of it as a whole, and where they begin.
+    private let source: (Range<Int>) throws -> (bytes: PaddedBytes, start: Int)
+    /// What it gave last: the page that the column behind lies in too.
+    private var page = (bytes: PaddedBytes([]), start: 0)
     /// Told how much memory a column takes that is kept with the strip; nil where none is.
     private let kept: ((Int) -> Void)?
     /// By entry: what others may refer to, as far as it was read.
@@ -13,14 +15,21 @@ struct StripReader {
     /// Longer chains than any encoder writes are damage.
     private static let depthMaximum = 16
 
-    /// A reader that gets bodies from `body`.
+    /// A reader that gets the stream from `source`.
     init(
-        _ strip: Strip, keeping kept: ((Int) -> Void)? = nil, body: @escaping (StripEntry) throws -> PaddedBytes
+        _ strip: Strip, keeping kept: ((Int) -> Void)? = nil,
+        source: @escaping (Range<Int>) throws -> (bytes: PaddedBytes, start: Int)
     ) {
         self.strip = strip
         self.kept = kept
-        self.body = body
+        self.source = source
         integers = [[Int64]?](repeating: nil, count: kept == nil ? strip.entries.count : 0)
+    }
+
+    private mutating func body(_ entry: StripEntry) throws -> PaddedBytes {
+        let (start, end) = (entry.bodyOffset, entry.bodyOffset + entry.bodyByteCount)
+        if start < page.start || end > page.start + page.bytes.count { page = try source(start..<end) }
+        return page.bytes.slice(start - page.start..<end - page.start)
     }
 
     /// The bit patterns of column `index` without stale markers, and its start times, empty where it has none.
@@ -76,7 +85,7 @@ struct StripReader {
     }
 
     /// The histograms of column `index` and their start times, empty where it has none.
-    func histograms(_ index: Int) throws -> (histograms: [NativeHistogram], starts: [Int64]) {
+    mutating func histograms(_ index: Int) throws -> (histograms: [NativeHistogram], starts: [Int64]) {
         let entry = strip.entries[index]
         let parts = try parts(of: entry)
         let histograms = try parts.values.parse { raw throws(any Error) in
@@ -86,7 +95,7 @@ struct StripReader {
     }
 
     /// The values' bytes and the start times of a column.
-    private func parts(of entry: StripEntry) throws -> (values: PaddedBytes, starts: [Int64]) {
+    private mutating func parts(of entry: StripEntry) throws -> (values: PaddedBytes, starts: [Int64]) {
         let bytes = try body(entry)
         guard entry.hasStarts else { return (bytes, []) }
         return try bytes.parse { raw throws(any Error) in
@@ -116,9 +125,9 @@ struct StripReader {
     }
 
     /// Column `index`, which is one of floats that are no duplicate, in the form that is kept.
-    func resident(_ index: Int) throws -> ResidentColumn { try resident(index, depth: 0) }
+    mutating func resident(_ index: Int) throws -> ResidentColumn { try resident(index, depth: 0) }
 
-    private func resident(_ index: Int, depth: Int) throws -> ResidentColumn {
+    private mutating func resident(_ index: Int, depth: Int) throws -> ResidentColumn {
         if let known = strip.resident(index) { return known }
         let entry = strip.entries[index]
         guard depth < Self.depthMaximum, case .floats(let column) = entry.values else {

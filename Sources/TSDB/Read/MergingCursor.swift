@@ -33,9 +33,10 @@ final class MergingCursor: SeriesCursor {
         switch segments {
         case .one(let segment): only = segment
         case .many(let segments):
-            waiting = segments.sorted {
-                ($0.times.startMilliseconds, $0.priority) > ($1.times.startMilliseconds, $1.priority)
-            }
+            waiting = segments.reversed()
+            // Blocks came in the order of time, but for what was late.
+            let isOrdered = waiting.indices.dropFirst().allSatisfy { !waiting[$0 - 1].begins(before: waiting[$0]) }
+            if !isOrdered { waiting.sort { $1.begins(before: $0) } }
         }
     }
 

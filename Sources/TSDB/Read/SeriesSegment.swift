@@ -29,6 +29,11 @@ struct SeriesSegment {
         priority = (1 << 63) + UInt64(age)
     }
 
+    /// Whether its samples may begin before those of another; of two that begin together the first to come does.
+    func begins(before other: SeriesSegment) -> Bool {
+        (times.startMilliseconds, priority) < (other.times.startMilliseconds, other.priority)
+    }
+
     /// The samples within `range`, floats and histograms apart. Damage is told to the query and leaves nothing.
     func open(_ range: TimeRange, labels: Labels, in context: QueryContext) throws -> [SampleRun] {
         switch place {

@@ -23,7 +23,7 @@ final class SeriesReading: Sendable {
         // With one evaluation the request's range is the window, so a chunk within the one lies within the other.
         let hints = request.hints
         let isWholeWindow = hints.stepMilliseconds == 0 && hints.windowMilliseconds > 0
-        need = isWholeWindow && !isOnlyPresence ? AggregateNeed(function: hints.function) : nil
+        need = isWholeWindow ? AggregateNeed(function: hints.function) : nil
     }
 
     /// Whether so much more may be held.
@@ -46,6 +46,8 @@ final class StripWindow: Sendable {
 
     private struct State {
         var strip: Strip?
+        /// Of columns that have all rows, as most have.
+        var whole: Rows?
         var shapes: [(presence: RowRuns?, rows: Rows)] = []
     }
 
@@ -72,8 +74,9 @@ final class StripWindow: Sendable {
     }
 
     /// The strip's header; held while there is room.
-    func strip() throws -> Strip {
-        if let strip = state.withLock({ $0.strip }) { return strip }
+    func strip() throws -> Strip { try state.withLock { $0.strip } ?? load() }
+
+    private func load() throws -> Strip {
         let strip = try block.reader.strip(location)
         if reading.mayHold(strip.memoryBytes) { state.withLock { $0.strip = strip } }
         return strip
@@ -81,12 +84,14 @@ final class StripWindow: Sendable {
 
     /// Fills an empty buffer with the samples of a series.
     func read(_ ordinal: UInt32, into buffer: inout SampleBuffer) throws -> Outcome {
-        let strip = try strip()
+        let (known, whole) = state.withLock { ($0.strip, $0.whole) }
+        let strip = try known ?? load()
         let places = strip.entries(of: ordinal)
         guard let index = places.first else { return .nothing }
         let entry = strip.entries[index]
         guard places.count == 1, !entry.isHistogram, !entry.hasStarts, entry.shape.stale == nil else { return .mixed }
-        let rows = rows(entry.shape.presence, of: strip)
+        let isWhole = entry.shape.presence == nil
+        let rows = (isWhole ? whole : nil) ?? rows(entry.shape.presence, of: strip)
         guard !rows.values.isEmpty else { return .nothing }
         if reading.isOnlyPresence {
             buffer.values = rows.ones
@@ -123,7 +128,11 @@ final class StripWindow: Sendable {
         let rows = makeRows(presence, of: strip)
         if reading.mayHold(rows.times.count * 8) {
             state.withLock { state in
-                if state.shapes.count < Self.shapesMaximum { state.shapes.append((presence, rows)) }
+                if presence == nil {
+                    state.whole = rows
+                } else if state.shapes.count < Self.shapesMaximum {
+                    state.shapes.append((presence, rows))
+                }
             }
         }
         return rows
