@@ -9,7 +9,7 @@ libraries=(libre2-dev liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev)
 # Swift's own needs: its compiler and package manager do not start without the first, nor link without the second line.
 libraries+=(libncurses6 libsqlite3-0 libxml2 libcurl4 tzdata git ca-certificates)
 libraries+=(g++ libc6-dev)
-tools=(docker.io containerd runc tini busybox-static user-mode-linux prometheus)
+tools=(docker.io containerd runc tini busybox-static user-mode-linux prometheus prometheus-node-exporter)
 cache=${VEDETTE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/vedette/tools}
 
 say() { printf 'install: %s\n' "$*"; }

@@ -28,6 +28,12 @@ package struct AgentOptions: Sendable {
     package var spoolBytesMaximum: UInt64 = 1 << 30
     /// What is scraped from here, through the spool.
     package var scrapeJobs: [ScrapeJob] = []
+    /// What the agent may take of its host; beyond it metrics are read less often.
+    package var limits = SelfLimits()
+    /// Whether the process is the agent's alone, rather than a server's, too.
+    package var isAlone = false
+    /// The folder of other programs' metrics (`*.prom`).
+    package var textfileFolder = "/var/lib/prometheus/node-exporter"
     /// How much of each log that was there before the agent's first start is read.
     package var firstStartLogBytes: UInt64 = 1 << 20
 

@@ -10,10 +10,10 @@ internal import Wire
 /// Threads: collection (one readiness loop), tail, spool, and one for small files; everything that waits for a network
 /// is asynchronous.
 package final class NodeAgent: Sendable {
-    private let options: AgentOptions
-    private let ports: AgentPorts
-    private let notices: Notices
-    private let registry = ContainerRegistry()
+    let options: AgentOptions
+    let ports: AgentPorts
+    let notices: Notices
+    let registry = ContainerRegistry()
     private let counters = EventCounters()
     private let isStopped = Atomic<Bool>(false)
 
@@ -27,7 +27,9 @@ package final class NodeAgent: Sendable {
     }
 
     /// How many containers run on this host, as far as is known now.
-    package var runningContainers: Int { registry.snapshot.containers.values.count { $0.isRunning } }
+    package var runningContainers: Int {
+        registry.snapshot.containers.values.count { $0.isRunning && $0.runtime != .systemd }
+    }
 
     /// Runs until its task is cancelled. Throws when it cannot begin: no identity, or another agent has the data
     /// folder.
@@ -114,7 +116,8 @@ package final class NodeAgent: Sendable {
             if thread == nil { continuation.resume(throwing: AgentLimits.noThread) }
         }
         let incidents = await incidents(disk)
-        let collectionSetting = collectionSetting(session, spool, tail, hub, loopWaker, incidents)
+        let collectionSetting = collectionSetting(
+            session, spool, tail, hub, loopWaker, incidents, report: statusReport(session, disk))
         let collection = AgentThread(name: "agent-collect") { [isStopped = IsStopped(self)] in
             guard let loop = CollectionLoop(collectionSetting) else {
                 notices.say(.error, about: "epoll", "the kernel gives no readiness queue: no metrics and no events")
@@ -178,7 +181,7 @@ package final class NodeAgent: Sendable {
 extension NodeAgent {
     private func collectionSetting(
         _ session: AgentSession, _ spool: Spool, _ tail: TailThread, _ hub: EventHub, _ waker: Waker,
-        _ incidents: IncidentKeeper.Setting
+        _ incidents: IncidentKeeper.Setting, report: @escaping @Sendable (AgentStatistics) -> Void
     ) -> CollectionLoop.Setting {
         CollectionLoop.Setting(
             host: session.host, node: session.node, intervalMilliseconds: options.intervalMilliseconds,
@@ -190,7 +193,9 @@ extension NodeAgent {
                     spool: spool.statistics, tail: tail.statistics, cpuSeconds: usage.cpuSeconds,
                     residentBytes: usage.residentBytes)
             },
-            deliver: { spool.submit($0, isUrgent: $1) }, tell: { spool.submit($0) }, incidents: incidents)
+            deliver: { spool.submit($0, isUrgent: $1) }, tell: { spool.submit($0) }, incidents: incidents,
+            limits: options.limits, scope: options.isAlone ? .process : .thread,
+            textfileFolder: options.textfileFolder, report: report)
     }
 
     /// What earlier runs counted and told, and how this one keeps it.
@@ -250,10 +255,10 @@ extension NodeAgent {
         let (clock, node) = (ports.wallClock, session.node)
         registry.onChange { difference in
             var events: [HostEvent] = []
-            for container in difference.appeared {
+            for container in difference.appeared where container.runtime != .systemd {
                 events.append(container.event(.discovered, clock.nowNanoseconds, node, "is known to the agent"))
             }
-            for container in difference.vanished {
+            for container in difference.vanished where container.runtime != .systemd {
                 events.append(container.event(.vanished, clock.nowNanoseconds, node, "was removed"))
             }
             spool.submit(events)
@@ -293,6 +298,6 @@ extension Container {
     /// An event about the container that needs no more words than `what`.
     fileprivate func event(_ kind: HostEvent.Kind, _ now: Int64, _ node: String, _ what: String) -> HostEvent {
         HostEvent(
-            kind, nanoseconds: now, source: "agent", subject: identity(node: node), text: "container \(name) \(what)")
+            kind, nanoseconds: now, source: "agent", subject: identity(node: node), text: "\(noun) \(name) \(what)")
     }
 }

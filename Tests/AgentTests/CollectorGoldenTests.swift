@@ -6,17 +6,15 @@ import Testing
 
 /// What collectors read from fixture roots, against golden files. `VEDETTE_WRITE_GOLDEN=1` writes them anew.
 @Suite struct CollectorGoldenTests {
-    @Test(arguments: ["v1-hybrid", "v2"])
+    @Test(arguments: ["v1-hybrid", "v1-joined", "v2", "v2-bare"])
     func collectorsReadAFixtureAsTheGoldenFileSays(_ name: String) {
         let context = Fixture.context(name)
         let tick = Tick(nanoseconds: 1_795_456_800_000_000_000, number: 0)
         let host = HostTarget(context, intervalMilliseconds: 1000)
-        host.collect(tick)
-        var groups = [host.samples.group]
+        var groups = host.collect(tick)
         for container in Fixture.containers(name) {
             let target = ContainerTarget(container, context: context, intervalMilliseconds: 1000)
-            target.collect(tick)
-            groups.append(target.samples.group)
+            groups += target.collect(tick)
         }
         let text = Fixture.text(groups)
         let golden = "\(name).expected.txt"
@@ -49,7 +47,7 @@ import Testing
         let target = ContainerTarget(container, context: context, intervalMilliseconds: 1000)
         target.collect(Tick(nanoseconds: 1_000_000_000, number: 0))
         container.isRunning = false
-        #expect(target.adopt(container, milliseconds: 1_500) == nil)
+        #expect(target.adopt(container, milliseconds: 1_500).isEmpty)
         target.collect(Tick(nanoseconds: 2_000_000_000, number: 1))
         let group = target.samples.group
         func value(_ name: String) -> Double? {
@@ -71,8 +69,11 @@ import Testing
             host: host, layout: CgroupLayout(of: host), node: "here", notices: Fixture.quiet, counters: EventCounters())
         let target = HostTarget(context, intervalMilliseconds: 1000)
         target.collect(Tick(nanoseconds: 1_000_000_000, number: 0))
-        let text = Fixture.text([target.samples.group])
-        for name in ["node_cpu_seconds_total", "node_memory_MemTotal_bytes", "node_load1", "node_boot_time_seconds"] {
+        let text = Fixture.text([target.samples.group, target.slowSamples.group])
+        for name in [
+            "node_cpu_seconds_total", "node_memory_MemTotal_bytes", "node_load1", "node_boot_time_seconds",
+            "node_filesystem_size_bytes", "node_timex_sync_status", "node_network_up", "machine_cpu_cores",
+        ] {
             #expect(text.contains { $0.hasPrefix(name) })
         }
         #expect(!text.contains { $0.hasSuffix(" nan") })

@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "/", "/docker", "/system.slice/ssh.service", "/user.slice/user-0.slice",
+        "/", "/docker", "/user.slice/user-0.slice",
         "/system.slice/crio-conmon-\(DiscoveryTests.id).scope", "/docker/\(DiscoveryTests.id)f",
         "/docker/\(DiscoveryTests.id)/init",
     ])

@@ -22,6 +22,12 @@ final class CollectionLoop {
         var deliver: @Sendable (SampleBatch, _ isUrgent: Bool) -> Void
         var tell: @Sendable ([HostEvent]) -> Void
         var incidents: IncidentKeeper.Setting
+        var limits = SelfLimits()
+        /// Whether the process is the agent's alone.
+        var scope = CollectionPace.Scope.process
+        var textfileFolder: String?
+        /// Takes the agent's own numbers every few seconds, for those who ask how it is.
+        var report: @Sendable (AgentStatistics) -> Void = { _ in }
     }
 
     private let setting: Setting
@@ -35,12 +41,15 @@ final class CollectionLoop {
     private var generation: UInt64 = .max
     private let hostTarget: HostTarget
     private let ownSamples: OwnSamples
+    private var peaks: ServicePeaks
+    private let pace: CollectionPace
     private let keeper: IncidentKeeper
     private var ticks = 0
     private var lastMilliseconds: Int64 = 0
     /// When counters are read again after the kernel said that memory ran out, monotonic.
     private var rereads: [Int64] = []
     private var metadataSent: Set<String> = []
+    private var rounds = (metadata: Rhythm(every: 1_800), report: Rhythm(every: 5))
     /// Lives that began and are noted once what was seen of those before is told.
     private var lives: [Life] = []
     /// Containers that went, forgotten once what was seen of them is told.
@@ -70,13 +79,17 @@ final class CollectionLoop {
         let layout = CgroupLayout(of: setting.host)
         context = CollectionContext(
             host: setting.host, layout: layout, node: setting.node, notices: setting.notices,
-            counters: setting.counters)
+            counters: setting.counters, textfileFolder: setting.textfileFolder,
+            guest: VMwareGuestLibrary(host: setting.host, notices: setting.notices),
+            units: setting.host.isMachine ? SystemdUnits() : nil)
         groups = GroupWatcher(
             host: setting.host, layout: layout, registry: setting.registry, clock: setting.monotonicClock)
         kernelLog = KernelLogReader(host: setting.host, notices: setting.notices)
         notify = setting.host.isMachine ? Inotify() : nil
         hostTarget = HostTarget(context, intervalMilliseconds: setting.intervalMilliseconds)
         ownSamples = OwnSamples(context, intervalMilliseconds: setting.intervalMilliseconds)
+        peaks = ServicePeaks(context, intervalMilliseconds: setting.intervalMilliseconds)
+        pace = CollectionPace(setting.limits, scope: setting.scope, node: setting.node, notices: setting.notices)
         // Behind whatever a run that died a moment ago has stamped, which may be a little ahead of its time.
         lastMilliseconds = setting.wallClock.nowMilliseconds + Self.stampMilliseconds
         let bootID = (setting.host.text("/proc/sys/kernel/random/boot_id") ?? "").prefix { $0 != "\n" }
@@ -125,20 +138,20 @@ final class CollectionLoop {
     private func milliseconds(until nextTick: Int64) -> Int {
         let deadline = [nextTick, setting.hub.nextDeadline, rereads.first].compactMap(\.self).min() ?? nextTick
         let rest = deadline - setting.monotonicClock.nowNanoseconds
-        // Rounded up, because waking early would only mean to wait again.
+        // Rounded up: waking early would only mean to wait again.
         return rest <= 0 ? 0 : Int((rest + 999_999) / 1_000_000)
     }
 
     /// Ticks fall on whole multiples of the interval, so that all agents' samples share their times.
     private func nanosecondsToNextTick() -> Int64 {
-        let interval = setting.intervalMilliseconds * 1_000_000
+        let interval = setting.intervalMilliseconds * Int64(pace.factor) * 1_000_000
         let rest = interval - setting.wallClock.nowNanoseconds % interval
         return rest < interval / 4 ? rest + interval : rest
     }
 
     /// The wall clock, moved onto the tick it was meant for when it is close.
     private func stamp() -> Int64 {
-        let interval = setting.intervalMilliseconds
+        let interval = setting.intervalMilliseconds * Int64(pace.factor)
         let now = setting.wallClock.nowMilliseconds
         let nearest = (now + interval / 2) / interval * interval
         return abs(now - nearest) <= min(Self.stampMilliseconds, interval / 4) ? nearest : now
@@ -156,25 +169,41 @@ extension CollectionLoop {
         lastMilliseconds = milliseconds
         let tick = Tick(nanoseconds: milliseconds * 1_000_000, number: ticks)
         let began = setting.monotonicClock.nowNanoseconds
-        ticks += 1
-        hostTarget.collect(tick)
-        var batch = SampleBatch(groups: [hostTarget.samples.group])
-        var metadata = hostTarget.samples.takeMetadata()
+        ticks += pace.factor
+        var batch = SampleBatch(groups: hostTarget.collect(tick))
+        var metadata = hostTarget.takeMetadata()
         for target in targets.values {
             target.watch?.look()
-            target.collect(tick)
-            batch.groups.append(target.samples.group)
-            metadata += target.samples.takeMetadata()
+            batch.groups += target.collect(tick)
+            metadata += target.takeMetadata()
+            if let usage = target.takeUsage(tick) { peaks.add(usage, of: target.service) }
         }
-        let spent = setting.monotonicClock.nowNanoseconds - began
-        let services = setting.counters.services()
-        ownSamples.collect(tick, setting.statistics(), collectionNanoseconds: spent, services: services)
+        if let group = peaks.finish(tick) { batch.groups.append(group) }
+        metadata += peaks.samples.takeMetadata()
+        let now = setting.monotonicClock.nowNanoseconds
+        let statistics = statistics(collectionNanoseconds: now - began, samples: batch.sampleCount)
+        if rounds.report.isDue(at: tick.number) { setting.report(statistics) }
+        ownSamples.collect(tick, statistics, services: setting.counters.services())
         batch.groups.append(ownSamples.samples.group)
         metadata += ownSamples.samples.takeMetadata()
         // Once per run, and now and then for a server that lost it.
-        if ticks % 1_800 == 0 { metadataSent = [] }
+        if rounds.metadata.isDue(at: tick.number) { metadataSent = [] }
         batch.metadata = metadata.filter { metadataSent.insert($0.metricName).inserted }
         setting.deliver(batch, false)
+        let event = pace.judge(
+            cpuSeconds: statistics.cpuSeconds, memoryBytes: statistics.residentBytes,
+            intervalMilliseconds: setting.intervalMilliseconds, clock: setting.wallClock, atNanoseconds: now)
+        if let event { setting.tell([event]) }
+    }
+
+    private func statistics(collectionNanoseconds: Int64, samples: Int) -> AgentStatistics {
+        var statistics = setting.statistics()
+        statistics.samples = samples
+        statistics.collectionSeconds = Double(collectionNanoseconds) / 1e9
+        statistics.intervalSeconds = Double(setting.intervalMilliseconds * Int64(pace.factor)) / 1e3
+        statistics.step = pace.step
+        statistics.degradations = pace.degradations
+        return statistics
     }
 
     /// Follows the registry: new containers get collectors and a watch, removed ones end.
@@ -191,7 +220,7 @@ extension CollectionLoop {
                 begun.append(id)
             }
             if let target = targets[id] {
-                if let group = target.adopt(container, milliseconds: milliseconds) { ended.append(group) }
+                ended += target.adopt(container, milliseconds: milliseconds)
             } else {
                 setting.counters.discover(container)
                 targets[id] = ContainerTarget(
@@ -215,7 +244,7 @@ extension CollectionLoop {
             }
         }
         for (id, target) in targets where snapshot.containers[id] == nil {
-            ended.append(target.samples.end(milliseconds: milliseconds))
+            ended += target.end(milliseconds: milliseconds)
             targets[id] = nil
             // What was seen of it is still told, and counts for its service.
             setting.hub.hasten(id)
@@ -255,7 +284,9 @@ extension CollectionLoop {
     private func take(_ record: KernelRecord) {
         switch record {
         case .oomKill(let kill):
-            guard let id = ContainerPath(kill.group)?.id else { return tellHostKill(kill) }
+            guard let id = ContainerPath(kill.group)?.id else {
+                return setting.tell([kill.hostEvent(setting.node, setting.wallClock)])
+            }
             setting.hub.saw(.killRecord(kill), of: id, by: .kernelLog)
             targets[id]?.watch?.isExpectingKill = true
         case .killed(let pid, _, let kilobytes):
@@ -266,19 +297,6 @@ extension CollectionLoop {
                 constraint: "CONSTRAINT_MEMCG", limitedBy: limit, group: group, task: "", pid: 0)
             setting.hub.saw(.killRecord(kill), of: id, by: .kernelLog)
         }
-    }
-
-    private func tellHostKill(_ kill: KernelRecord.OOMKill) {
-        setting.tell([
-            HostEvent(
-                .oomKill, nanoseconds: setting.wallClock.nowNanoseconds,
-                source: IncidentCorrelator.Source.kernelLog.rawValue, subject: Labels(["node": setting.node]),
-                details: Labels([
-                    "victim": kill.task, "pid": String(kill.pid), "constraint": kill.constraint,
-                    "task_memcg": kill.group, "sources": "kmsg",
-                ]),
-                text: "process \(kill.task) (\(kill.pid)) outside of any container was OOM-killed")
-        ])
     }
 
     /// After a notice that memory ran out, the counters are read until the kill is counted.
@@ -349,7 +367,8 @@ extension CollectionLoop {
             keeper.told(incident, of: container)
             setting.counters.add(
                 incident.kind == .oomKill ? .oomKill : .exit, to: container, count: incident.count)
-            report.events.append(incident.event(of: container, node: setting.node))
+            let usage = incident.kind == .exit ? context.lastReadings.take(container.id) : [:]
+            report.events.append(incident.event(of: container, node: setting.node, usage: usage))
             report.containers.insert(container.id)
         }
         for life in lives {
@@ -364,6 +383,7 @@ extension CollectionLoop {
         for container in removed where setting.registry.container(container.id) == nil {
             setting.counters.forget(container: container.id)
             setting.hub.forget(container.id)
+            context.lastReadings.forget(container.id)
             keeper.forget(container.id)
         }
         removed = []

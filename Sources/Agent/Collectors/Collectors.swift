@@ -1,9 +1,16 @@
 /// The registry: one file and one line here add a collector.
 enum Collectors {
-    /// What a collector is about, and how one is made. A maker returns nil where its sources are not there.
+    /// What a collector is about, how often it reads, and how one is made. A maker returns nil where its sources are
+    /// not there.
     enum Entry: Sendable {
+        /// Reads the host at each tick.
         case host(@Sendable (CollectionContext, TargetSamples) -> (any Collector)?)
+        /// Reads the host once in fifteen intervals.
+        case slowHost(@Sendable (CollectionContext, TargetSamples) -> (any Collector)?)
+        /// Reads a container at each tick, or at every fifth one while it is idle.
         case container(@Sendable (ContainerContext, TargetSamples) -> (any Collector)?)
+        /// Reads a container once in fifteen intervals.
+        case slowContainer(@Sendable (ContainerContext, TargetSamples) -> (any Collector)?)
     }
 
     /// All collectors, in the order they are read.
@@ -13,10 +20,27 @@ enum Collectors {
         .host(HostLoadCollector.init),
         .host(HostPagingCollector.init),
         .host(HostPressureCollector.init),
+        .host(HostSchedulerCollector.init),
         .host(HostDiskCollector.init),
         .host(HostNetworkCollector.init),
-        .host(HostFilesystemCollector.init),
-        .host(HostIdentityCollector.init),
+        .host(HostNetworkProtocolCollector.init),
+        .host(HostSocketCollector.init),
+        .host(HostSoftnetCollector.init),
+        .host(HostConnectionTrackingCollector.init),
+        .host(HostFileDescriptorCollector.init),
+        .slowHost(HostFilesystemCollector.init),
+        .slowHost(HostIdentityCollector.init),
+        .slowHost(HostReleaseCollector.init),
+        .slowHost(HostClockCollector.init),
+        .slowHost(HostInterfaceCollector.init),
+        .slowHost(HostBondingCollector.init),
+        .slowHost(HostRaidCollector.init),
+        .slowHost(HostNVMeCollector.init),
+        .slowHost(HostKernelCollector.init),
+        .slowHost(HostQueueCollector.init),
+        .slowHost(HostUnitCollector.init),
+        .slowHost(HostGuestCollector.init),
+        .slowHost(HostTextfileCollector.init),
         .container(ContainerCPUCollector.init),
         .container(ContainerThrottlingCollector.init),
         .container(ContainerMemoryCollector.init),
@@ -25,5 +49,11 @@ enum Collectors {
         .container(ContainerInputOutputCollector.init),
         .container(ContainerNetworkCollector.init),
         .container(ContainerLifecycleCollector.init),
+        .slowContainer(ContainerSpecificationCollector.init),
+        .slowContainer(ContainerMemoryDetailCollector.init),
+        .slowContainer(ContainerHugePagesCollector.init),
+        .slowContainer(ContainerSchedulerCollector.init),
+        .slowContainer(ContainerProcessCollector.init),
+        .slowContainer(ContainerFilesystemCollector.init),
     ]
 }

@@ -7,6 +7,14 @@ struct AgentStatistics: Sendable {
     /// CPU time of the process in seconds and its resident memory, from /proc/self.
     var cpuSeconds: Double = 0
     var residentBytes: UInt64 = 0
+    /// How long the last tick took.
+    var collectionSeconds: Double = 0
+    /// How often metrics are read now, on which step of the ladder, and how often a step was climbed.
+    var intervalSeconds: Double = 0
+    var step = 0
+    var degradations = 0
+    /// Samples of the last tick.
+    var samples = 0
 }
 
 /// The agent's own series, and the counters of services, which belong to no single container.
@@ -26,11 +34,18 @@ final class OwnSamples {
 
     /// Sets everything.
     func collect(
-        _ tick: Tick, _ statistics: AgentStatistics, collectionNanoseconds: Int64, services counts: [String: [UInt64]]
+        _ tick: Tick, _ statistics: AgentStatistics, services counts: [String: [UInt64]]
     ) {
         samples.begin(milliseconds: tick.milliseconds)
         let spool = statistics.spool
-        gauge("vedette_agent_collection_seconds", "Time the last tick took.", Double(collectionNanoseconds) / 1e9)
+        gauge("vedette_agent_collection_seconds", "Time the last tick took.", statistics.collectionSeconds)
+        gauge("vedette_agent_interval_seconds", "How often metrics are read now.", statistics.intervalSeconds)
+        gauge(
+            "vedette_agent_degraded_step", "0 reads at every interval, 1 at every fifth, 2 at every fifteenth.",
+            Double(statistics.step))
+        counter(
+            "vedette_agent_degradations_total", "Times that metrics were read less often to keep the agent's limits.",
+            Double(statistics.degradations))
         counter("vedette_agent_cpu_seconds_total", "CPU time of the agent's process.", statistics.cpuSeconds)
         gauge(
             "vedette_agent_resident_memory_bytes", "Resident memory of the agent's process.",

@@ -28,6 +28,15 @@ final class TargetSamples {
         group = SampleGroup(target: target, intervalMilliseconds: intervalMilliseconds)
     }
 
+    /// The series of a target that are read seldom: a group of their own, because a group's series share their times.
+    static func slow(
+        base: [(name: String, value: String)], target: [(name: String, value: String)], intervalMilliseconds: Int64
+    ) -> TargetSamples {
+        TargetSamples(
+            base: base, target: Labels(target + [(name: "lane", value: "slow")]),
+            intervalMilliseconds: intervalMilliseconds * Int64(HostTarget.slowEvery))
+    }
+
     /// Declares a series of `metric` with `labels` besides the target's own.
     func slot(_ metric: Metric, _ labels: (String, String)...) -> Slot { slot(metric, labels) }
 

@@ -28,6 +28,16 @@ struct CgroupScanner {
                 if finding.groups[facts.id] == nil || holdsChild {
                     finding.groups[facts.id] = ContainerGroup(path: group, facts: facts)
                 }
+                // What lives below a service may be containers of a runtime that runs in it, and Mesos nests them.
+                if facts.runtime == .systemd || facts.runtime == .mesos {
+                    if facts.runtime == .mesos { finding.parents.append(folder) }
+                    if depth < Self.depthMaximum {
+                        for name in host.folderNames(folder) ?? [] where !Self.isIgnored(name) {
+                            pending.append(("\(group)/\(name)", depth + 1))
+                        }
+                    }
+                    continue
+                }
                 // A container's own groups are its own business, but for the child group that crun makes.
                 if host.folderNames(folder)?.contains("container") == true, !holdsChild, facts.runtime != .docker {
                     pending.append(("\(group)/container", depth + 1))
@@ -43,9 +53,17 @@ struct CgroupScanner {
         return finding
     }
 
+    /// The first processes of a group, in the kernel's order.
+    func processes(of group: ContainerGroup) -> [Int32] {
+        guard let folder = layout.searched?.folder(group.path), let text = host.text("\(folder)/cgroup.procs") else {
+            return []
+        }
+        return text.split(separator: "\n").prefix(16).compactMap { Int32($0) }.filter { $0 > 0 }
+    }
+
     /// Groups that hold no container and come and go in great numbers.
     private static func isIgnored(_ name: String) -> Bool {
         name.hasSuffix(".mount") || name.hasSuffix(".swap") || name == "init.scope" || name.hasPrefix("run-")
-            || name.contains("conmon-")
+            || name.contains("conmon-") || name.hasPrefix("lxc.monitor")
     }
 }

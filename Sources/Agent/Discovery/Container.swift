@@ -2,7 +2,7 @@ internal import Telemetry
 
 /// A container as an identity: it keeps its id over restarts, and everything said about it carries the same labels.
 struct Container: Sendable, Equatable {
-    /// 64 hexadecimal digits.
+    /// 64 hexadecimal digits; of services and machines their kind and name (`ContainerPath.id`).
     var id: String
     /// The runtime's name for it, without the slash Docker puts in front.
     var name: String
@@ -10,6 +10,8 @@ struct Container: Sendable, Equatable {
     var image: String
     /// The labels it was made with.
     var labels: [String: String]
+    /// Who made it.
+    var runtime: ContainerPath.Runtime
     /// The path of its cgroup; also kept while it is stopped.
     var cgroup: String?
     var isRunning: Bool
@@ -17,6 +19,12 @@ struct Container: Sendable, Equatable {
     var processIdentifier: Int32
     /// When it was started last; 0 when that is not known.
     var startedNanoseconds: Int64
+    /// When it was made; 0 when that is not known.
+    var createdNanoseconds: Int64
+    /// What its health check says ("healthy", "unhealthy", "starting"); empty when it has none.
+    var health: String
+    /// Whether it only holds the namespaces of a pod (a "pause" container).
+    var isSandbox: Bool
     /// How it ended last; nil while it runs or when that is not known.
     var exitCode: Int?
     /// When it ended last; 0 while it runs or when that is not known.
@@ -38,10 +46,14 @@ struct Container: Sendable, Equatable {
         name = String(id.prefix(12))
         image = ""
         labels = [:]
+        runtime = .docker
         cgroup = nil
         isRunning = false
         processIdentifier = 0
         startedNanoseconds = 0
+        createdNanoseconds = 0
+        health = ""
+        isSandbox = false
         exitCode = nil
         finishedNanoseconds = 0
         isOutOfMemory = false
@@ -57,8 +69,28 @@ struct Container: Sendable, Equatable {
     /// The pod's name, nil outside of Kubernetes.
     var pod: String? { labels["io.kubernetes.pod.name"] }
 
-    /// The container's name within its pod, or its own.
-    var containerName: String { labels["io.kubernetes.container.name"] ?? name }
+    /// The container's name within its pod, or its own; empty for what is no container and for a pod's sandbox, as the
+    /// kubelet has it.
+    var containerName: String {
+        if isSandbox || runtime == .systemd || runtime == .machine { return "" }
+        let name = labels["io.kubernetes.container.name"] ?? name
+        return name == "POD" ? "" : name
+    }
+
+    /// What people call it in a sentence.
+    var noun: String {
+        switch runtime {
+        case .systemd: "unit"
+        case .machine: "machine"
+        default: "container"
+        }
+    }
+
+    /// Where the kubelet keeps its logs; nil outside of Kubernetes and while that is not known.
+    var podLogFolder: String? {
+        guard let namespace, let pod, let podUID, !containerName.isEmpty else { return nil }
+        return "/var/log/pods/\(namespace)_\(pod)_\(podUID)/\(containerName)"
+    }
 
     /// What the container is an instance of; counters and alerts about a service outlive its containers.
     ///
@@ -67,14 +99,19 @@ struct Container: Sendable, Equatable {
     var service: String {
         if let service = labels["vedette.service"], !service.isEmpty { return service }
         if let namespace, labels["io.kubernetes.pod.name"] != nil {
-            let workload = labels["app.kubernetes.io/name"] ?? labels["app"] ?? labels["io.kubernetes.pod.name"] ?? ""
-            return "\(namespace)/\(workload)/\(containerName)"
+            // Pods are named anew whenever they are made anew; what made them is not.
+            let workload = labels["app.kubernetes.io/name"] ?? labels["app"] ?? PodName.workload(pod ?? "")
+            return containerName.isEmpty ? "\(namespace)/\(workload)" : "\(namespace)/\(workload)/\(containerName)"
         }
         if let service = labels["com.docker.swarm.service.name"] { return service }
         if let service = labels["com.docker.compose.service"] {
             return labels["com.docker.compose.project"].map { "\($0)/\(service)" } ?? service
         }
         if let application = labels["MARATHON_APP_ID"] { return application }
+        // A task's id is its name, a dot, and a number of its own.
+        if runtime == .mesos, let task = labels["MESOS_TASK_ID"] {
+            return task.lastIndex(of: ".").map { String(task[..<$0]) } ?? task
+        }
         return name
     }
 
@@ -98,7 +135,8 @@ struct Container: Sendable, Equatable {
     func seriesLabels(node: String) -> [(name: String, value: String)] {
         var pairs: [(name: String, value: String)] = [
             ("job", "cadvisor"), ("instance", node), ("node", node), ("id", cgroup ?? "/docker/\(id)"),
-            ("name", name), ("image", image), ("container", containerName), ("service", service),
+            ("name", runtime == .systemd ? "" : name), ("image", image), ("container", containerName),
+            ("service", service),
             ("namespace", namespace ?? ""), ("pod", pod ?? ""),
         ]
         for key in labels.keys.sorted() where Self.isKept(label: key) && pairs.count < Self.seriesLabelsMaximum {

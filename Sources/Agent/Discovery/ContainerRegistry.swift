@@ -122,11 +122,21 @@ struct ContainerGroup: Sendable, Equatable {
     /// The path from the root of its hierarchy.
     var path: String
     var facts: ContainerPath
+    /// What its runtime's own files say; nil where nobody looked.
+    var container: Container?
 
     /// The group at `path`.
     init(path: String, facts: ContainerPath) {
         self.path = path
         self.facts = facts
+    }
+
+    /// The number of the user in whose slice it is; nil for root's.
+    var userIdentifier: String? {
+        for part in path.split(separator: "/") where part.hasPrefix("user@") && part.hasSuffix(".service") {
+            return String(part.dropFirst("user@".count).dropLast(".service".count))
+        }
+        return nil
     }
 }
 
@@ -196,7 +206,7 @@ struct ContainerViews: Sendable {
             let since = strangers[id] ?? now
             strangers[id] = since
             if isDocker, now - since < Self.strangerNanoseconds { continue }
-            next[id] = Container(id: id)
+            next[id] = group.container ?? Container(id: id)
         }
         for id in next.keys {
             next[id]?.cgroup = groups[id]?.path ?? merged.containers[id]?.cgroup

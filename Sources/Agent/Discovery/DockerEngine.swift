@@ -89,10 +89,15 @@ extension Container {
         let configuration = json["Config"]
         image = configuration?["Image"]?.text ?? ""
         for member in configuration?["Labels"]?.members ?? [] { labels[member.key] = member.value.text ?? "" }
+        keepEnvironment((configuration?["Env"]?.elements ?? []).lazy.compactMap { $0.text })
         let state = json["State"]
         isRunning = state?["Running"]?.truth ?? false
         processIdentifier = Int32(clamping: state?["Pid"]?.wholeNumber ?? 0)
         startedNanoseconds = Self.time(state?["StartedAt"])
+        createdNanoseconds = Self.time(json["Created"])
+        let health = state?["Health"]?["Status"]?.text ?? ""
+        self.health = health == "none" ? "" : health
+        isSandbox = labels["io.kubernetes.docker.type"] == "podsandbox"
         let finished = Self.time(state?["FinishedAt"])
         let hasEnded = !isRunning && finished > 0
         finishedNanoseconds = hasEnded ? finished : 0

@@ -143,7 +143,7 @@ struct EngineWatch: Sendable {
         onEvent(event)
         switch event.action {
         case "destroy": registry.removeFromEngine(event.container, atNanoseconds: clock.nowNanoseconds)
-        case "create", "start", "die", "rename", "update", "pause", "unpause", "restart":
+        case "create", "start", "die", "rename", "update", "pause", "unpause", "restart", "health_status":
             let asked = clock.nowNanoseconds
             if let container = await readFile(event.container) {
                 registry.setEngineFile(container, askedNanoseconds: asked, atNanoseconds: clock.nowNanoseconds)

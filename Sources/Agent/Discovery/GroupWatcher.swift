@@ -4,6 +4,9 @@ internal import Telemetry
 /// few seconds anyway. Belongs to the collection thread.
 final class GroupWatcher {
     private let scanner: CgroupScanner
+    private let files: RuntimeFiles
+    /// What was found out about groups, and how often that was tried.
+    private var described: [String: (group: ContainerGroup, tries: Int)] = [:]
     private let registry: ContainerRegistry
     private let clock: any MonotonicClock
     private let inotify: Inotify?
@@ -14,10 +17,13 @@ final class GroupWatcher {
     /// Groups may be missed by the notices; a walk of the tree costs little.
     private static let scanEveryNanoseconds: Int64 = 5_000_000_000
     private static let watchesMaximum = 1_024
+    /// A runtime writes its files about the time it makes the group; a log folder may come later.
+    private static let triesMaximum = 4
 
     /// A watcher that tells `registry`.
     init(host: HostRoot, layout: CgroupLayout, registry: ContainerRegistry, clock: any MonotonicClock) {
         scanner = CgroupScanner(host: host, layout: layout)
+        files = RuntimeFiles(host: host)
         self.registry = registry
         self.clock = clock
         inotify = host.isMachine ? Inotify() : nil
@@ -39,7 +45,34 @@ final class GroupWatcher {
         lastScan = now
         let finding = scanner.scan()
         watch(finding.parents)
-        registry.setGroups(finding.groups, atNanoseconds: now)
+        registry.setGroups(describe(finding.groups), atNanoseconds: now)
+    }
+
+    /// Adds what the runtimes' files say, which is read once, or a few times where it does not say enough.
+    private func describe(_ groups: [String: ContainerGroup]) -> [String: ContainerGroup] {
+        var next: [String: (group: ContainerGroup, tries: Int)] = [:]
+        for (id, group) in groups {
+            var known = (group: group, tries: 0)
+            if let before = described[id], before.group.path == group.path { known = before }
+            let isWhole = known.group.container.map { Self.isWhole($0) } ?? false
+            if !isWhole, known.tries < Self.triesMaximum {
+                known.group.container = files.describe(group, processes: scanner.processes(of: group))
+                known.tries += 1
+            }
+            next[id] = known
+        }
+        described = next
+        return next.mapValues(\.group)
+    }
+
+    private static func isWhole(_ container: Container) -> Bool {
+        switch container.runtime {
+        case .systemd, .machine, .lxc, .rkt, .mesos: true
+        // The engine tells of its own.
+        case .docker: true
+        case .podman, .nerdctl: container.processIdentifier > 0 && container.name != container.id.prefix(12)
+        case .containerd, .crio: container.processIdentifier > 0 && (container.podUID == nil || container.pod != nil)
+        }
     }
 
     private func watch(_ parents: [String]) {

@@ -13,6 +13,7 @@ final class ContainerWatch {
 
     let container: String
     let life: Life
+    private let tellsEnd: Bool
     private let context: CollectionContext
     private let loop: ReadyLoop
     private let hub: EventHub
@@ -20,6 +21,10 @@ final class ContainerWatch {
     private let onEnd: (Int64) -> Void
     private let counter: KernelFile?
     private let members: KernelFile?
+    private let peak: KernelFile?
+    private let time: KernelFile?
+    private let isLegacyTime: Bool
+    private var times = KeyedFields(["usage_usec"])
     private var fields = KeyedFields(["oom_kill"])
     private var population = KeyedFields(["populated"])
     private var lastCount: UInt64
@@ -36,6 +41,8 @@ final class ContainerWatch {
     ) {
         self.onEnd = onEnd
         self.container = container.id
+        // Services end as a matter of course: a timer's every day.
+        tellsEnd = container.runtime != .systemd
         life = Self.life(of: container)
         self.context = context
         self.loop = loop
@@ -43,6 +50,10 @@ final class ContainerWatch {
         let files = ContainerContext(container: container, collection: context)
         counter = files.legacy(.memory, "memory.oom_control") ?? files.unified("memory.events")
         members = files.unified("cgroup.events")
+        peak = files.legacy(.memory, "memory.max_usage_in_bytes") ?? files.unified("memory.peak")
+        let legacyTime = files.legacy(.cpuacct, "cpuacct.usage")
+        isLegacyTime = legacyTime != nil
+        time = legacyTime ?? files.unified("cpu.stat")
         lastCount = 0
         let current = count() ?? 0
         switch baseline {
@@ -51,6 +62,7 @@ final class ContainerWatch {
         }
         killsBefore = lastCount
         guard context.host.isMachine else { return }
+        readUsage()
         watchKills(files)
         watchProcess(container.processIdentifier)
     }
@@ -84,8 +96,21 @@ final class ContainerWatch {
         }
         guard let members, context.read(members, { population.parse($0) }) != nil, population.has(0) else { return }
         let isPopulated = population.values[0] > 0
-        if wasPopulated, !isPopulated { hub.saw(.exit(code: nil), of: container, by: .cgroup) }
+        if wasPopulated, !isPopulated { readUsage() }
+        if wasPopulated, !isPopulated, tellsEnd { hub.saw(.exit(code: nil), of: container, by: .cgroup) }
         wasPopulated = isPopulated
+    }
+
+    /// Reads what this life took so far, while its files are there.
+    private func readUsage() {
+        var reading = LastReadings.Reading()
+        reading.memoryPeakBytes = peak.flatMap { context.number($0) }
+        if let time, isLegacyTime {
+            reading.cpuSeconds = context.number(time).map { Double($0) / 1e9 }
+        } else if let time, context.read(time, { times.parse($0) }) != nil, times.has(0) {
+            reading.cpuSeconds = Double(times.values[0]) / 1e6
+        }
+        context.lastReadings.note(reading, of: container)
     }
 
     private func count() -> UInt64? {
@@ -140,6 +165,7 @@ final class ContainerWatch {
             guard let self else { return }
             // Readable for ever from now on: once is enough.
             loop.remove(descriptor)
+            readUsage()
             hub.saw(.exit(code: nil), of: container, by: .process)
             onEnd(life.startedNanoseconds)
             look()

@@ -69,8 +69,9 @@ final class EventHub: Sendable {
 
 extension IncidentCorrelator.Incident {
     /// The event record of an incident.
-    func event(of container: Container, node: String) -> HostEvent {
-        var details = details
+    /// `usage` is what the life took that ended.
+    func event(of container: Container, node: String, usage: [String: String] = [:]) -> HostEvent {
+        var details = details.merging(usage) { own, _ in own }
         details["sources"] = sources.map(\.rawValue).joined(separator: ",")
         details["confirmed_by"] = sources.dropFirst().map(\.rawValue).joined(separator: ",")
         if count > 1 { details["count"] = String(count) }
@@ -81,7 +82,7 @@ extension IncidentCorrelator.Incident {
     }
 
     private func text(_ container: Container) -> String {
-        let name = "container \(container.name)"
+        let name = "\(container.noun) \(container.name)"
         guard kind == .oomKill else {
             let code = details["exit_code"].map { " with exit code \($0)" } ?? ""
             let cause = details["oom_killed"] == nil ? "" : " after an OOM kill"

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// An OOM kill as the kernel's log tells it. The text comes in several records; each is parsed on its own.
 enum KernelRecord: Equatable, Sendable {
     /// `oom-kill:constraint=…,oom_memcg=…,task_memcg=…,task=…,pid=…,uid=…` (Linux 5.0 and later).
@@ -81,5 +83,18 @@ extension Substring {
             start = index(after: candidate)
         }
         return nil
+    }
+}
+
+extension KernelRecord.OOMKill {
+    /// The event of a kill outside of any container.
+    func hostEvent(_ node: String, _ clock: any WallClock) -> HostEvent {
+        HostEvent(
+            .oomKill, nanoseconds: clock.nowNanoseconds, source: IncidentCorrelator.Source.kernelLog.rawValue,
+            subject: Labels(["node": node]),
+            details: Labels([
+                "victim": task, "pid": String(pid), "constraint": constraint, "task_memcg": group, "sources": "kmsg",
+            ]),
+            text: "process \(task) (\(pid)) outside of any container was OOM-killed")
     }
 }

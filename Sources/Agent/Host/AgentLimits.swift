@@ -28,4 +28,13 @@ enum AgentLimits {
         let pages = HostRoot().text("/proc/self/statm")?.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }
         return (seconds + micros / 1e6, (pages ?? 0) * UInt64(sysconf(Int32(_SC_PAGESIZE))))
     }
+
+    /// CPU time of the calling thread.
+    static func threadSeconds() -> Double {
+        var usage = rusage()
+        // RUSAGE_THREAD, which Swift's Glibc does not show.
+        guard getrusage(__rusage_who_t(1), &usage) == 0 else { return 0 }
+        let seconds = Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+        return seconds + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+    }
 }

@@ -8,6 +8,7 @@ struct CgroupLayout: Sendable, Equatable {
         case memory
         case pids
         case blkio
+        case hugetlb
     }
 
     /// A mounted hierarchy. Groups are named by their path from the hierarchy's root.

@@ -64,6 +64,20 @@ struct FieldScanner {
         return value
     }
 
+    /// A whole word of lower-case hexadecimal digits as a number; nil when it is none or has more than 16 digits.
+    static func hexadecimal(_ word: UnsafeRawBufferPointer) -> UInt64? {
+        guard !word.isEmpty, word.count <= 16 else { return nil }
+        var value: UInt64 = 0
+        for byte in word {
+            switch byte {
+            case 0x30...0x39: value = value << 4 | UInt64(byte - 0x30)
+            case 0x61...0x66: value = value << 4 | UInt64(byte - 0x57)
+            default: return nil
+            }
+        }
+        return value
+    }
+
     /// A whole word as a decimal fraction.
     static func decimal(_ word: UnsafeRawBufferPointer) -> Double? { Double(String(decoding: word, as: UTF8.self)) }
 }

@@ -26,14 +26,12 @@ struct ReadBuffer: ~Copyable {
 
 /// A file of /proc or /sys that stays open and is read from its start each time, so that a sample costs one call.
 final class KernelFile {
-    let path: String
     private let descriptor: Int32
 
     /// Opens `path`; nil when it is not there or may not be read.
     init?(_ path: String) {
         descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
-        self.path = path
     }
 
     deinit { close(descriptor) }

@@ -14,6 +14,9 @@ enum LinuxCalls {
             Int32, UnsafePointer<CChar>, Int32, UInt32, UnsafeMutableRawPointer
         ) -> Int32
 
+    private typealias AdjustTime = @convention(c) (UnsafeMutableRawPointer) -> Int32
+
+    private static let adjustTimeCall = find("adjtimex", as: AdjustTime.self)
     private static let epollCreateCall = find("epoll_create1", as: EpollCreate.self)
     private static let epollControlCall = find("epoll_ctl", as: EpollControl.self)
     private static let epollWaitCall = find("epoll_wait", as: EpollWait.self)
@@ -75,6 +78,18 @@ enum LinuxCalls {
 
     /// A descriptor that becomes readable when process `pid` ends, or -1.
     static func openProcess(_ pid: Int32) -> Int32 { pidFDOpenCall?(pid, 0) ?? -1 }
+
+    /// How the kernel keeps its clock; nothing is changed. Nil where that may not be asked.
+    static func clockDiscipline() -> ClockDiscipline? {
+        guard let adjustTimeCall else { return nil }
+        // struct timex has 208 bytes; its first field, `modes`, is 0 for reading.
+        return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) { raw in
+            raw.initializeMemory(as: UInt8.self, repeating: 0)
+            guard let base = raw.baseAddress else { return nil }
+            let result = adjustTimeCall(base)
+            return result < 0 ? nil : ClockDiscipline(UnsafeRawBufferPointer(raw), result: result)
+        }
+    }
 
     /// The birth time of an open file in nanoseconds since 1970; 0 where the file system keeps none.
     static func birthNanoseconds(of descriptor: Int32) -> Int64 {

@@ -6,9 +6,23 @@ struct PatternCounter {
     private let context: QueryContext
     private var groups: [LogPatternCounts] = []
     private var numbers: [String: Int] = [:]
-    /// The groups of the templates of the part that was met last, by node; -1 where it was not asked for yet.
-    private var known: [Int32] = []
+    private var words = MessageWords()
+    /// How many patterns each template has become by what its messages say.
+    private var variants: [String: Int] = [:]
+    /// Of the templates of the part that was met last, by node, nil where it was not asked for yet.
+    private var slots: [[Int]?] = []
+    /// The groups of its templates and messages.
+    private var known: [Key: Int] = [:]
     private var knownOwner: ObjectIdentifier?
+
+    /// A template, and what its messages say.
+    private struct Key: Hashable {
+        var leaf: Int
+        var words = SIMD4<Int32>(repeating: MessageWords.varying)
+    }
+
+    /// A template with more messages than this has something else in these fields.
+    private static let variantsMaximum = 256
 
     /// A counter over `range`; nil when there are more buckets than it takes.
     init?(range: LogTimeRange, bucketNanoseconds: Int64, context: QueryContext) {
@@ -43,22 +57,55 @@ struct PatternCounter {
         if selected.isEmpty { return }
         if knownOwner != open.tableOwner {
             knownOwner = open.tableOwner
-            known = [Int32](repeating: -1, count: open.table.count)
+            known = [:]
+            slots = [[Int]?](repeating: nil, count: open.table.count)
         }
         let templates = try open.templates()
         let times = try open.times()
+        // For each template of the block its message fields: where their values are, and what they say.
+        var fields = [[(column: Int, says: MessageColumn)]?](repeating: nil, count: templates.stored.leaves.count)
         for line in selected {
-            let leaf = templates.stored.leaves[Int(templates.leafIndexes[Int(line)])]
-            if known[leaf] < 0 { known[leaf] = try group(of: leaf, open, line, times[Int(line)], labels) }
-            groups[Int(known[leaf])].lines[buckets.index(of: times[Int(line)])] += 1
+            let index = Int(templates.leafIndexes[Int(line)])
+            let leaf = templates.stored.leaves[index]
+            let messages = try fields[index] ?? messages(of: leaf, templates.stored.layout.columns[index], open)
+            fields[index] = messages
+            var key = Key(leaf: leaf)
+            for (place, field) in messages.enumerated() {
+                key.words[place] = field.says[templates.position(Int(line), in: field.column)]
+            }
+            let group = try known[key] ?? group(of: key, open, line, times[Int(line)], labels)
+            known[key] = group
+            groups[group].lines[buckets.index(of: times[Int(line)])] += 1
+        }
+    }
+
+    private mutating func messages(
+        of leaf: Int, _ columns: [Int], _ block: OpenBlock
+    ) throws -> [(column: Int, says: MessageColumn)] {
+        let slots = self.slots[leaf] ?? MessageField.slots(of: leaf, in: block.table)
+        self.slots[leaf] = slots
+        return try slots.map { slot in
+            let column = columns[slot]
+            let rows = try block.templates().rows(ofColumn: column)
+            return (column, words.column(try block.values(block.lines.columns[column], rows: rows)))
         }
     }
 
     private mutating func group(
-        of leaf: Int, _ block: OpenBlock, _ line: Int32, _ nanoseconds: Int64, _ labels: Labels
-    ) throws -> Int32 {
-        let pattern = block.table.pattern(of: leaf)
-        if let number = numbers[pattern] { return Int32(number) }
+        of key: Key, _ block: OpenBlock, _ line: Int32, _ nanoseconds: Int64, _ labels: Labels
+    ) throws -> Int {
+        let template = block.table.pattern(of: key.leaf)
+        var said: [Int: String] = [:]
+        for (place, slot) in (slots[key.leaf] ?? []).enumerated() { said[slot] = words.text(key.words[place]) }
+        var pattern = block.table.pattern(of: key.leaf, saying: said)
+        if numbers[pattern] == nil, pattern != template {
+            if variants[template, default: 0] < PatternCounter.variantsMaximum {
+                variants[template, default: 0] += 1
+            } else {
+                pattern = template
+            }
+        }
+        if let number = numbers[pattern] { return number }
         var example: [UInt8] = []
         var ends: [Int] = []
         try block.complete().append(CollectionOfOne(line), to: &example, ends: &ends)
@@ -68,6 +115,6 @@ struct PatternCounter {
             LogPatternCounts(
                 pattern: pattern, lines: [Int](repeating: 0, count: buckets.count), example: example,
                 exampleNanoseconds: nanoseconds, exampleLabels: labels))
-        return Int32(groups.count - 1)
+        return groups.count - 1
     }
 }

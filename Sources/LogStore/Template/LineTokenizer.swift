@@ -18,6 +18,25 @@ struct LineTokenizer {
     /// Gives the templates back.
     mutating func takeBuilder() -> TemplateBuilder { rows.takeBuilder() }
 
+    /// A text with `<_>` for all that would be a slot of a template; nil for objects and empty texts.
+    static func masked(_ text: UnsafeRawBufferPointer) -> String? {
+        guard let base = text.assumingMemoryBound(to: UInt8.self).baseAddress, text.count > 0,
+            base[0] != UInt8(ascii: "{")
+        else { return nil }
+        let tokenizer = LineTokenizer(TemplateRows(TemplateBuilder(), values: 0, leavesMaximum: 0), base)
+        var masked: [UInt8] = []
+        var index = 0
+        var staticStart = 0
+        while let (slot, slotEnd) = tokenizer.nextTextSlot(from: index, text.count) {
+            masked += text[staticStart..<slot]
+            masked += "<_>".utf8
+            staticStart = slotEnd
+            index = tokenizer.behindSlot(slotEnd, text.count, slot)
+        }
+        masked += text[staticStart...]
+        return String(decoding: masked, as: UTF8.self)
+    }
+
     /// Longer lines are kept whole: nobody writes templates of that length.
     static let lineBytesMaximum = 32 << 10
 

@@ -50,10 +50,12 @@ struct TemplateTable: Sendable, Equatable {
         return path.reversed()
     }
 
-    /// A template for people: its texts with `<_>` for its slots.
-    func pattern(of leaf: Int) -> String {
+    /// A template for people: its texts with `<_>` for its slots, or what `saying` has for the slot of a number.
+    func pattern(of leaf: Int, saying: [Int: String] = [:]) -> String {
         var bytes: [UInt8] = []
-        for node in slots(of: leaf) { bytes += text(node) + Array("<_>".utf8) }
+        for (number, node) in slots(of: leaf).enumerated() {
+            bytes += text(node) + Array((saying[number] ?? "<_>").utf8)
+        }
         return String(decoding: bytes + text(leaf), as: UTF8.self)
     }
 

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// A mapping whose keys are known: what nobody asked for is an error, with the nearest known key as a suggestion.
 package struct YAMLMapping {
     /// The mapping itself, for complaints about the whole of it.
@@ -23,7 +25,7 @@ package struct YAMLMapping {
     package mutating func required(_ key: String) throws(ConfigurationError) -> YAMLValue {
         guard let found = optional(key) else {
             // What was misspelt is more to the point than what is missing.
-            let typo = entries.first { !asked.contains($0.key) && YAMLMapping.distance($0.key, key) <= 2 }
+            let typo = entries.first { !asked.contains($0.key) && !NearestName.of($0.key, among: [key]).isEmpty }
             throw typo.map { error($0, [key]) } ?? value.error("\(key) is missing")
         }
         return found
@@ -75,29 +77,9 @@ package struct YAMLMapping {
     }
 
     private func error(_ unknown: Entry, _ known: Set<String>) -> ConfigurationError {
-        let near = known.min { YAMLMapping.distance($0, unknown.key) < YAMLMapping.distance($1, unknown.key) }
-        var hint = ""
-        if let near, YAMLMapping.distance(near, unknown.key) <= 2 {
-            hint = "; did you mean \(near)?"
-        } else {
-            hint = "; known here: \(known.sorted().joined(separator: ", "))"
-        }
+        let near = NearestName.of(unknown.key, among: known, maximum: 1).first
+        let hint =
+            near.map { "; did you mean \($0)?" } ?? "; known here: \(known.sorted().joined(separator: ", "))"
         return unknown.place.error("unknown key \(unknown.key)\(hint)")
-    }
-
-    /// Levenshtein's distance, for suggestions.
-    private static func distance(_ left: String, _ right: String) -> Int {
-        let target = Array(right)
-        var row = Array(0...target.count)
-        for (i, character) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, other) in target.enumerated() {
-                let above = row[j + 1]
-                row[j + 1] = min(above + 1, row[j] + 1, diagonal + (character == other ? 0 : 1))
-                diagonal = above
-            }
-        }
-        return row[target.count]
     }
 }

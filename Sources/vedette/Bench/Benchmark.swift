@@ -11,6 +11,7 @@ enum Benchmarks {
     /// The only place a benchmark is listed.
     static let all: [any Benchmark.Type] = [
         CodecBenchmark.self,
+        CollectBenchmark.self,
         LineIngestBenchmark.self,
         LogBenchmark.self,
         QueryBenchmark.self,

@@ -1,10 +1,19 @@
 internal import ArgumentParser
 
-/// `vedette agent`: watches this host and sends what it sees to a server.
+/// `vedette agent`: watches this host and sends what it sees to a server; `vedette agent status` tells how it is.
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent",
-        abstract: "Watch this host and send what it sees to a server.")
+        abstract: "Watch this host and send what it sees to a server.",
+        subcommands: [AgentRunCommand.self, AgentStatusCommand.self],
+        defaultSubcommand: AgentRunCommand.self)
+}
+
+/// `vedette agent [run]`: the agent itself.
+struct AgentRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Watch this host and send what it sees to a server (the default).")
 
     @Option(name: .long, help: "The server to send to, for example http://10.0.0.5:9797.")
     var server: String
@@ -45,4 +54,12 @@ struct HostArguments: ParsableArguments {
 
     @Option(name: .long, help: "How often metrics are read. Default: 1s.")
     var interval: String?
+
+    @Option(
+        name: .long,
+        help: """
+            A folder with metrics of others, files *.prom as node_exporter's textfile collector reads them. \
+            Default: /var/lib/prometheus/node-exporter.
+            """)
+    var textfiles: String?
 }

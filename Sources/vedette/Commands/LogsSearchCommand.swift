@@ -85,5 +85,9 @@ struct LogsSearchCommand: AsyncParsableCommand {
         let summary = try await reader.read(
             show: { lines.add($0) }, gap: { lines.addGap() }, pause: { lines.flush() })
         summary.note(limit: limit > 0 ? limit : nil)
+        if summary.lines == 0 {
+            let hints = await EmptyAnswerHint(server: server).lines(labels: filter.labels, range: range)
+            for hint in hints { Terminal.note(hint) }
+        }
     }
 }

@@ -102,6 +102,9 @@ struct QueryCommand: AsyncParsableCommand {
         } catch let failure as CommandFailure {
             throw CommandFailure(QueryCommand.pointing(failure.description, expression))
         }
+        if output == .table, data["result"]?.elements?.isEmpty == true {
+            for hint in await EmptyAnswerHint(server: server).metrics(in: expression) { Terminal.note(hint) }
+        }
         switch output {
         case .json: return String(decoding: data.encoded, as: UTF8.self) + "\n"
         case .csv: return QueryPrinter.csv(data)

@@ -96,7 +96,7 @@ enum Composition {
     }
 
     /// Runs `vedette agent`.
-    static func runAgent(_ command: AgentCommand) async throws {
+    static func runAgent(_ command: AgentRunCommand) async throws {
         let logger = makeLogger()
         let endpoint: HTTPEndpoint
         do {
@@ -111,7 +111,7 @@ enum Composition {
         }
         let agent = try makeAgent(
             command.host, file: file, endpoint: endpoint, fields: fields, tlsProfile: nil, folder: command.data,
-            client: HTTPClient(), scrapeJobs: file.scrapeJobs, logger: logger)
+            client: HTTPClient(), scrapeJobs: file.scrapeJobs, isAlone: true, logger: logger)
         Terminal.note("vedette agent \(ProductVersion.text): sending to \(endpoint), data in \(command.data)")
         try await run([AgentRunner(agent: agent)], logger)
     }
@@ -178,7 +178,8 @@ enum Composition {
 
     private static func makeAgent(
         _ host: HostArguments, file: ConfigurationFile, endpoint: HTTPEndpoint, fields: [HTTPField],
-        tlsProfile: String?, folder: String, client: HTTPClient, scrapeJobs: [ScrapeJob] = [], logger: Logger
+        tlsProfile: String?, folder: String, client: HTTPClient, scrapeJobs: [ScrapeJob] = [], isAlone: Bool = false,
+        logger: Logger
     ) throws -> NodeAgent {
         var options = AgentOptions(server: endpoint, dataFolder: folder, version: ProductVersion.text)
         options.serverFields = fields
@@ -191,6 +192,9 @@ enum Composition {
         options.engineSocket = AgentOptions.engineSocket(
             environment: docker.map { ["DOCKER_HOST": $0.hasPrefix("/") ? "unix://\($0)" : $0] } ?? [:])
         options.scrapeJobs = scrapeJobs
+        options.isAlone = isAlone
+        options.textfileFolder = host.textfiles ?? file.agentTextfiles ?? options.textfileFolder
+        options.limits = file.agentLimits
         options.actionsFile = host.actions ?? file.agentActions ?? options.actionsFile
         return NodeAgent(options, ports: AgentPorts(http: client, storage: SystemStorage())) { notice in
             Composition.log(notice, to: logger)

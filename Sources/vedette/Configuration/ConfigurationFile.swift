@@ -34,6 +34,8 @@ struct ConfigurationFile: Sendable {
     var agentIntervalMilliseconds: Int64?
     var agentDocker: String?
     var agentActions: String?
+    var agentTextfiles: String?
+    var agentLimits = SelfLimits()
     var scrapeJobs: [ScrapeJob] = []
     /// The `alerting` section, read by the alerting room; nil when absent.
     var alerting: YAMLValue?
@@ -120,6 +122,14 @@ struct ConfigurationFile: Sendable {
         agentIntervalMilliseconds = try ConfigurationFile.interval(mapping.optional("interval"))
         agentDocker = try mapping.text("docker")
         agentActions = try mapping.text("actions")
+        agentTextfiles = try mapping.text("textfiles")
+        if let share = mapping.optional("cpu_limit") {
+            agentLimits.processorShare = try share.number()
+            guard agentLimits.processorShare >= 0, agentLimits.processorShare <= 1_024 else {
+                throw share.error("cpu_limit is in processors, such as 0.1; 0 is no limit")
+            }
+        }
+        if let size = mapping.optional("memory_limit") { agentLimits.memoryBytes = UInt64(max(0, try size.byteSize())) }
         try mapping.finish()
     }
 

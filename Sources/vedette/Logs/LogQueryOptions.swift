@@ -69,12 +69,17 @@ struct LogFilterOptions: ParsableArguments {
         return filters
     }
 
-    /// The selector, with the labels that options name.
-    private var selector: String {
+    /// The labels that options name, with their values.
+    var labels: [(name: String, value: String)] {
         let named = [
             ("container", container), ("pod", pod), ("namespace", namespace), ("service", service), ("node", node),
         ]
-        let extra = named.compactMap { name, value in value.map { "\(name)=\(QuotedText.quoted($0))" } }
+        return named.compactMap { name, value in value.map { (name, $0) } }
+    }
+
+    /// The selector, with the labels that options name.
+    private var selector: String {
+        let extra = labels.map { "\($0.name)=\(QuotedText.quoted($0.value))" }
         let inside = patterns.selector.map { String($0.dropFirst().dropLast()) } ?? ""
         let rest = inside.allSatisfy(\.isWhitespace) ? [] : [inside]
         return "{" + (rest + extra).joined(separator: ", ") + "}"

@@ -29,7 +29,7 @@ enum Fixture {
             statistics: { _ in
                 FilesystemStatistics(
                     sizeBytes: 1000, freeBytes: 500, availableBytes: 400, files: 100, filesFree: 50)
-            })
+            }, modifiedSeconds: { _ in 1_795_450_000 }, textfileFolder: "/var/lib/prometheus/node-exporter")
     }
 
     /// The containers that a fixture's cgroups and engine files show.
@@ -72,7 +72,8 @@ final class ScratchFolder {
     /// Writes a file.
     func write(_ text: String, to name: String) {
         guard let file = fopen("\(path)/\(name)", "w") else { return }
-        fputs(text, file)
+        let bytes = Array(text.utf8)
+        fwrite(bytes, 1, bytes.count, file)
         fclose(file)
     }
 
