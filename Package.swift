@@ -72,7 +72,7 @@ let package = Package(
         // Level 1: engines and languages; none sees another.
         room("TSDB", "Disk", "Telemetry", "CKernels"),
         room("LogStore", "Disk", "Telemetry", "CKernels"),
-        room("Query", "Telemetry"),
+        room("Query", "Telemetry", "CKernels"),
         room("Wire", "Telemetry", yams),
         // Level 2.
         room("Alerting", "Query", "Wire", "Disk", "Telemetry", crypto),

@@ -331,6 +331,8 @@ struct target {
     int scaling;
     double power;
     uint64_t *bits;
+    // Where the integers go as well; NULL where nobody wants them.
+    int64_t *integers;
 };
 
 // Any block, integer by integer; `sum` is what the values before add up to.
@@ -348,6 +350,7 @@ static void decode_wide_block(struct block *block, size_t count, size_t done, co
         *sum = values[count - 1];
     }
     if (target->reference) vedette_add(values, target->reference + done, count);
+    if (target->integers) memcpy(target->integers + done, values, count * sizeof(int64_t));
     vedette_scale(values, count, target->first, target->divisor, target->scaling, target->power, target->bits + done);
 }
 
@@ -463,6 +466,16 @@ NARROW_INLINE uint64_t finish_narrow(
                 }
                 reach = _mm256_or_si256(reach, _mm256_xor_si256(integer, _mm256_cmpgt_epi64(zero, integer)));
             }
+            if (target->integers) {
+                size_t start = i + 4 * (size_t)half;
+                if (start + 4 <= count) {
+                    _mm256_storeu_si256((__m256i *)(target->integers + done + start), integer);
+                } else {
+                    int64_t rest[4];
+                    _mm256_storeu_si256((__m256i *)rest, integer);
+                    for (size_t k = 0; start + k < count; k++) target->integers[done + start + k] = rest[k];
+                }
+            }
             __m256d value = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_add_epi64(integer, conversion)), offset);
             value = scaled(_mm256_add_pd(_mm256_mul_pd(value, factor), first), scaling, power);
             _mm256_storeu_pd((is_whole ? out + i : tail) + 4 * half, value);
@@ -524,13 +537,15 @@ static int decode_narrow_block(
 #endif
 
 int vedette_decode_packed(const uint8_t *bytes, size_t length, size_t count, int is_summed, const int64_t *reference,
-                          int64_t first, uint64_t divisor, int scaling, double power, uint64_t *bits) {
+                          int64_t first, uint64_t divisor, int scaling, double power, uint64_t *bits,
+                          int64_t *integers) {
     struct cursor cursor = {bytes, bytes + length};
-    struct target target = {is_summed, reference, first, divisor, scaling, power, bits};
+    struct target target = {is_summed, reference, first, divisor, scaling, power, bits, integers};
     int64_t sum = 0;
     if (count == 0) return length == 0 ? 0 : -1;
     // The first value is known; the blocks begin behind it.
-    vedette_scale(&sum, 1, first, divisor, scaling, power, bits);
+    vedette_scale_portable(&sum, 1, first, divisor, scaling, power, bits);
+    if (integers) integers[0] = 0;
     int is_narrow = has_wide();
     for (size_t done = 1; done < count;) {
         size_t n = count - done < BLOCK_COUNT ? count - done : BLOCK_COUNT;
@@ -547,7 +562,7 @@ int vedette_decode_packed_portable(const uint8_t *bytes, size_t length, size_t c
                                    const int64_t *reference, int64_t first, uint64_t divisor, int scaling,
                                    double power, uint64_t *bits) {
     struct cursor cursor = {bytes, bytes + length};
-    struct target target = {is_summed, reference, first, divisor, scaling, power, bits};
+    struct target target = {is_summed, reference, first, divisor, scaling, power, bits, NULL};
     int64_t sum = 0;
     if (count == 0) return length == 0 ? 0 : -1;
     vedette_scale_portable(&sum, 1, first, divisor, scaling, power, bits);

@@ -24,7 +24,7 @@ extension Evaluator {
         let steps = times.count
         let bytes = GroupFold.bytes(node.operation, steps: steps)
         let context = context
-        let folds = try fold(try stream(node.operand)) {
+        let folds = try fold(try operandStream(node)) {
             Folds(table: GroupTable(LabelGrouping(node.grouping, isWithout: node.isWithout)))
         } _: { folds, column in
             let place = folds.table.place(of: column.labels)
@@ -46,6 +46,16 @@ extension Evaluator {
             }
         }
         return try finished(folds, node)
+    }
+
+    /// The series of an aggregation; of those that are only counted the values are not read.
+    private func operandStream(_ node: Aggregation) throws -> ColumnStream {
+        guard node.operation == .count || node.operation == .group, case .vector = node.operand.unwrapped else {
+            return try stream(node.operand)
+        }
+        var counting = self
+        counting.readsOnlyPresence = true
+        return try counting.stream(node.operand)
     }
 
     private func finished(_ folds: Folds, _ node: Aggregation) throws -> [SeriesColumn] {

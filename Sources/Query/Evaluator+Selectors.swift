@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Telemetry
 
 /// Reads series through the port and lays them out over the steps.
@@ -23,7 +22,8 @@ extension Evaluator {
         guard times.count > 0 else { return ColumnStream([]) }
         let lookback = options.lookbackMilliseconds
         let lookups = StepTimes(selector.modifiers, times)
-        let hints = SelectHints(stepMilliseconds: times.count > 1 ? times.stepMilliseconds : 0)
+        var hints = SelectHints(stepMilliseconds: times.count > 1 ? times.stepMilliseconds : 0)
+        hints.isOnlyPresence = readsOnlyPresence && content == .value
         let start = lookups.startMilliseconds &- lookback &+ 1
         let cursors = Cursors(
             try cursors(selector, from: start, through: lookups.endMilliseconds, hints: hints))
@@ -45,8 +45,11 @@ extension Evaluator {
         var hasMore = try next(of: cursor, into: &workspace.followingBuffer)
         if !hasMore, filler.content == .value, workspace.buffer.histograms.isEmpty {
             // One chunk of numbers: series that are scraped together find their samples in the same places.
-            workspace.lookups.find(workspace.buffer.timesMilliseconds, filler.lookups, lookback: filler.lookback)
-            return workspace.lookups.take(workspace.buffer.values, into: &column.values)
+            let times = workspace.buffer.timesMilliseconds
+            let places = workspace.lookups.found(for: times, bytes: filler.lookups.count * 4) {
+                LookupPlaces(times, filler.lookups, lookback: filler.lookback)
+            }
+            return places.take(workspace.buffer.values, into: &column.values)
         }
         var filler = filler
         var detection = ResetDetection()
@@ -75,7 +78,7 @@ extension Evaluator {
         var detection = ResetDetection()
         while try next(of: cursor, into: &workspace.buffer) {
             if detectsResets { detection.apply(to: &workspace.buffer) }
-            run.append(workspace.buffer)
+            run.append(&workspace.buffer)
             try workspace.reserve(run.bytes, in: context)
         }
     }
@@ -194,23 +197,18 @@ private struct LatestFiller {
     }
 }
 
-/// Which sample each step finds, remembered while series share their times.
-struct LookupPlaces {
-    private var times: [Int64] = []
-    private var lookups: StepTimes?
-    private var lookback: Int64 = 0
+/// Which sample each step finds in some times.
+final class LookupPlaces {
     /// The index of the last sample at or before each step, or -1.
-    private var places: [Int32] = []
+    private let places: [Int32]
 
     /// Finds the places of `lookups` in rising `times`.
-    mutating func find(_ times: [Int64], _ lookups: StepTimes, lookback: Int64) {
-        if self.lookups == lookups, self.lookback == lookback, SameTimes.hold(self.times, times) { return }
-        SameTimes.copy(times, into: &self.times)
-        (self.lookups, self.lookback) = (lookups, lookback)
-        places.removeAll(keepingCapacity: true)
+    init(_ times: [Int64], _ lookups: StepTimes, lookback: Int64) {
+        var places: [Int32] = []
         places.reserveCapacity(lookups.count)
         times.withUnsafeBufferPointer { times in
-            var index = 0
+            // A single look, as at the end of many samples, does not walk over all of them.
+            var index = lookups.count == 1 ? times.firstIndexBehind(lookups[0]) : 0
             for step in 0..<lookups.count {
                 let lookup = lookups[step]
                 while index < times.count, times[index] <= lookup { index += 1 }
@@ -218,6 +216,7 @@ struct LookupPlaces {
                 places.append(isNear ? Int32(truncatingIfNeeded: index - 1) : -1)
             }
         }
+        self.places = places
     }
 
     /// Puts the samples found into `column`; false when all are stale or there is none. A stale marker is also what
@@ -239,25 +238,6 @@ struct LookupPlaces {
     }
 }
 
-/// Series that are scraped together have the same times, so what was found for one holds for the next.
-enum SameTimes {
-    static func hold(_ left: [Int64], _ right: [Int64]) -> Bool {
-        left.withUnsafeBytes { left in
-            right.withUnsafeBytes { right in
-                guard left.count == right.count else { return false }
-                guard let a = left.baseAddress, let b = right.baseAddress else { return true }
-                return memcmp(a, b, left.count) == 0
-            }
-        }
-    }
-
-    /// Keeps the memory of `copy`, which an assignment would share and then have to give up.
-    static func copy(_ times: [Int64], into copy: inout [Int64]) {
-        copy.removeAll(keepingCapacity: true)
-        copy.append(contentsOf: times)
-    }
-}
-
 extension SeriesColumn {
     /// Adds what a look at each step's value cost to `counts`; a histogram counts for its size, as in Prometheus.
     func countPresent(into counts: inout [Int]) {
@@ -268,5 +248,17 @@ extension SeriesColumn {
                 counts[step] += max(1, histogram.memoryBytes / 16)
             }
         }
+    }
+}
+
+extension UnsafeBufferPointer<Int64> {
+    /// The index of the first element above `limit`, of rising ones.
+    fileprivate func firstIndexBehind(_ limit: Int64) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] <= limit { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

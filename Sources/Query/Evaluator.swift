@@ -12,6 +12,8 @@ struct Evaluator: Sendable {
     var times: StepTimes
     /// Whether histograms without a word about resets are compared with their predecessors as they are read.
     var detectsResets = false
+    /// Whether only the presence of the selected series matters, as where they are counted.
+    var readsOnlyPresence = false
     /// Within a sub-query samples are left out and repeated, so that a predecessor says nothing.
     var isInSubquery = false
     /// Takes down what each step costs, where somebody wants to know.

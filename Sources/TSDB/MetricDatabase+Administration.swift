@@ -167,15 +167,15 @@ extension MetricDatabase: StorageAdministration {
     }
 
     private var cacheBytes: Int {
-        blocks.cache.memoryBytes + blocks.references.memoryBytes
+        blocks.cache.memoryBytes + blocks.selections.memoryBytes
             + blocks.view.blocks.reduce(0) { $0 + $1.reader.indexBytes }
     }
 
     package var memoryBytes: Int { head.memoryBytes + start.memoryBytes + cacheBytes + exemplars.memoryBytes }
 
     package func releaseMemory(bytes: Int) -> Int {
-        let decoded = blocks.references.release(bytes: bytes)
-        let pages = decoded + blocks.cache.release(bytes: max(0, bytes - decoded))
+        let selections = blocks.selections.release(bytes: bytes)
+        let pages = selections + blocks.cache.release(bytes: max(0, bytes - selections))
         guard pages < bytes else { return pages }
         let indexes = blocks.view.blocks.reduce(0) { $0 + $1.reader.indexBytes }
         return pages + blocks.trimIndexes(to: max(0, indexes - (bytes - pages)))

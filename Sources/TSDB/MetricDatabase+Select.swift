@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 package import Telemetry
 
@@ -5,29 +6,23 @@ package import Telemetry
 extension MetricDatabase: SeriesSource {
     package func select(_ request: SeriesRequest, in context: QueryContext) throws -> [any SeriesCursor] {
         let selection = try selection(request, in: context)
-        let labels = selection.sortedLabels()
-        try context.count { $0.seriesSelected += labels.count }
-        // With one evaluation the request's range is the window, so a chunk within the one lies within the other.
-        let hints = request.hints
-        let isWholeWindow = hints.stepMilliseconds == 0 && hints.windowMilliseconds > 0
-        let need = isWholeWindow ? AggregateNeed(function: hints.function) : nil
-        return labels.map { labels in
-            MergingCursor(
-                labels: labels, segments: selection.segments[labels] ?? [], range: request.range,
-                need: need, context: context)
-        }
+        try context.count { $0.seriesSelected += selection.series.count }
+        return selection.cursors
     }
 
     /// The labels of the series with a strip or a head table that reaches into the range.
     package func series(_ request: SeriesRequest, in context: QueryContext) throws -> [Labels] {
-        try selection(request, in: context).sortedLabels()
+        try selection(request, in: context).series.map(\.labels)
     }
 
     package func labelNames(_ request: SeriesRequest, in context: QueryContext) throws -> [String] {
         var names: Set<String> = []
-        for (index, labels) in try selection(request, in: context).segments.keys.enumerated() {
+        // The limit is one of names.
+        var unlimited = request
+        unlimited.limit = 0
+        for (index, series) in try selection(unlimited, in: context).series.enumerated() {
             if index % Selection.checkInterval == 0 { try context.check() }
-            labels.forEachPair { name, _ in names.insert(String(decoding: name, as: UTF8.self)) }
+            series.labels.forEachPair { name, _ in names.insert(String(decoding: name, as: UTF8.self)) }
         }
         return cut(names, to: request.limit, in: context)
     }
@@ -38,7 +33,7 @@ extension MetricDatabase: SeriesSource {
         try checkReadable()
         var values: Set<String> = []
         try context.check()
-        let found = try FoundInHead(request, head)
+        let found = try FoundInHead(request, head, blocks.selections)
         for (index, series) in found.series.enumerated() {
             if index % Selection.checkInterval == 0 { try context.check() }
             guard let value = series.labels[name], !values.contains(value), !found.tables(of: series).isEmpty
@@ -46,7 +41,7 @@ extension MetricDatabase: SeriesSource {
             values.insert(value)
         }
         try blocks.view.forEachBlock(of: blocks, in: request.range, context) { block, tombstones in
-            values.formUnion(try FoundInBlock(request, block, tombstones).values(of: name))
+            values.formUnion(try FoundInBlock(request, block, tombstones, blocks.selections).values(of: name))
         }
         tellGaps(of: request, in: context)
         return cut(values, to: request.limit, in: context)
@@ -65,7 +60,8 @@ extension MetricDatabase: SeriesSource {
 
     private func selection(_ request: SeriesRequest, in context: QueryContext) throws -> Selection {
         try checkReadable()
-        let selection = try Selection(request, head: head, blocks: blocks, in: context)
+        let selection = try Selection(
+            request, head: head, blocks: blocks, cache: blocks.selections, in: context)
         tellGaps(of: request, in: context)
         return selection
     }
@@ -76,10 +72,24 @@ extension MetricDatabase: SeriesSource {
     }
 
     private func cut(_ strings: Set<String>, to limit: Int, in context: QueryContext) -> [String] {
-        let sorted = strings.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        let sorted = strings.sorted { $0.hasLowerBytes(than: $1) }
         guard limit > 0, sorted.count > limit else { return sorted }
         context.warn("the answer was cut to \(limit) of \(sorted.count), as the request asked")
         return Array(sorted.prefix(limit))
+    }
+}
+
+extension String {
+    /// The order of the UTF-8 bytes, which is that of Go.
+    fileprivate func hasLowerBytes(than other: String) -> Bool {
+        var (left, right) = (self, other)
+        return left.withUTF8 { left in
+            right.withUTF8 { right in
+                guard let a = left.baseAddress, let b = right.baseAddress else { return left.count < right.count }
+                let order = memcmp(a, b, min(left.count, right.count))
+                return order == 0 ? left.count < right.count : order < 0
+            }
+        }
     }
 }
 

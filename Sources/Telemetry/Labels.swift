@@ -150,18 +150,34 @@ public struct Labels: Hashable, Sendable {
 extension Labels: Comparable {
     /// Orders by pairs: name, then value, then number of labels, as Prometheus sorts its answers.
     public static func < (left: Labels, right: Labels) -> Bool {
-        left.encoded.withUnsafeBytes { leftRaw in
-            right.encoded.withUnsafeBytes { rightRaw in
-                var a = PairCursor(leftRaw)
-                var b = PairCursor(rightRaw)
-                while true {
-                    guard let (nameA, valueA) = a.next() else { return b.next() != nil }
-                    guard let (nameB, valueB) = b.next() else { return false }
-                    if !nameA.isSame(as: nameB) { return nameA.lexicographicallyPrecedes(nameB) }
-                    if !valueA.isSame(as: valueB) { return valueA.lexicographicallyPrecedes(valueB) }
-                }
+        left.encoded.withUnsafeBytes { left in
+            right.encoded.withUnsafeBytes { right in
+                let differs = sharedCount(left, right)
+                // What is the beginning of the other has fewer pairs.
+                guard differs < min(left.count, right.count) else { return left.count < right.count }
+                // The fields in front of that byte are the same; the one it lies in decides.
+                var a = PairCursor(left)
+                var b = PairCursor(right)
+                a.skipFields(endingBy: differs)
+                b.skipFields(endingBy: differs)
+                guard let fieldA = a.field(), let fieldB = b.field() else { return false }
+                return fieldA.lexicographicallyPrecedes(fieldB)
             }
         }
+    }
+
+    /// How many bytes from the first on are the same.
+    private static func sharedCount(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
+        let count = min(left.count, right.count)
+        var offset = 0
+        while offset + 8 <= count {
+            let a = left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            let b = right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            if a != b { return offset + (UInt64(littleEndian: a) ^ UInt64(littleEndian: b)).trailingZeroBitCount / 8 }
+            offset += 8
+        }
+        while offset < count, left[offset] == right[offset] { offset += 1 }
+        return offset
     }
 }
 
@@ -199,7 +215,18 @@ extension Labels {
 
         var isAtEnd: Bool { offset == bytes.count }
 
-        private mutating func field() -> UnsafeRawBufferPointer? {
+        /// Passes over the fields that end at or before a byte.
+        mutating func skipFields(endingBy limit: Int) {
+            while true {
+                let start = offset
+                guard field() != nil, offset <= limit else {
+                    offset = start
+                    return
+                }
+            }
+        }
+
+        mutating func field() -> UnsafeRawBufferPointer? {
             var length = 0
             var shift = 0
             while offset < bytes.count {

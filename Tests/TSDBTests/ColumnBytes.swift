@@ -37,7 +37,7 @@ enum ColumnBytes {
         guard !entry.isHistogram else { return [] }
         let strip = Strip(times: (0..<Int64(count)).map { $0 }, entries: [entry])
         let bytes = PaddedBytes(body)
-        var reader = StripReader(strip) { _ in bytes }
+        var reader = StripReader(strip) { _ in (bytes, 0) }
         var run = SampleRun()
         run.bits = try reader.floats(0).bits
         if let stale = entry.shape.stale { try run.insertStale(stale, presence: entry.shape.presence) }
@@ -45,7 +45,9 @@ enum ColumnBytes {
     }
 
     /// Columns of one length through a whole block.
-    static func throughStrip(_ columns: [[UInt64]], isSealed: Bool) throws -> [[UInt64]] {
+    static func throughStrip(
+        _ columns: [[UInt64]], isSealed: Bool, isKeeping: Bool = false
+    ) throws -> [[UInt64]] {
         let storage = SimulatedStorage(seed: 1)
         let rowCount = columns.first?.count ?? 0
         var writer = BlockWriter(try storage.open("block", .create), salt: 1, sealedRowsMinimum: isSealed ? 0 : .max)
@@ -63,7 +65,7 @@ enum ColumnBytes {
         let reader = try BlockReader(try storage.open("block", .read), cache: PageCache(maximumBytes: 1 << 20))
         var found: [[UInt64]] = []
         for location in try reader.groups().flatMap(\.strips) {
-            var columns = try reader.columns(of: location)
+            var columns = try reader.columns(of: location, keeping: isKeeping)
             for index in columns.strip.entries.indices {
                 found.append(try reader.samples(of: index, in: &columns, at: location, range: .all).bits)
             }

@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include "ColumnKernels.h"
+#include "ResidentKernels.h"
+#include "WindowKernels.h"
 
 /// CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `length` bytes, continuing from `crc` (0 to start).
 uint32_t vedette_crc32c(uint32_t crc, const void *bytes, size_t length);

@@ -49,9 +49,10 @@ void vedette_scale_portable(const int64_t *values, size_t count, int64_t first, 
                             double power, uint64_t *bits);
 
 /// Decodes a packed column of `count` values at once: unpacks, sums up when `is_summed`, adds `reference` where there is
-/// one, scales. Returns 0, or -1 when the bytes cannot be right.
+/// one, scales. `integers`, unless NULL, gets what is scaled. Returns 0, or -1 when the bytes cannot be right.
 int vedette_decode_packed(const uint8_t *bytes, size_t length, size_t count, int is_summed, const int64_t *reference,
-                          int64_t first, uint64_t divisor, int scaling, double power, uint64_t *bits);
+                          int64_t first, uint64_t divisor, int scaling, double power, uint64_t *bits,
+                          int64_t *integers);
 
 /// The same without vector instructions, for comparison.
 int vedette_decode_packed_portable(const uint8_t *bytes, size_t length, size_t count, int is_summed,

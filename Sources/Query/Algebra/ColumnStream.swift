@@ -50,9 +50,9 @@ final class Workspace {
     var buffer = SampleBuffer()
     var followingBuffer = SampleBuffer()
     let run = SampleRun()
-    var windows = WindowBounds()
+    var windows = FoundByTimes<WindowPlan>()
     var histogramWindows = WindowBounds()
-    var lookups = LookupPlaces()
+    var lookups = FoundByTimes<LookupPlaces>()
     var innerColumn = SeriesColumn.blank
     /// The samples that each step looked at, where somebody wants to know; else empty.
     var stepSamples: [Int]

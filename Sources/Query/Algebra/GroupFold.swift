@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Telemetry
 
 /// The running fold of the series of one group at all steps. It keeps none of the series but those with histograms.
@@ -125,37 +126,16 @@ struct GroupFold: Sendable {
 
 extension GroupFold {
     private mutating func count(_ added: [Double]) {
-        values.withUnsafeMutableBufferPointer { counts in
-            added.withUnsafeBufferPointer { added in
-                for step in 0..<min(counts.count, added.count) where !SeriesColumn.isAbsent(added[step]) {
-                    let count = counts[step]
-                    counts[step] = SeriesColumn.isAbsent(count) ? 1 : count + 1
-                }
-            }
-        }
+        vedette_count_present(&values, added, min(values.count, added.count), Sample.staleBits)
     }
 
     private mutating func mark(_ added: [Double]) {
         for step in values.indices where !SeriesColumn.isAbsent(added[step]) { values[step] = 1 }
     }
 
+    /// As `KahanSum` adds, at all steps at once.
     private mutating func sum(_ added: [Double]) {
-        values.withUnsafeMutableBufferPointer { sums in
-            remainders.withUnsafeMutableBufferPointer { remainders in
-                added.withUnsafeBufferPointer { added in
-                    for step in 0..<min(sums.count, added.count) where !SeriesColumn.isAbsent(added[step]) {
-                        guard !SeriesColumn.isAbsent(sums[step]) else {
-                            sums[step] = added[step]
-                            continue
-                        }
-                        var sum = KahanSum(sums[step], compensation: remainders[step])
-                        sum.add(added[step])
-                        sums[step] = sum.sum
-                        remainders[step] = sum.compensation
-                    }
-                }
-            }
-        }
+        vedette_add_compensated(&values, &remainders, added, min(values.count, added.count), Sample.staleBits)
     }
 
     private mutating func mergeSums(_ other: GroupFold) {

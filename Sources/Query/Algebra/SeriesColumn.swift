@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Telemetry
 
 /// The values of one series at every step of an evaluation.
@@ -64,11 +65,11 @@ struct SeriesColumn: Sendable {
     }
 
     /// Whether no step has a value.
-    var isEmpty: Bool { hasNoNumber && histograms.allSatisfy { $0 == nil } }
+    var isEmpty: Bool { hasNoNumber && (histograms.isEmpty || histograms.allSatisfy { $0 == nil }) }
 
     /// Whether no step has a number.
     var hasNoNumber: Bool {
-        values.withUnsafeBufferPointer { values in values.allSatisfy { SeriesColumn.isAbsent($0) } }
+        vedette_all_absent(values, values.count, Sample.staleBits) != 0
     }
 
     /// The memory it holds, roughly.

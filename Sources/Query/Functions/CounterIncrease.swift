@@ -1,3 +1,4 @@
+internal import CKernels
 internal import Telemetry
 
 /// `rate`, `increase` and `delta`: the change over a window, extrapolated to its edges as Prometheus does.
@@ -35,6 +36,7 @@ struct CounterIncrease {
     // MARK: Numbers
 
     private func numbers(_ input: WindowInput, _ column: inout SeriesColumn) throws {
+        if input.run.startTimes.isEmpty, input.run.histograms.isEmpty { return try plainNumbers(input, &column) }
         let resets = isCounter ? resetIndexes(input) : []
         let hasStarts = !input.run.startTimes.isEmpty
         let hasHistograms = !input.run.histograms.isEmpty
@@ -64,6 +66,43 @@ struct CounterIncrease {
                 firstValue: values[first], change: change)
             if let factor = extrapolation.factor(span, windowEnd: ends[step]) { column.values[step] = change * factor }
         }
+    }
+
+    /// As below, where there is nothing but numbers: what only depends on times is computed once for all series that
+    /// share them.
+    private func plainNumbers(_ input: WindowInput, _ column: inout SeriesColumn) throws {
+        let values = input.run.values
+        guard !values.isEmpty else { return }
+        let divisor = isRate ? Double(input.lengthMilliseconds) / 1000 : 1
+        let edges = input.plan.edges
+        guard isCounter, vedette_any_fall(values, values.count) != 0 else {
+            return edges.extrapolate(values, nil, isCounter: isCounter, divisor: divisor, into: &column.values)
+        }
+        let changes = try changes(input, values)
+        edges.extrapolate(values, changes, isCounter: isCounter, divisor: divisor, into: &column.values)
+    }
+
+    /// The change over each window of a counter that was reset.
+    private func changes(_ input: WindowInput, _ values: [Double]) throws -> [Double] {
+        let resets = resetIndexes(input)
+        var changes = [Double](repeating: 0, count: input.windowEnds.count)
+        var meter = WorkMeter(input.evaluator.context)
+        var firstReset = 0
+        for step in changes.indices {
+            let window = input.windows[step]
+            guard window.count > 1 else { continue }
+            let (first, last) = (window.lowerBound, window.upperBound - 1)
+            while firstReset < resets.count, resets[firstReset] <= first { firstReset += 1 }
+            var change = values[last] - values[first]
+            var index = firstReset
+            while index < resets.count, resets[index] <= last {
+                change += values[resets[index] - 1]
+                index += 1
+            }
+            try meter.spend(index - firstReset)
+            changes[step] = change
+        }
+        return changes
     }
 
     /// The samples that are lower than the one before, or whose counter began anew.

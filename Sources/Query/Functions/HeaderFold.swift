@@ -28,14 +28,15 @@ struct HeaderFold {
 
     /// Folds the samples that came between headers.
     private mutating func addSamples(of run: SampleRun) {
-        for index in folded..<run.times.count {
-            let sample = Sample(milliseconds: run.times[index], value: run.values[index])
+        let times = run.times
+        for index in folded..<times.count {
+            let sample = Sample(milliseconds: times[index], value: run.values[index])
             merge(
                 ChunkAggregate(
                     count: 1, sum: sample.value, minimum: sample.value, maximum: sample.value, first: sample,
                     last: sample, resets: 0, increase: 0))
         }
-        folded = run.times.count
+        folded = times.count
     }
 
     private mutating func merge(_ next: ChunkAggregate) {
@@ -69,7 +70,7 @@ extension Evaluator {
             if let header = workspace.buffer.aggregate {
                 fold.add(header, behind: run)
             } else {
-                run.append(workspace.buffer)
+                run.append(&workspace.buffer)
                 try workspace.reserve(run.bytes, in: context)
             }
         }

@@ -8,6 +8,8 @@ struct WindowFunction: Sendable {
     var understands: Set<VectorSelector.Extension> = []
     /// Whether it looks at start timestamps, which chunk headers know nothing of.
     var readsStartTimes = false
+    /// Whether it looks only at when samples were taken.
+    var readsOnlyPresence = false
     /// The value of a window of whole chunks, from what their headers know; nil where headers are not enough.
     var header: (@Sendable (ChunkAggregate, WindowInput) -> Double?)?
     var evaluate: @Sendable (WindowInput, inout SeriesColumn) throws -> Void
@@ -48,6 +50,8 @@ struct WindowInput {
     let windows: WindowBounds
     /// The windows over the histograms.
     let histogramWindows: WindowBounds
+    /// What is known of the windows over the numbers beside their bounds.
+    let plan: WindowPlan
     /// The only window, folded, where the store answered from chunk headers.
     let header: ChunkAggregate?
 
@@ -122,9 +126,10 @@ extension Evaluator {
         let shared = try WindowCall(self, call, function, argument, ends: ends, length: length, extent: extent)
         let hidesStartTimes = function.readsStartTimes && options.usesStartTimestamps
         let isOneWindow = times.count == 1 && extent == nil && function.header != nil && !hidesStartTimes
-        let hints = SelectHints(
+        var hints = SelectHints(
             function: isOneWindow ? call.function.name : "", windowMilliseconds: length,
             stepMilliseconds: times.count > 1 ? times.stepMilliseconds : 0)
+        hints.isOnlyPresence = function.readsOnlyPresence && extent == nil
         let margin = WindowMargin(extent, lookback: options.lookbackMilliseconds)
         let start = ends.startMilliseconds &- length &- margin.before &+ 1
         let end = ends.endMilliseconds &+ margin.after
@@ -223,11 +228,14 @@ extension WindowCall {
         header: ChunkAggregate? = nil
     ) throws -> Bool {
         let run = workspace.run
-        workspace.windows.find(run.times, windowEnds: windowEnds, length: lengthMilliseconds)
+        let times = run.times
+        let plan = workspace.windows.found(for: times, bytes: windowEnds.count * 48) {
+            WindowPlan(times, windowEnds: windowEnds, length: lengthMilliseconds)
+        }
         workspace.histogramWindows.find(run.histogramTimes, windowEnds: windowEnds, length: lengthMilliseconds)
         let input = WindowInput(
-            shared: self, labels: labels, run: run, windows: workspace.windows,
-            histogramWindows: workspace.histogramWindows, header: header)
+            shared: self, labels: labels, run: run, windows: plan.windows,
+            histogramWindows: workspace.histogramWindows, plan: plan, header: header)
         column.reset(labels, count: evaluator.times.count)
         column.dropsName = !function.keepsName || innerDropsName
         if let header {
@@ -271,8 +279,7 @@ extension SampleRun {
     func append(_ column: SeriesColumn, at grid: StepTimes) {
         for step in column.values.indices {
             if column.hasNumber(at: step) {
-                times.append(grid[step])
-                values.append(column.values[step])
+                append(grid[step], column.values[step])
             } else if let histogram = column.histogram(at: step) {
                 histogramTimes.append(grid[step])
                 histograms.append(histogram.forgettingResets)

@@ -7,8 +7,8 @@ extension Functions {
         overTime("avg_over_time", header: { $0.sum / Double($0.count) }, mean),
         overTime("min_over_time", header: { $0.minimum }) { try extreme($0, &$1) { $1 < $0 } },
         overTime("max_over_time", header: { $0.maximum }) { try extreme($0, &$1) { $1 > $0 } },
-        overTime("count_over_time", header: { Double($0.count) }, count),
-        overTime("present_over_time", header: { _ in 1 }, present),
+        overTime("count_over_time", readsOnlyPresence: true, header: { Double($0.count) }, count),
+        overTime("present_over_time", readsOnlyPresence: true, header: { _ in 1 }, present),
         overTime("last_over_time", keepsName: true, header: { $0.last.value }) { last($0, &$1, fromEnd: true) },
         overTime("first_over_time", keepsName: true) { last($0, &$1, fromEnd: false) },
         overTime("stddev_over_time") { try variance($0, &$1) { $0.squareRoot() } },
@@ -23,10 +23,11 @@ extension Functions {
     ]
 
     private static func overTime(
-        _ name: String, keepsName: Bool = false, header: (@Sendable (ChunkAggregate) -> Double)? = nil,
+        _ name: String, keepsName: Bool = false, readsOnlyPresence: Bool = false,
+        header: (@Sendable (ChunkAggregate) -> Double)? = nil,
         _ evaluate: @escaping @Sendable (WindowInput, inout SeriesColumn) throws -> Void
     ) -> Function {
-        var window = WindowFunction(keepsName: keepsName, evaluate: evaluate)
+        var window = WindowFunction(keepsName: keepsName, readsOnlyPresence: readsOnlyPresence, evaluate: evaluate)
         if let header {
             window.header = { whole, _ in header(whole) }
         }
@@ -205,7 +206,7 @@ extension Functions {
     // MARK: Absence
 
     @Sendable private static func absentOverTime(_ evaluator: Evaluator, _ call: Call) throws -> Evaluated {
-        let presence = try evaluator.windowStream(WindowFunction(evaluate: present), call)
+        let presence = try evaluator.windowStream(WindowFunction(readsOnlyPresence: true, evaluate: present), call)
         return .vector(try absence(of: presence, like: call.arguments[0], evaluator))
     }
 }

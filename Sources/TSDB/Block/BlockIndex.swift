@@ -29,12 +29,7 @@ final class BlockIndex: Sendable, LabelIndex {
     var allSeries: Postings { Postings(0..<UInt32(seriesCount)) }
 
     /// An estimate of the memory held.
-    var memoryBytes: Int {
-        symbols.memoryBytes + entries.count + entryStarts.count * 4 + values.count * 24 + postingBytes.count
-            + groups.reduce(0) {
-                $0 + 128 + $1.entries.runs.count * 8 + $1.strips.count * MemoryLayout<StripLocation>.stride
-            }
-    }
+    let memoryBytes: Int
 
     /// Parses the four sections. Everything later lookups rely on is checked here.
     init(symbols: [UInt8], entries: [UInt8], postings: [UInt8], groups: [BlockGroup]) throws(ByteError) {
@@ -56,6 +51,11 @@ final class BlockIndex: Sendable, LabelIndex {
         }
         postingBytes = postings
         self.groups = groups
+        memoryBytes =
+            self.symbols.memoryBytes + entries.count + entryStarts.count * 4 + values.count * 24 + postings.count
+            + groups.reduce(0) {
+                $0 + 128 + $1.entries.runs.count * 8 + $1.strips.count * MemoryLayout<StripLocation>.stride
+            }
     }
 
     private static func areRising(_ pairs: [SymbolPair], symbolCount: Int) -> Bool {

@@ -11,9 +11,8 @@ final class BlockReader: Sendable {
     private let file: any ObjectReader
     private let seed: UInt32
     private let cache: PageCache
-    private let references: PageCache
     /// Never given to another reader of this process.
-    private let number: UInt64
+    let number: UInt64
     private let loaded = Mutex<BlockIndex?>(nil)
     /// For the index cache: a rising time of the last use.
     let lastIndexUse = Atomic<UInt64>(0)
@@ -30,10 +29,9 @@ final class BlockReader: Sendable {
     }
 
     /// Opens a block; reads its header and its footer only.
-    init(_ file: any ObjectReader, cache: PageCache, references: PageCache? = nil) throws(OpenError) {
+    init(_ file: any ObjectReader, cache: PageCache) throws(OpenError) {
         self.file = file
         self.cache = cache
-        self.references = references ?? cache
         path = file.path
         number = Self.numbers.add(1, ordering: .relaxed).newValue
         do {
@@ -98,15 +96,24 @@ final class BlockReader: Sendable {
         return strip
     }
 
-    /// A reader of the columns of a strip. One that reads a single series should leave the references of its column to
-    /// those that come after it.
-    func columns(of location: StripLocation, sharingReferences isSharing: Bool = false) throws -> StripReader {
-        let key = PageCache.Key(reader: number, offset: location.offset)
-        let references = isSharing ? ReferenceCache(cache: references, key: key) : nil
-        let last = LastPage()
-        return StripReader(try strip(location), references: references) { [self] entry in
-            try body(of: entry, at: location, last)
+    /// A reader of the columns of a strip. One for a query keeps what it decodes with the strip, for the queries that
+    /// come after it; one that reads all of it once does not.
+    func columns(of location: StripLocation, keeping isKeeping: Bool = false) throws -> StripReader {
+        var kept: ((Int) -> Void)?
+        if isKeeping {
+            let key = PageCache.Key(reader: number, offset: location.offset)
+            kept = { [cache] bytes in cache.note(bytes, moreOf: key) }
         }
+        return StripReader(try strip(location), keeping: kept) { [self] range in
+            try bytes(around: range, at: location)
+        }
+    }
+
+    /// Column `index` of a strip in the form that is kept in memory.
+    func resident(_ index: Int, in strip: Strip, at location: StripLocation) throws -> ResidentColumn {
+        if let known = strip.resident(index) { return known }
+        var columns = try columns(of: location, keeping: true)
+        return try parse(at: location.offset) { try columns.resident(index) }
     }
 
     /// The samples of one column within `range`, in time order.
@@ -116,41 +123,25 @@ final class BlockReader: Sendable {
         try parse(at: location.offset) { try Self.samples(of: index, in: &columns, range) }
     }
 
-    /// The page read last, which is asked for again by the column behind.
-    private final class LastPage {
-        var offset: UInt64 = 0
-        var bytes = PaddedBytes([])
-    }
-
-    /// The bytes of a column's body.
-    private func body(of entry: StripEntry, at location: StripLocation, _ last: LastPage) throws -> PaddedBytes {
+    /// Bytes of a strip's stream that hold a range of it as a whole, and where in the stream they begin: a page, or what
+    /// lies across several.
+    private func bytes(around range: Range<Int>, at location: StripLocation) throws -> (bytes: PaddedBytes, start: Int)
+    {
         let capacity = BlockFormat.pagePayloadByteCount
         let firstPage = location.offset + UInt64(location.headerByteCount)
-        let end = entry.bodyOffset + entry.bodyByteCount
-        // Most columns lie within one page.
-        let page = entry.bodyOffset / capacity
-        if end <= (page + 1) * capacity, end > entry.bodyOffset {
-            let length = min(capacity, location.streamByteCount - page * capacity)
-            let offset = firstPage + UInt64(page) * UInt64(BlockFormat.pageByteCount)
-            let start = page * capacity
-            if last.offset != offset {
-                (last.bytes, last.offset) = (try cachedPage(at: offset, payloadByteCount: length), offset)
-            }
-            return last.bytes.slice(entry.bodyOffset - start..<end - start)
+        func page(_ number: Int) throws -> PaddedBytes {
+            let length = min(capacity, location.streamByteCount - number * capacity)
+            let offset = firstPage + UInt64(number) * UInt64(BlockFormat.pageByteCount)
+            return try cachedPage(at: offset, payloadByteCount: length)
         }
-        var pieces: [PaddedBytes] = []
-        var position = entry.bodyOffset
-        while position < end {
-            let page = position / capacity
-            let start = page * capacity
-            let length = min(capacity, location.streamByteCount - start)
-            let offset = firstPage + UInt64(page) * UInt64(BlockFormat.pageByteCount)
-            let stop = min(end, start + length)
-            pieces.append(
-                try cachedPage(at: offset, payloadByteCount: length).slice(position - start..<stop - start))
-            position = stop
+        guard !range.isEmpty else { return (PaddedBytes([]), range.lowerBound) }
+        let numbers = range.lowerBound / capacity...(range.upperBound - 1) / capacity
+        guard numbers.count > 1 else { return (try page(numbers.lowerBound), numbers.lowerBound * capacity) }
+        let pieces = try numbers.map { number in
+            let part = range.clamped(to: number * capacity..<(number + 1) * capacity)
+            return try page(number).slice(part.lowerBound - number * capacity..<part.upperBound - number * capacity)
         }
-        return pieces.count == 1 ? pieces[0] : PaddedBytes(joining: pieces.map(\.bytes))
+        return (PaddedBytes(joining: pieces.map(\.bytes)), range.lowerBound)
     }
 
     private func cachedPage(at offset: UInt64, payloadByteCount: Int) throws -> PaddedBytes {

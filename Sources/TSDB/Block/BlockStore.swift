@@ -29,8 +29,8 @@ final class BlockStore: Sendable {
 
     let folder: String
     let cache: PageCache
-    /// A part of its own for what is decoded, so that a query over much of it leaves the pages where they are.
-    let references: PageCache
+    /// What selectors found in head and blocks.
+    let selections: SelectionCache
     private let storage: any FileStorage
     private let reserve: SpaceReserve
     private let salt: @Sendable () -> UInt64
@@ -51,7 +51,7 @@ final class BlockStore: Sendable {
         self.folder = folder
         self.storage = storage
         self.cache = cache
-        references = PageCache(maximumBytes: cache.maximumBytes / 8)
+        selections = SelectionCache(maximumBytes: cache.maximumBytes / 2)
         self.reserve = reserve
         self.salt = salt
         tombstoneFile = TombstoneFile(path: StoragePath.join(folder, "tombstones"), storage: storage)
@@ -111,7 +111,7 @@ final class BlockStore: Sendable {
             throw error
         }
         try storage.syncFolder(blockFolder)
-        let reader = try BlockReader(try storage.open(path, .read), cache: cache, references: references)
+        let reader = try BlockReader(try storage.open(path, .read), cache: cache)
         return Block(reader: reader, name: sequence.fileName)
     }
 
@@ -312,7 +312,7 @@ extension BlockStore {
         do throws(StorageError) {
             let file = try storage.open(path, .read)
             return Result { () throws(BlockReader.OpenError) in
-                let reader = try BlockReader(file, cache: cache, references: references)
+                let reader = try BlockReader(file, cache: cache)
                 guard reader.footer.sequence == sequence else {
                     throw damaged("its footer has other numbers than its name")
                 }

@@ -12,10 +12,12 @@ package struct DecodeMeasurement {
         package var nanoseconds: Int64 = 0
     }
 
+    /// Columns of one strip.
     private struct Place {
         var reader: BlockReader
         var location: StripLocation
-        var index: Int
+        var indexes: [Int] = []
+        var valueCount = 0
     }
 
     private let storage: any FileStorage
@@ -35,11 +37,16 @@ package struct DecodeMeasurement {
         for path in paths {
             let reader = try BlockReader(try storage.open(path, .read), cache: PageCache(maximumBytes: 1 << 30))
             for location in try reader.groups().flatMap(\.strips) {
+                var ofKind: [String: Place] = [:]
                 for (index, entry) in try reader.strip(location).entries.enumerated() {
                     guard case .floats(let column) = entry.values else { continue }
-                    let place = Place(reader: reader, location: location, index: index)
-                    all.append(place)
-                    kinds["\(column.transform), \(column.residuals)", default: []].append(place)
+                    for kind in ["", "\(column.transform), \(column.residuals)"] {
+                        ofKind[kind, default: Place(reader: reader, location: location)].indexes.append(index)
+                        ofKind[kind]?.valueCount += entry.valueCount
+                    }
+                }
+                for (kind, place) in ofKind {
+                    if kind.isEmpty { all.append(place) } else { kinds[kind, default: []].append(place) }
                 }
             }
         }
@@ -83,18 +90,16 @@ package struct DecodeMeasurement {
     }
 
     private func measure(_ name: String, _ places: [Place]) throws -> Figure {
-        var figure = Figure(name: name, columns: places.count, nanoseconds: .max)
+        let columns = places.reduce(0) { $0 + $1.indexes.count }
+        let values = places.reduce(0) { $0 + $1.valueCount }
+        var figure = Figure(name: name, columns: columns, values: values, nanoseconds: .max)
+        let bits = UnsafeMutablePointer<UInt64>.allocate(capacity: BlockFormat.stripRowsMaximum)
+        defer { bits.deallocate() }
         for _ in 0..<Self.passes {
-            figure.values = 0
             let before = cpuNanoseconds()
-            var columns: StripReader?
-            var last: Place?
             for place in places {
-                if last?.location != place.location || last?.reader !== place.reader {
-                    columns = try place.reader.columns(of: place.location)
-                    last = place
-                }
-                figure.values += try columns?.floats(place.index).bits.count ?? 0
+                var columns = try place.reader.columns(of: place.location)
+                for index in place.indexes { try columns.read(index, into: bits) }
             }
             figure.nanoseconds = min(figure.nanoseconds, cpuNanoseconds() - before)
         }

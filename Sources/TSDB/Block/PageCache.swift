@@ -2,18 +2,15 @@ internal import Synchronization
 
 /// Keeps what was read and checked lately, of all blocks together, within a budget; the least recently used goes first.
 final class PageCache: Sendable {
-    /// Something kept: a page's payload, a strip header in the form it is used in, or the integers of a column that
-    /// others are differences to.
+    /// Something kept: a page's payload, or a strip header in the form it is used in, with columns that were decoded.
     enum Entry: Sendable {
         case page(PaddedBytes)
         case strip(Strip)
-        case integers([Int64])
 
         var memoryBytes: Int {
             switch self {
             case .page(let bytes): bytes.count
             case .strip(let strip): strip.memoryBytes
-            case .integers(let integers): integers.count * 8
             }
         }
     }
@@ -23,13 +20,12 @@ final class PageCache: Sendable {
         /// The reader's number, so that a file of the same name later is not mistaken.
         var reader: UInt64
         var offset: UInt64
-        /// The place of a column in the strip at `offset`.
-        var column = -1
     }
 
     private struct Slot {
         var entry: Entry
         var lastUse: UInt64
+        var bytes: Int
     }
 
     private struct State {
@@ -63,10 +59,21 @@ final class PageCache: Sendable {
     func keep(_ entry: Entry, as key: Key) {
         state.withLock { state in
             state.clock += 1
-            if let old = state.slots.updateValue(Slot(entry: entry, lastUse: state.clock), forKey: key) {
-                state.bytes -= old.entry.memoryBytes
+            let bytes = entry.memoryBytes
+            if let old = state.slots.updateValue(Slot(entry: entry, lastUse: state.clock, bytes: bytes), forKey: key) {
+                state.bytes -= old.bytes
             }
-            state.bytes += entry.memoryBytes
+            state.bytes += bytes
+            if state.bytes > maximumBytes { Self.shrink(&state, to: maximumBytes / 4 * 3) }
+        }
+    }
+
+    /// Notes that what is kept under `key` holds more memory than before.
+    func note(_ bytes: Int, moreOf key: Key) {
+        state.withLock { state in
+            guard let place = state.slots.index(forKey: key) else { return }
+            state.slots.values[place].bytes += bytes
+            state.bytes += bytes
             if state.bytes > maximumBytes { Self.shrink(&state, to: maximumBytes / 4 * 3) }
         }
     }
@@ -85,7 +92,7 @@ final class PageCache: Sendable {
         let oldest = state.slots.sorted { $0.value.lastUse < $1.value.lastUse }
         for (key, slot) in oldest where state.bytes > target {
             state.slots[key] = nil
-            state.bytes -= slot.entry.memoryBytes
+            state.bytes -= slot.bytes
         }
     }
 }

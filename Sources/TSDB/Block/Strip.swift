@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import Telemetry
 
 /// The header of a strip as it is used: times, and where each column is.
@@ -5,10 +6,18 @@ final class Strip: Sendable {
     let times: [Int64]
     /// Ordered by series; a series with floats and histograms has two.
     let entries: [StripEntry]
+    /// The first series, where each of those behind it has one entry, as in most strips; nil where not.
+    private let denseFirst: UInt32?
+    /// By entry: whether another is a difference to it.
+    let isReferredTo: [Bool]
+    /// By entry: columns that were decoded and are kept as long as the strip is; empty while there are none.
+    private let residents = Mutex<[ResidentColumn?]>([])
 
     /// A strip of parts that were checked.
     init(times: [Int64], entries: [StripEntry]) {
         (self.times, self.entries) = (times, entries)
+        isReferredTo = Self.referred(entries)
+        denseFirst = Self.denseFirst(of: entries)
     }
 
     /// Parses the payload of a header page, from a padded buffer.
@@ -41,10 +50,31 @@ final class Strip: Sendable {
         }
         self.times = times
         self.entries = entries
+        isReferredTo = Self.referred(entries)
+        denseFirst = Self.denseFirst(of: entries)
+    }
+
+    private static func denseFirst(of entries: [StripEntry]) -> UInt32? {
+        guard let first = entries.first?.ordinal else { return nil }
+        let isDense = entries.indices.allSatisfy { entries[$0].ordinal == first + UInt32($0) }
+        return isDense ? first : nil
+    }
+
+    private static func referred(_ entries: [StripEntry]) -> [Bool] {
+        var isReferredTo = [Bool](repeating: false, count: entries.count)
+        for (index, entry) in entries.enumerated() {
+            guard case .floats(let column) = entry.values, column.referenceDistance > 0 else { continue }
+            isReferredTo[index - column.referenceDistance] = true
+        }
+        return isReferredTo
     }
 
     /// The places of a series' columns: none, its floats, its histograms, or both.
     func entries(of ordinal: UInt32) -> Range<Int> {
+        if let denseFirst {
+            let place = Int(ordinal) - Int(denseFirst)
+            return place >= 0 && place < entries.count ? place..<place + 1 : 0..<0
+        }
         var low = 0
         var high = entries.count
         while low < high {
@@ -56,6 +86,19 @@ final class Strip: Sendable {
         return low..<end
     }
 
-    /// An estimate of the memory held.
-    var memoryBytes: Int { times.count * 8 + entries.count * MemoryLayout<StripEntry>.stride }
+    /// What is kept of a column.
+    func resident(_ index: Int) -> ResidentColumn? {
+        residents.withLock { $0.isEmpty ? nil : $0[index] }
+    }
+
+    /// Keeps a column.
+    func keep(_ column: ResidentColumn, _ index: Int) {
+        residents.withLock { residents in
+            if residents.isEmpty { residents = [ResidentColumn?](repeating: nil, count: entries.count) }
+            residents[index] = column
+        }
+    }
+
+    /// An estimate of the memory held, columns that are kept aside.
+    var memoryBytes: Int { times.count * 8 + entries.count * (MemoryLayout<StripEntry>.stride + 1) }
 }

@@ -1,41 +1,35 @@
 internal import Telemetry
 
-/// Where the integers of columns that others refer to are kept, so that the buckets of one histogram are decoded once
-/// for all the series of a query.
-struct ReferenceCache {
-    let cache: PageCache
-    /// Of the strip.
-    let key: PageCache.Key
-
-    /// Those of a column.
-    func find(_ column: Int) -> [Int64]? {
-        guard case .integers(let integers)? = cache.find(key(of: column)) else { return nil }
-        return integers
-    }
-
-    /// Keeps those of a column.
-    func keep(_ integers: [Int64], of column: Int) { cache.keep(.integers(integers), as: key(of: column)) }
-
-    private func key(of column: Int) -> PageCache.Key {
-        PageCache.Key(reader: key.reader, offset: key.offset, column: column)
-    }
-}
-
-/// Reads columns of one strip. Columns that others refer to are kept while it lives, and in a cache where it has one.
+/// Reads columns of one strip. What others refer to is kept while it lives; a reader for queries keeps every column it
+/// decodes with the strip.
 struct StripReader {
     let strip: Strip
-    /// The body of an entry, checked.
-    private let body: (StripEntry) throws -> PaddedBytes
-    private let references: ReferenceCache?
-    private var integers: [Int: [Int64]] = [:]
+    /// Gets checked bytes of the strip's stream that hold a range of it as a whole, and where they begin.
+    private let source: (Range<Int>) throws -> (bytes: PaddedBytes, start: Int)
+    /// What it gave last: the page that the column behind lies in too.
+    private var page = (bytes: PaddedBytes([]), start: 0)
+    /// Told how much memory a column takes that is kept with the strip; nil where none is.
+    private let kept: ((Int) -> Void)?
+    /// By entry: what others may refer to, as far as it was read.
+    private var integers: [[Int64]?]
     /// Longer chains than any encoder writes are damage.
     private static let depthMaximum = 16
 
-    /// A reader that gets bodies from `body`.
-    init(_ strip: Strip, references: ReferenceCache? = nil, body: @escaping (StripEntry) throws -> PaddedBytes) {
+    /// A reader that gets the stream from `source`.
+    init(
+        _ strip: Strip, keeping kept: ((Int) -> Void)? = nil,
+        source: @escaping (Range<Int>) throws -> (bytes: PaddedBytes, start: Int)
+    ) {
         self.strip = strip
-        self.references = references
-        self.body = body
+        self.kept = kept
+        self.source = source
+        integers = [[Int64]?](repeating: nil, count: kept == nil ? strip.entries.count : 0)
+    }
+
+    private mutating func body(_ entry: StripEntry) throws -> PaddedBytes {
+        let (start, end) = (entry.bodyOffset, entry.bodyOffset + entry.bodyByteCount)
+        if start < page.start || end > page.start + page.bytes.count { page = try source(start..<end) }
+        return page.bytes.slice(start - page.start..<end - page.start)
     }
 
     /// The bit patterns of column `index` without stale markers, and its start times, empty where it has none.
@@ -49,19 +43,49 @@ struct StripReader {
             let starts = try entry.hasStarts ? parts(of: entry).starts : []
             return (try floats(other).bits, starts)
         case .histograms: throw ByteError(offset: 0, reason: "floats wanted of a column of histograms")
+        case .floats where kept != nil:
+            let bits = try resident(index).bits
+            return (bits, try entry.hasStarts ? parts(of: entry).starts : [])
+        case .floats:
+            let bits = try [UInt64](unsafeUninitializedCapacity: entry.valueCount) { bits, initialized in
+                if let start = bits.baseAddress { try read(index, into: start) }
+                initialized = entry.valueCount
+            }
+            return (bits, try entry.hasStarts ? parts(of: entry).starts : [])
+        }
+    }
+
+    /// Writes the bit patterns of column `index`, without stale markers, to where there is room for them.
+    mutating func read(_ index: Int, into bits: UnsafeMutablePointer<UInt64>) throws {
+        let entry = strip.entries[index]
+        let count = entry.valueCount
+        switch entry.values {
+        case .constant(let pattern): bits.update(repeating: pattern, count: count)
+        case .duplicate(let other): try read(other, into: bits)
+        case .histograms: throw ByteError(offset: 0, reason: "floats wanted of a column of histograms")
         case .floats(let column):
-            let parts = try parts(of: entry)
-            let bits = try withReference(index, column) { reference in
-                try parts.values.parse { raw throws(any Error) in
-                    try column.bits(count: entry.valueCount, from: raw) { reference }
+            let reference =
+                column.transform == .reference ? try integers(of: index - column.referenceDistance, depth: 0) : []
+            let bytes = try entry.hasStarts ? parts(of: entry).values : body(entry)
+            guard kept == nil, strip.isReferredTo[index], column.scaling.operation.hasIntegers, integers[index] == nil
+            else {
+                return try bytes.parse { raw throws(any Error) in
+                    try column.read(count: count, from: raw, reference: reference, into: bits)
                 }
             }
-            return (bits, parts.starts)
+            // It is scaled once for itself and kept for those behind it.
+            integers[index] = try [Int64](unsafeUninitializedCapacity: count) { kept, initialized in
+                try bytes.parse { raw throws(any Error) in
+                    try column.read(
+                        count: count, from: raw, reference: reference, integers: kept.baseAddress, into: bits)
+                }
+                initialized = count
+            }
         }
     }
 
     /// The histograms of column `index` and their start times, empty where it has none.
-    func histograms(_ index: Int) throws -> (histograms: [NativeHistogram], starts: [Int64]) {
+    mutating func histograms(_ index: Int) throws -> (histograms: [NativeHistogram], starts: [Int64]) {
         let entry = strip.entries[index]
         let parts = try parts(of: entry)
         let histograms = try parts.values.parse { raw throws(any Error) in
@@ -71,7 +95,7 @@ struct StripReader {
     }
 
     /// The values' bytes and the start times of a column.
-    private func parts(of entry: StripEntry) throws -> (values: PaddedBytes, starts: [Int64]) {
+    private mutating func parts(of entry: StripEntry) throws -> (values: PaddedBytes, starts: [Int64]) {
         let bytes = try body(entry)
         guard entry.hasStarts else { return (bytes, []) }
         return try bytes.parse { raw throws(any Error) in
@@ -83,16 +107,9 @@ struct StripReader {
         }
     }
 
-    private mutating func withReference<Value>(
-        _ index: Int, _ column: FloatColumn, _ body: ([Int64]) throws -> Value
-    ) throws -> Value {
-        guard column.transform == .reference else { return try body([]) }
-        return try body(try integers(of: index - column.referenceDistance, depth: 0))
-    }
-
     /// The integers of a column that another refers to.
     private mutating func integers(of index: Int, depth: Int) throws -> [Int64] {
-        if let known = integers[index] ?? references?.find(index) { return known }
+        if let known = integers[index] { return known }
         guard depth < Self.depthMaximum, case .floats(let column) = strip.entries[index].values else {
             throw ByteError(offset: 0, reason: "column \(index) is referred to and has no integers")
         }
@@ -104,7 +121,30 @@ struct StripReader {
             try column.integers(count: entry.valueCount, from: raw) { reference }.values
         }
         integers[index] = found
-        references?.keep(found, of: index)
+        return found
+    }
+
+    /// Column `index`, which is one of floats that are no duplicate, in the form that is kept.
+    mutating func resident(_ index: Int) throws -> ResidentColumn { try resident(index, depth: 0) }
+
+    private mutating func resident(_ index: Int, depth: Int) throws -> ResidentColumn {
+        if let known = strip.resident(index) { return known }
+        let entry = strip.entries[index]
+        guard depth < Self.depthMaximum, case .floats(let column) = entry.values else {
+            throw ByteError(offset: 0, reason: "column \(index) is read as floats, or referred to, and is none of them")
+        }
+        let reference =
+            column.transform == .reference
+            ? try resident(index - column.referenceDistance, depth: depth + 1).integers : []
+        let parts = try parts(of: entry)
+        let found = try parts.values.parse { raw throws(any Error) in
+            guard column.scaling.operation.hasIntegers else {
+                return ResidentColumn(bits: try column.bits(count: entry.valueCount, from: raw, reference: []))
+            }
+            return ResidentColumn(column, try column.integers(count: entry.valueCount, from: raw) { reference })
+        }
+        strip.keep(found, index)
+        kept?(found.memoryBytes)
         return found
     }
 }

@@ -44,7 +44,7 @@ struct ColumnScaling: Equatable, Sendable {
     static let integer = ColumnScaling(operation: .integer)
 
     /// The number of the kernel that does it.
-    private var kernel: Int32 {
+    var kernel: Int32 {
         switch operation {
         case .multiplied: Int32(VEDETTE_MULTIPLY.rawValue)
         case .thousandths: Int32(VEDETTE_THOUSANDTHS.rawValue)
@@ -52,7 +52,8 @@ struct ColumnScaling: Equatable, Sendable {
         default: Int32(VEDETTE_DIVIDE.rawValue)
         }
     }
-    private var power: Double {
+    /// What the kernel divides by, or multiplies with.
+    var power: Double {
         switch operation {
         case .divided, .corrected: Self.powers[exponent]
         case .multiplied: 1 / Self.powers[exponent]
@@ -93,16 +94,17 @@ struct ColumnScaling: Equatable, Sendable {
     }
 
     /// Decodes the packed residuals of a whole column into bit patterns, adding up differences when `isSummed`, and
-    /// `reference` unless it is empty; false when the bytes cannot be right. They must be padded.
+    /// `reference` unless it is empty; false when the bytes cannot be right. They must be padded. `integers` gets what is
+    /// scaled, where somebody wants it.
     func decodePacked(
         _ bytes: UnsafeRawBufferPointer, count: Int, isSummed: Bool, reference: [Int64], first: Int64, divisor: UInt64,
-        into bits: UnsafeMutablePointer<UInt64>
+        into bits: UnsafeMutablePointer<UInt64>, integers: UnsafeMutablePointer<Int64>? = nil
     ) -> Bool {
         reference.withUnsafeBufferPointer { reference in
             vedette_decode_packed(
                 bytes.baseAddress, bytes.count, count, isSummed ? 1 : 0,
                 reference.isEmpty ? nil : reference.baseAddress,
-                first, divisor, kernel, power, bits) == 0
+                first, divisor, kernel, power, bits, integers) == 0
         }
     }
 

@@ -155,23 +155,38 @@ struct FloatColumn: Sendable, Equatable {
         return values
     }
 
-    /// Reads a whole body of `count` values as bit patterns.
-    func bits(
-        count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
-    ) throws -> [UInt64] {
+    /// Reads a whole body of `count` values as bit patterns. `reference` are the integers of the column it refers to, if
+    /// it does; its own go to `integers`, where somebody will refer to it.
+    func read(
+        count: Int, from body: UnsafeRawBufferPointer, reference: [Int64],
+        integers: UnsafeMutablePointer<Int64>? = nil, into bits: UnsafeMutablePointer<UInt64>
+    ) throws {
         switch scaling.operation {
-        case .xor: return try XORColumn.decode(count: count, from: body)
+        case .xor: bits.update(from: try XORColumn.decode(count: count, from: body), count: count)
         case .raw:
             var reader = ByteReader(body)
-            var bits: [UInt64] = []
-            bits.reserveCapacity(min(count, reader.remaining / 8))
-            for _ in 0..<count { bits.append(try reader.fixed()) }
+            for index in 0..<count { bits[index] = try reader.fixed() }
             guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind raw values") }
-            return bits
         default:
-            if isPlainlyPacked { return try packedBits(count: count, from: body, reference: reference) }
-            let integers = try integers(count: count, from: body, reference: reference)
-            return bits(of: integers)
+            guard isPlainlyPacked else {
+                let found = try self.integers(count: count, from: body) { reference }
+                integers?.update(from: found.values, count: count)
+                return put(found, into: bits)
+            }
+            let other = try checked({ reference }, count: count)
+            let isRight = scaling.decodePacked(
+                body, count: count, isSummed: transform != .offsets, reference: other, first: first, divisor: divisor,
+                into: bits, integers: integers)
+            guard isRight else { throw ByteError(offset: 0, reason: "packed column does not end where it should") }
+        }
+    }
+
+    /// As `read`, into an array.
+    func bits(count: Int, from body: UnsafeRawBufferPointer, reference: [Int64]) throws -> [UInt64] {
+        try [UInt64](unsafeUninitializedCapacity: count) { bits, initialized in
+            guard let start = bits.baseAddress else { return }
+            try read(count: count, from: body, reference: reference, into: start)
+            initialized = count
         }
     }
 
@@ -206,36 +221,15 @@ struct FloatColumn: Sendable, Equatable {
         return integers
     }
 
-    private func packedBits(
-        count: Int, from body: UnsafeRawBufferPointer, reference: () throws -> [Int64]
-    ) throws -> [UInt64] {
-        let other = try checked(reference, count: count)
-        var isRight = false
-        let bits = [UInt64](unsafeUninitializedCapacity: count) { bits, initialized in
-            guard let start = bits.baseAddress else { return }
-            isRight = scaling.decodePacked(
-                body, count: count, isSummed: transform != .offsets, reference: other, first: first, divisor: divisor,
-                into: start)
-            initialized = isRight ? count : 0
-        }
-        guard isRight else { throw ByteError(offset: 0, reason: "packed column does not end where it should") }
-        return bits
-    }
-
-    private func bits(of integers: Integers) -> [UInt64] {
+    private func put(_ integers: Integers, into bits: UnsafeMutablePointer<UInt64>) {
         let count = integers.values.count
-        var bits = [UInt64](unsafeUninitializedCapacity: count) { bits, initialized in
-            integers.values.withUnsafeBufferPointer { values in
-                guard let start = bits.baseAddress else { return }
-                scaling.scale(values, first: first, divisor: divisor, into: start)
-            }
-            initialized = count
+        integers.values.withUnsafeBufferPointer { scaling.scale($0, first: first, divisor: divisor, into: bits) }
+        if !integers.corrections.isEmpty {
+            IntegerTransform.add(integers.corrections, to: UnsafeMutableBufferPointer(start: bits, count: count))
         }
-        if !integers.corrections.isEmpty { IntegerTransform.add(integers.corrections, to: &bits) }
         for exception in integers.exceptions {
             for index in exception.range { bits[index] = exception.bits }
         }
-        return bits
     }
 }
 

@@ -22,11 +22,9 @@ enum IntegerTransform {
     }
 
     /// Adds corrections to bit patterns, one to each.
-    static func add(_ corrections: [Int64], to bits: inout [UInt64]) {
-        bits.withUnsafeMutableBytes { bits in
-            vedette_add(
-                bits.baseAddress?.assumingMemoryBound(to: Int64.self), corrections,
-                min(bits.count / 8, corrections.count))
+    static func add(_ corrections: [Int64], to bits: UnsafeMutableBufferPointer<UInt64>) {
+        bits.withMemoryRebound(to: Int64.self) { bits in
+            vedette_add(bits.baseAddress, corrections, min(bits.count, corrections.count))
         }
     }
 

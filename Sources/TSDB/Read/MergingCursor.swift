@@ -15,49 +15,85 @@ final class MergingCursor: SeriesCursor {
     }
 
     let labels: Labels
-    private let range: TimeRange
-    private let context: QueryContext
+    private let reading: SeriesReading
+    /// The only place, as long as it was not read; nil where there are, or were, others.
+    private var only: SeriesSegment?
     /// Ordered by their first possible time, from the last to the first.
-    private var waiting: [SeriesSegment]
+    private var waiting: [SeriesSegment] = []
     private var opened: [OpenRun] = []
     private var reservedBytes = 0
-    /// What headers are to answer; nil for nothing.
-    private let need: AggregateNeed?
 
-    /// A cursor over `segments`, in any order.
-    init(
-        labels: Labels, segments: [SeriesSegment], range: TimeRange, need: AggregateNeed?, context: QueryContext
-    ) {
+    private var range: TimeRange { reading.range }
+    private var context: QueryContext { reading.context }
+
+    /// A cursor over places in any order.
+    init(_ labels: Labels, _ segments: Selection.Segments, _ reading: SeriesReading) {
         self.labels = labels
-        self.range = range
-        self.context = context
-        self.need = need
-        waiting = segments.sorted {
-            ($0.times.startMilliseconds, $0.priority) > ($1.times.startMilliseconds, $1.priority)
+        self.reading = reading
+        switch segments {
+        case .one(let segment): only = segment
+        case .many(let segments):
+            waiting = segments.reversed()
+            // Blocks came in the order of time, but for what was late.
+            let isOrdered = waiting.indices.dropFirst().allSatisfy { !waiting[$0 - 1].begins(before: waiting[$0]) }
+            if !isOrdered { waiting.sort { $1.begins(before: $0) } }
         }
     }
 
     deinit {
-        context.release(reservedBytes)
+        if reservedBytes > 0 { context.release(reservedBytes) }
     }
 
     func next(into buffer: inout SampleBuffer) throws -> Bool {
-        buffer.removeAll()
-        while true {
+        // Values are written over where they come straight from a strip.
+        buffer.removeAllButValues()
+        if let segment = only {
             try context.check()
+            only = nil
+            if try settle(segment, into: &buffer) { return true }
+        }
+        guard try merge(into: &buffer) else {
+            buffer.removeAll()
+            return false
+        }
+        return true
+    }
+
+    /// The next chunk of several places.
+    private func merge(into buffer: inout SampleBuffer) throws -> Bool {
+        while true {
             let frontier = waiting.last?.times.startMilliseconds ?? .max
             let isLast = waiting.isEmpty
             if opened.contains(where: { isLast || $0.nextTime < frontier }) {
+                buffer.removeAll()
                 emit(before: isLast ? nil : frontier, into: &buffer)
                 dropFinished()
                 return true
             }
             guard let segment = waiting.popLast() else { return false }
-            if let need, opened.isEmpty, isAlone(segment), let aggregate = try segment.aggregate(range, for: need) {
-                buffer.aggregate = aggregate
-                return true
+            try context.check()
+            if opened.isEmpty, isAlone(segment) {
+                if try settle(segment, into: &buffer) { return true }
+            } else {
+                try open(segment)
             }
+        }
+    }
+
+    /// Reads a place that no other reaches into: its header where that is enough, or its samples straight into the
+    /// buffer. False where it has none, or had to be opened.
+    private func settle(_ segment: SeriesSegment, into buffer: inout SampleBuffer) throws -> Bool {
+        if let need = reading.need, let aggregate = try segment.aggregate(range, for: need) {
+            buffer.removeAll()
+            buffer.aggregate = aggregate
+            return true
+        }
+        switch try segment.read(into: &buffer, labels: labels) {
+        case .filled: return true
+        case .nothing: return false
+        case .mixed:
             try open(segment)
+            return false
         }
     }
 

@@ -4,55 +4,135 @@ internal import Telemetry
 
 /// What a request selects, from head and blocks at one moment: series with the places of their samples.
 struct Selection {
+    /// A series and where its samples are.
+    struct Series {
+        let labels: Labels
+        var segments: Segments
+    }
+
+    /// Most series have their samples in one place.
+    enum Segments {
+        case one(SeriesSegment)
+        case many([SeriesSegment])
+
+        var all: [SeriesSegment] {
+            switch self {
+            case .one(let segment): [segment]
+            case .many(let segments): segments
+            }
+        }
+    }
+
     private let request: SeriesRequest
-    private let context: QueryContext
-    private(set) var segments: [Labels: [SeriesSegment]] = [:]
+    private let reading: SeriesReading
+    private let cache: SelectionCache
+    /// Ordered by labels.
+    private(set) var series: [Series] = []
 
     /// What a series costs before its first sample is read.
     private static let seriesBytes = 320
     /// After so many series it is asked whether the query is still wanted.
     static let checkInterval = 1 << 10
 
-    /// Looks the request up.
-    init(_ request: SeriesRequest, head: Head, blocks store: BlockStore, in context: QueryContext) throws {
+    /// Looks the request up; of what it finds, in order, as many as the request asks for.
+    init(
+        _ request: SeriesRequest, head: Head, blocks store: BlockStore, cache: SelectionCache, in context: QueryContext
+    ) throws {
         self.request = request
-        self.context = context
+        self.cache = cache
         try context.check()
-        let found = try FoundInHead(request, head)
-        try context.reserve(found.series.count * Self.seriesBytes)
-        for (index, series) in found.series.enumerated() {
-            if index % Self.checkInterval == 0 { try context.check() }
-            for (snapshot, age) in found.tables(of: series) {
-                segments[series.labels, default: []].append(
-                    SeriesSegment(snapshot, column: series.column, age: age))
-            }
-        }
+        reading = SeriesReading(request, in: context)
+        var lists = [try found(in: FoundInHead(request, head, cache))]
         try store.view.forEachBlock(of: store, in: request.range, context) { block, tombstones in
-            try add(block, tombstones: tombstones)
+            lists.append(try found(in: FoundInBlock(request, block, tombstones, cache)))
         }
+        series = Self.merged(lists)
+        guard request.limit > 0, series.count > request.limit else { return }
+        context.warn("the answer was cut to \(request.limit) of \(series.count) series, as the request asked")
+        series.removeLast(series.count - request.limit)
     }
 
-    /// The labels found, ordered and cut to the request's limit.
-    func sortedLabels() -> [Labels] {
-        let sorted = segments.keys.sorted()
-        guard request.limit > 0, sorted.count > request.limit else { return sorted }
-        context.warn("the answer was cut to \(request.limit) of \(sorted.count) series, as the request asked")
-        return Array(sorted.prefix(request.limit))
-    }
+    /// A cursor for each series.
+    var cursors: [any SeriesCursor] { series.map { MergingCursor($0.labels, $0.segments, reading) } }
 
-    private mutating func add(_ block: Block, tombstones: [Tombstone]) throws {
-        let found = try FoundInBlock(request, block, tombstones)
-        try context.reserve(found.selected.count * Self.seriesBytes)
-        for run in found.selected.runs {
-            for ordinal in run {
-                if Int(ordinal) % Self.checkInterval == 0 { try context.check() }
-                let strips = found.strips(of: ordinal)
-                guard !strips.isEmpty else { continue }
-                let holes = found.holes(of: ordinal)
-                segments[try found.labels(of: ordinal), default: []].append(
-                    contentsOf: strips.map { SeriesSegment($0, of: ordinal, in: block, holes: holes) })
+    private func found(in head: FoundInHead) throws -> [Series] {
+        try reading.context.reserve(head.series.count * Self.seriesBytes)
+        var list: [Series] = []
+        for (index, series) in head.series.enumerated() {
+            if index % Self.checkInterval == 0 { try reading.context.check() }
+            let segments = head.tables(of: series).map { snapshot, age in
+                SeriesSegment(snapshot, column: series.column, age: age)
+            }
+            if let first = segments.first {
+                list.append(
+                    Series(labels: series.labels, segments: segments.count == 1 ? .one(first) : .many(segments)))
             }
         }
+        return list
+    }
+
+    private func found(in block: FoundInBlock) throws -> [Series] {
+        let elements = try block.elements(in: reading.context).elements
+        try reading.context.reserve(elements.count * Self.seriesBytes)
+        var windows = [[StripWindow]?](repeating: nil, count: block.groupCount)
+        var list: [Series] = []
+        list.reserveCapacity(elements.count)
+        for (index, element) in elements.enumerated() {
+            if index % Self.checkInterval == 0 { try reading.context.check() }
+            let group = Int(element.group)
+            let strips = windows[group] ?? block.windows(ofGroup: group, reading)
+            windows[group] = strips
+            let holes = block.holes(of: element.number)
+            // Of one strip for all of the group's series nothing is to be asked.
+            if strips.count == 1, holes.isEmpty, strips[0].location.ordinals.contains(element.number) {
+                let segment = SeriesSegment(strips[0], element.number, holes: [])
+                list.append(Series(labels: element.labels, segments: .one(segment)))
+                continue
+            }
+            let segments = strips.filter { strip in
+                strip.location.ordinals.contains(element.number)
+                    && !holes.contains { $0.covers(strip.location.times) }
+            }.map { SeriesSegment($0, element.number, holes: holes) }
+            if !segments.isEmpty { list.append(Series(labels: element.labels, segments: .many(segments))) }
+        }
+        return list
+    }
+
+    /// One list of several that are ordered; two by two, so that many blocks cost little more than few.
+    private static func merged(_ lists: consuming [[Series]]) -> [Series] {
+        var lists = lists.filter { !$0.isEmpty }
+        while lists.count > 1 {
+            var next: [[Series]] = []
+            for index in stride(from: 0, to: lists.count - 1, by: 2) {
+                next.append(merged(lists[index], lists[index + 1]))
+            }
+            if lists.count % 2 == 1, let last = lists.last { next.append(last) }
+            lists = next
+        }
+        return lists.first ?? []
+    }
+
+    private static func merged(_ left: [Series], _ right: [Series]) -> [Series] {
+        var result: [Series] = []
+        result.reserveCapacity(max(left.count, right.count))
+        var (a, b) = (0, 0)
+        while a < left.count, b < right.count {
+            if left[a].labels == right[b].labels {
+                let segments = left[a].segments.all + right[b].segments.all
+                result.append(Series(labels: left[a].labels, segments: .many(segments)))
+                a += 1
+                b += 1
+            } else if left[a].labels < right[b].labels {
+                result.append(left[a])
+                a += 1
+            } else {
+                result.append(right[b])
+                b += 1
+            }
+        }
+        result.append(contentsOf: left[a...])
+        result.append(contentsOf: right[b...])
+        return result
     }
 }
 
@@ -64,13 +144,13 @@ struct FoundInHead {
     private let range: TimeRange
     private let snapshots: [UInt64: [HeadTable.Snapshot]]
 
-    init(_ request: SeriesRequest, _ head: Head) throws {
+    init(_ request: SeriesRequest, _ head: Head, _ cache: SelectionCache) throws {
         range = request.range
         // Matching may take long on a large index, so it is done outside `visible`; when series came in between, once
         // more.
-        var (found, version) = try Self.match(request, head)
+        var (found, version) = try Self.match(request, head, cache)
         snapshots = try head.visible.withLock { _ in
-            if head.index.withLock(\.version) != version { (found, version) = try Self.match(request, head) }
+            if head.index.withLock(\.version) != version { (found, version) = try Self.match(request, head, cache) }
             var snapshots: [UInt64: [HeadTable.Snapshot]] = [:]
             for series in found where snapshots[series.group.id] == nil {
                 snapshots[series.group.id] = series.group.snapshots()
@@ -80,13 +160,33 @@ struct FoundInHead {
         series = found
     }
 
-    private static func match(_ request: SeriesRequest, _ head: Head) throws -> ([HeadSeries], UInt64) {
-        try head.index.withLock { index in
+    /// The series that match, in the order of their labels. Kept are their numbers only: what they belong to may go.
+    private static func match(
+        _ request: SeriesRequest, _ head: Head, _ cache: SelectionCache
+    ) throws -> ([HeadSeries], UInt64) {
+        let key = SelectionCache.Key(reader: 0, matchers: request.matchers)
+        let known = cache.find(key)
+        var elements: [SelectedSeries.Element] = []
+        let (found, version) = try head.index.withLock { index -> ([HeadSeries], UInt64) in
+            if request.range.isEmpty { return ([], index.version) }
+            if let known, known.version == index.version {
+                return (known.elements.map { index.series[Int($0.number)] }, index.version)
+            }
             var found: [HeadSeries] = []
-            if request.range.isEmpty { return (found, index.version) }
-            try index.select(request.matchers).forEach { found.append(index.series[Int($0)]) }
+            try index.select(request.matchers).forEach { number in
+                let series = index.series[Int(number)]
+                // Where it is here, for want of a group.
+                let place = UInt32(found.count)
+                elements.append(SelectedSeries.Element(labels: series.labels, number: number, group: place))
+                found.append(series)
+            }
             return (found, index.version)
         }
+        guard !elements.isEmpty else { return (found, version) }
+        // Putting many in order takes its time, which nobody is to wait for.
+        let selected = SelectedSeries(elements, version: version)
+        cache.keep(selected, as: key)
+        return (selected.elements.map { found[Int($0.group)] }, version)
     }
 
     /// The tables with samples of a series that reach into the range, and how old each is.
@@ -99,29 +199,62 @@ struct FoundInHead {
 
 /// What a request selects in one block.
 struct FoundInBlock {
-    let selected: Postings
     private let index: BlockIndex
     private let block: Block
-    private let range: TimeRange
+    private let request: SeriesRequest
+    private let cache: SelectionCache
     private let deletions: [Deletion]
 
-    init(_ request: SeriesRequest, _ block: Block, _ tombstones: [Tombstone]) throws {
+    private var range: TimeRange { request.range }
+    var groupCount: Int { index.groups.count }
+
+    init(_ request: SeriesRequest, _ block: Block, _ tombstones: [Tombstone], _ cache: SelectionCache) throws {
         self.block = block
+        self.request = request
+        self.cache = cache
         index = try block.reader.index()
-        range = request.range
-        selected = try index.select(request.matchers)
-        deletions = selected.isEmpty ? [] : try block.deletions(tombstones, in: index)
+        deletions = try block.deletions(tombstones, in: index)
+    }
+
+    /// The series that match, whether or not they have samples in the range.
+    func elements(in context: QueryContext) throws -> SelectedSeries {
+        let key = SelectionCache.Key(reader: block.reader.number, matchers: request.matchers)
+        if let known = cache.find(key) { return known }
+        let selected = try index.select(request.matchers)
+        // Labels are made here: what many series take is to be there before.
+        let bytes = selected.count * 256
+        try context.reserve(bytes)
+        defer { context.release(bytes) }
+        var elements: [SelectedSeries.Element] = []
+        elements.reserveCapacity(selected.count)
+        var group = 0
+        for run in selected.runs {
+            for ordinal in run {
+                while index.groups[group].ordinals.upperBound <= ordinal { group += 1 }
+                elements.append(
+                    SelectedSeries.Element(labels: try labels(of: ordinal), number: ordinal, group: UInt32(group)))
+            }
+        }
+        let found = SelectedSeries(elements)
+        cache.keep(found, as: key)
+        return found
+    }
+
+    /// The strips of a group that reach into the range.
+    func windows(ofGroup group: Int, _ reading: SeriesReading) -> [StripWindow] {
+        index.groups[group].strips.filter { $0.times.overlaps(range) }.map { StripWindow($0, of: block, reading) }
     }
 
     /// The labels of a series.
-    func labels(of ordinal: UInt32) throws(BlockDamage) -> Labels {
+    private func labels(of ordinal: UInt32) throws(BlockDamage) -> Labels {
         do throws(ByteError) { return try index.labels(of: ordinal) } catch { throw damage(error) }
     }
 
     /// The values of a label among the series with samples in the range.
-    func values(of name: String) throws(BlockDamage) -> [String] {
+    func values(of name: String) throws -> [String] {
+        let selected = try index.select(request.matchers)
         do throws(ByteError) {
-            return try index.labelValues(name) { selected.contains($0) && !strips(of: $0).isEmpty }
+            return try index.labelValues(name) { selected.contains($0) && hasStrips($0) }
         } catch {
             throw damage(error)
         }
@@ -136,10 +269,10 @@ struct FoundInBlock {
         deletions.isEmpty ? [] : deletions.filter { $0.series.contains(ordinal) }.map(\.range)
     }
 
-    /// The strips of a series that reach into the range and were not deleted as a whole.
-    func strips(of ordinal: UInt32) -> [StripLocation] {
+    /// Whether a series has strips that reach into the range and were not deleted as a whole.
+    private func hasStrips(_ ordinal: UInt32) -> Bool {
         let holes = holes(of: ordinal)
-        return index.group(of: ordinal).strips.filter { strip in
+        return index.group(of: ordinal).strips.contains { strip in
             strip.ordinals.contains(ordinal) && strip.times.overlaps(range)
                 && !holes.contains { $0.covers(strip.times) }
         }

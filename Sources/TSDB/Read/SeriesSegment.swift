@@ -5,7 +5,7 @@ internal import Telemetry
 /// A place that holds samples of one series: a strip of a block, or a table of the head. Not read before it is opened.
 struct SeriesSegment {
     private enum Place {
-        case strip(Block, StripLocation, ordinal: UInt32, holes: [TimeRange])
+        case strip(StripWindow, ordinal: UInt32, holes: [TimeRange])
         case table(HeadTable.Snapshot, column: Int)
     }
 
@@ -16,10 +16,10 @@ struct SeriesSegment {
     let priority: UInt64
 
     /// A strip of a block; samples within `holes` were deleted.
-    init(_ location: StripLocation, of ordinal: UInt32, in block: Block, holes: [TimeRange]) {
-        place = .strip(block, location, ordinal: ordinal, holes: holes)
-        times = location.times
-        priority = block.history.rank
+    init(_ window: StripWindow, _ ordinal: UInt32, holes: [TimeRange]) {
+        place = .strip(window, ordinal: ordinal, holes: holes)
+        times = window.location.times
+        priority = window.block.history.rank
     }
 
     /// A table of the head, the `age`th of its group.
@@ -27,6 +27,11 @@ struct SeriesSegment {
         place = .table(snapshot, column: column)
         times = snapshot.times
         priority = (1 << 63) + UInt64(age)
+    }
+
+    /// Whether its samples may begin before those of another; of two that begin together the first to come does.
+    func begins(before other: SeriesSegment) -> Bool {
+        (times.startMilliseconds, priority) < (other.times.startMilliseconds, other.priority)
     }
 
     /// The samples within `range`, floats and histograms apart. Damage is told to the query and leaves nothing.
@@ -47,14 +52,15 @@ struct SeriesSegment {
                 }
                 return runs
             }
-        case .strip(let block, let location, let ordinal, let holes):
+        case .strip(let window, let ordinal, let holes):
+            let block = window.block
             do {
-                var columns = try block.reader.columns(of: location, sharingReferences: true)
+                var columns = try block.reader.columns(of: window.location, keeping: true)
                 var runs: [SampleRun] = []
                 for index in columns.strip.entries(of: ordinal) {
-                    var run = try block.reader.samples(of: index, in: &columns, at: location, range: range)
+                    var run = try block.reader.samples(of: index, in: &columns, at: window.location, range: range)
                     for hole in holes { run.remove(hole) }
-                    try context.count { $0.bytesRead += columns.strip.entries[index].bodyByteCount }
+                    context.countRead(bytes: columns.strip.entries[index].bodyByteCount)
                     if run.count > 0 { runs.append(run) }
                 }
                 return runs
@@ -66,14 +72,26 @@ struct SeriesSegment {
         }
     }
 
+    /// Fills an empty buffer with the samples, where they are numbers of a strip and nothing is to be merged.
+    func read(into buffer: inout SampleBuffer, labels: Labels) throws -> StripWindow.Outcome {
+        guard case .strip(let window, let ordinal, let holes) = place, holes.isEmpty else { return .mixed }
+        do {
+            return try window.read(ordinal, into: &buffer)
+        } catch let damage as BlockDamage {
+            window.block.note(damage)
+            window.block.tell(damage, missing: times, of: labels, in: window.reading.context)
+            return .nothing
+        }
+    }
+
     /// The chunk's header in place of its samples; nil when it must be decoded: it was cut, changed, is not alone, or
     /// knows no aggregate.
     func aggregate(_ range: TimeRange, for need: AggregateNeed) throws -> ChunkAggregate? {
-        guard case .strip(let block, let location, let ordinal, let holes) = place,
+        guard case .strip(let window, let ordinal, let holes) = place,
             range.contains(times.startMilliseconds), range.contains(times.endMilliseconds),
             !holes.contains(where: { $0.overlaps(times) })
         else { return nil }
-        guard let strip = try? block.reader.strip(location) else { return nil }
+        guard let strip = try? window.strip() else { return nil }
         let places = strip.entries(of: ordinal)
         guard places.count == 1, let entry = places.first.map({ strip.entries[$0] }), let summary = entry.summary,
             let sum = summary.sum ?? (need.needsSum ? nil : .nan),

@@ -21,6 +21,9 @@ public struct ByteWriter: Sendable {
     /// The number of bytes written.
     @inlinable public var count: Int { buffer.count }
 
+    /// Lets `body` append to what was written.
+    package mutating func withBuffer(_ body: (inout [UInt8]) -> Void) { body(&buffer) }
+
     /// Appends one byte.
     @inlinable
     public mutating func put(_ byte: UInt8) { buffer.append(byte) }

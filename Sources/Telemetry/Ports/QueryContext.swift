@@ -192,6 +192,7 @@ public final class QueryContext: Sendable {
     private let samplesDecoded = Atomic<Int>(0)
     private let chunksDecoded = Atomic<Int>(0)
     private let chunksSkipped = Atomic<Int>(0)
+    private let bytesRead = Atomic<Int>(0)
     private let state = Mutex(State())
 
     /// A context for one query. What it reserves is taken from `shared` too, and given back when the context goes.
@@ -335,6 +336,9 @@ public final class QueryContext: Sendable {
         }
     }
 
+    /// Counts bytes of columns that were looked at; without a lock.
+    public func countRead(bytes: Int) { bytesRead.add(bytes, ordering: .relaxed) }
+
     /// Adds a warning that goes out with the answer, once per text.
     public func warn(_ text: String) {
         state.withLock { state in
@@ -363,6 +367,7 @@ public final class QueryContext: Sendable {
         statistics.samplesDecoded += samplesDecoded.load(ordering: .relaxed)
         statistics.chunksDecoded += chunksDecoded.load(ordering: .relaxed)
         statistics.chunksSkipped += chunksSkipped.load(ordering: .relaxed)
+        statistics.bytesRead += bytesRead.load(ordering: .relaxed)
         return statistics
     }
     public var warnings: [String] { state.withLock { $0.warnings } }

@@ -10,6 +10,8 @@ public struct SelectHints: Sendable {
     public var grouping: [String]?
     /// Whether `grouping` names what is kept (`by`) or dropped (`without`).
     public var isGroupingBy: Bool
+    /// Whether the reader looks only at which samples there are: values may be any but the stale marker, which stays.
+    public var isOnlyPresence = false
 
     /// Hints; the defaults say nothing.
     public init(
@@ -75,6 +77,8 @@ public struct ChunkAggregate: Hashable, Sendable {
 /// Shape: `timesMilliseconds` and `values` are as long as each other, times strictly rising;
 /// `startTimesMilliseconds` is empty or as long. Stale markers are in `values`. A histogram chunk fills `histograms`
 /// instead of `values`.
+/// Chunks of series that are scraped together may share one array of times, so that a reader that keeps it sees by
+/// its address that nothing changed.
 /// When `aggregate` is set the columns are empty and the chunk lies wholly within the request's range.
 public struct SampleBuffer: Sendable {
     public var timesMilliseconds: [Int64]
@@ -92,13 +96,33 @@ public struct SampleBuffer: Sendable {
         aggregate = nil
     }
 
-    /// Empties the columns and keeps their memory.
+    /// Empties the columns; values keep their memory. Times do not: they may be another's too.
     public mutating func removeAll() {
-        timesMilliseconds.removeAll(keepingCapacity: true)
+        timesMilliseconds = []
         values.removeAll(keepingCapacity: true)
-        startTimesMilliseconds.removeAll(keepingCapacity: true)
-        histograms.removeAll(keepingCapacity: true)
+        if !startTimesMilliseconds.isEmpty { startTimesMilliseconds.removeAll(keepingCapacity: true) }
+        if !histograms.isEmpty { histograms.removeAll(keepingCapacity: true) }
         aggregate = nil
+    }
+
+    /// Empties all but the values, which `withValues` or an assignment replaces.
+    package mutating func removeAllButValues() {
+        timesMilliseconds = []
+        if !startTimesMilliseconds.isEmpty { startTimesMilliseconds.removeAll(keepingCapacity: true) }
+        if !histograms.isEmpty { histograms.removeAll(keepingCapacity: true) }
+        aggregate = nil
+    }
+
+    /// Makes room for `count` values, all of which `body` writes.
+    package mutating func withValues(count: Int, _ body: (UnsafeMutablePointer<Double>) -> Void) {
+        if values.count < count {
+            values.append(contentsOf: repeatElement(0, count: count - values.count))
+        } else if values.count > count {
+            values.removeLast(values.count - count)
+        }
+        values.withUnsafeMutableBufferPointer { values in
+            if let start = values.baseAddress { body(start) }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ package enum FloatText {
 
     /// Appends `plain(value)`.
     package static func appendPlain(_ value: Double, to target: inout [UInt8]) {
-        if appendSpecial(value, to: &target) { return }
+        if appendSpecial(value, to: &target) || appendDescription(value, to: &target) { return }
         Digits(value).appendPlain(to: &target)
     }
 
@@ -126,11 +126,26 @@ package enum FloatText {
             target.append(contentsOf: (value < 0 ? "-Inf" : "+Inf").utf8)
         } else if value.magnitude < 1e15, value == value.rounded(.towardZero), value != 0 || value.sign == .plus {
             // Whole numbers are most of what is printed.
-            target.append(contentsOf: String(Int64(value)).utf8)
+            if value < 0 { target.append(UInt8(ascii: "-")) }
+            IntegerText.append(UInt64(value.magnitude), to: &target)
         } else {
             return appendDecimal(value, to: &target)
         }
         return true
+    }
+
+    /// Appends Swift's own description, which is the shortest that reads back; false where that has an exponent.
+    private static func appendDescription(_ value: Double, to target: inout [UInt8]) -> Bool {
+        var text = value.description
+        return text.withUTF8 { bytes in
+            guard !bytes.contains(UInt8(ascii: "e")) else { return false }
+            // Whole numbers come with a decimal that is 0.
+            let isWhole =
+                bytes.count > 2 && bytes[bytes.count - 1] == UInt8(ascii: "0")
+                && bytes[bytes.count - 2] == UInt8(ascii: ".")
+            target.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[..<(bytes.count - (isWhole ? 2 : 0))]))
+            return true
+        }
     }
 
     /// Appends a value that has at most four decimals and fifteen digits; false for another. Among so few digits only
@@ -144,7 +159,7 @@ package enum FloatText {
             guard scaled / power == magnitude else { continue }
             let (whole, fraction) = UInt64(scaled).quotientAndRemainder(dividingBy: UInt64(power))
             if value < 0 { target.append(UInt8(ascii: "-")) }
-            target.append(contentsOf: String(whole).utf8)
+            IntegerText.append(whole, to: &target)
             target.append(UInt8(ascii: "."))
             var unit = UInt64(power) / 10
             while unit > 0 {

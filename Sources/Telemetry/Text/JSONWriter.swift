@@ -73,24 +73,23 @@ package struct JSONWriter: Sendable {
     package mutating func number(_ value: Double) {
         guard value.isFinite else { return string(FloatText.plain(value)) }
         separate()
-        var digits: [UInt8] = []
-        FloatText.appendAnswer(value, to: &digits)
-        output.put(digits)
+        output.withBuffer { FloatText.appendAnswer(value, to: &$0) }
     }
 
     /// Writes a sample's value as Prometheus' API does: a number within a string.
     package mutating func sampleValue(_ value: Double) {
         separate()
-        var digits: [UInt8] = [UInt8(ascii: "\"")]
-        FloatText.appendAnswer(value, to: &digits)
-        digits.append(UInt8(ascii: "\""))
-        output.put(digits)
+        output.withBuffer { buffer in
+            buffer.append(UInt8(ascii: "\""))
+            FloatText.appendAnswer(value, to: &buffer)
+            buffer.append(UInt8(ascii: "\""))
+        }
     }
 
     /// Writes a time as Prometheus' API does: seconds, with three decimals only where they are not zero.
     package mutating func sampleTime(milliseconds: Int64) {
         separate()
-        put(Timestamps.seconds(milliseconds: milliseconds))
+        output.withBuffer { Timestamps.appendSeconds(milliseconds: milliseconds, to: &$0) }
     }
 
     /// Writes true or false.
@@ -190,7 +189,22 @@ extension JSONWriter {
 
     /// Whether nothing needs an escape and no byte needs to be checked as UTF-8.
     private static func isPlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        bytes.allSatisfy { $0 >= 0x20 && $0 < 0x80 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        // Eight bytes at a time: a borrow into the highest bit of a byte that did not have it tells of a smaller one.
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs = ones << 7
+        var offset = 0
+        while offset + 8 <= bytes.count {
+            let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            let quotes = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+            let slashes = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+            let below = (word &- ones &* 0x20) & ~word
+            let same = ((quotes &- ones) & ~quotes) | ((slashes &- ones) & ~slashes)
+            guard (word | below | same) & highs == 0 else { return false }
+            offset += 8
+        }
+        return bytes[offset...].allSatisfy {
+            $0 >= 0x20 && $0 < 0x80 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+        }
     }
 
     private mutating func escape(_ bytes: UnsafeRawBufferPointer) {

@@ -67,12 +67,25 @@ package enum Timestamps {
 
     /// Seconds as Prometheus' API writes times: "1435781430.781", "1435781430".
     package static func seconds(milliseconds: Int64) -> String {
-        let sign = milliseconds < 0 ? "-" : ""
+        var bytes: [UInt8] = []
+        appendSeconds(milliseconds: milliseconds, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Appends `seconds(milliseconds:)`.
+    package static func appendSeconds(milliseconds: Int64, to target: inout [UInt8]) {
+        if milliseconds < 0 { target.append(UInt8(ascii: "-")) }
         let (whole, rest) = milliseconds.magnitude.quotientAndRemainder(dividingBy: 1000)
-        guard rest != 0 else { return "\(sign)\(whole)" }
-        var decimals = padded(Int64(rest), 3)
-        while decimals.last == "0" { decimals.removeLast() }
-        return "\(sign)\(whole).\(decimals)"
+        IntegerText.append(whole, to: &target)
+        guard rest != 0 else { return }
+        target.append(UInt8(ascii: "."))
+        var unit: UInt64 = 100
+        var left = rest
+        while left > 0 {
+            target.append(UInt8(ascii: "0") + UInt8(left / unit))
+            left %= unit
+            unit /= 10
+        }
     }
 
     /// A time parameter of Prometheus' API in milliseconds: seconds with decimals, or RFC 3339; nil for other text.
