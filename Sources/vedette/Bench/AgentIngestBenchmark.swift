@@ -5,7 +5,7 @@ internal import Transport
 internal import Wire
 
 /// Recorded remote-write requests as agents would send the same samples, over HTTP into a running server, whose CPU
-/// time is read from /proc: one agent per target, its batches in order, each acknowledged before the next.
+/// time is read from /proc: one agent per host, one batch per tick of all its targets, each acknowledged before the next.
 enum AgentIngestBenchmark: Benchmark {
     static let name = "agents"
     static let about =
@@ -31,36 +31,35 @@ enum AgentIngestBenchmark: Benchmark {
         }
     }
 
-    /// One target's agent: what it sends, in order.
+    /// One host's agent: what it sends, in order.
     private struct Sender {
         let number: Int
         var encoder = AgentFrameEncoder()
         var bodies: [[UInt8]] = []
-        /// The tick that is not whole yet: a request holds pieces of several.
-        private var tick: SampleGroup?
+        /// The tick that is not whole yet, target by target: a request holds pieces of several.
+        private var tick: [SampleGroup] = []
 
         init(number: Int) { self.number = number }
 
-        /// Adds what a request has of one tick.
+        /// Adds what a request has of one target at one time. A second time of a target begins the next tick.
         mutating func add(_ piece: SampleGroup) {
-            if var tick, tick.timesMilliseconds.first == piece.timesMilliseconds.first {
-                self.tick = nil
-                let offset = UInt32(tick.series.count)
-                tick.series += piece.series
-                tick.seriesIndexes += piece.seriesIndexes.map { $0 + offset }
-                tick.timesMilliseconds += piece.timesMilliseconds
-                tick.values += piece.values
-                self.tick = tick
-            } else {
+            guard let place = tick.firstIndex(where: { $0.target == piece.target }) else { return tick.append(piece) }
+            guard tick[place].timesMilliseconds.first == piece.timesMilliseconds.first else {
                 finishTick()
-                tick = piece
+                return tick.append(piece)
             }
+            let offset = UInt32(tick[place].series.count)
+            tick[place].series += piece.series
+            tick[place].seriesIndexes += piece.seriesIndexes.map { $0 + offset }
+            tick[place].timesMilliseconds += piece.timesMilliseconds
+            tick[place].values += piece.values
         }
 
         /// Makes a batch of the tick.
         mutating func finishTick() {
-            guard let group = tick else { return }
-            tick = nil
+            if tick.isEmpty { return }
+            let groups = tick
+            tick = []
             let agent = String(repeating: "0", count: 26) + String(1_000_000 + number).suffix(6)
             let sender = DeliveryIdentity.Sender(agent: agent, epoch: 1, lane: .live)
             let batch = AgentBatch(
@@ -68,7 +67,7 @@ enum AgentIngestBenchmark: Benchmark {
                     agent: agent, node: "bench-\(number)", version: "bench",
                     sentNanoseconds: SystemWallClock().nowNanoseconds),
                 delivery: DeliveryIdentity(sender: sender, sequence: UInt64(bodies.count + 1)),
-                signal: .samples(SampleBatch(groups: [group]), isUrgent: false))
+                signal: .samples(SampleBatch(groups: groups), isUrgent: false))
             bodies.append(AgentBatchEncoder.body(of: batch, with: &encoder))
         }
     }
@@ -134,7 +133,7 @@ enum AgentIngestBenchmark: Benchmark {
         guard let file = fopen(setting.bodies, "rb") else { throw CommandFailure("\(setting.bodies) cannot be opened") }
         defer { fclose(file) }
         let memory = SeriesMemory()
-        var senders: [Labels: Sender] = [:]
+        var senders: [String: Sender] = [:]
         var samples = 0
         var header = [UInt8](repeating: 0, count: 16)
         for _ in 0..<setting.requestsMaximum {
@@ -147,7 +146,8 @@ enum AgentIngestBenchmark: Benchmark {
                 for piece in split(group) {
                     samples += piece.values.count
                     let number = senders.count
-                    senders[piece.target, default: Sender(number: number)].add(piece)
+                    let host = piece.target["instance"].map { String($0.prefix { $0 != ":" }) } ?? ""
+                    senders[host, default: Sender(number: number)].add(piece)
                 }
             }
         }
