@@ -1,4 +1,5 @@
 import Glibc
+import Telemetry
 import Testing
 
 @testable import Agent
