@@ -39,7 +39,7 @@ final class MemoryGuard: Sendable {
     private let releases = Atomic<Int>(0)
     /// Resident bytes when the allocator last gave back what it had, and looks since then.
     private let trimmed = Atomic<Int>(0)
-    private let looks = Atomic<Int>(0)
+    private let looksUntrimmed = Atomic<Int>(0)
 
     /// So much growth since the allocator was last asked is worth asking it again, at most every so many looks: after a
     /// burst of data or queries most of it lies unused in its lists.
@@ -80,10 +80,10 @@ final class MemoryGuard: Sendable {
     private func trim(_ bytes: Int) -> Int {
         let last = trimmed.load(ordering: .relaxed)
         if bytes < last { trimmed.store(bytes, ordering: .relaxed) }
-        let count = looks.add(1, ordering: .relaxed).newValue
+        let count = looksUntrimmed.add(1, ordering: .relaxed).newValue
         let hasGrown = count >= MemoryGuard.trimLooks && bytes - last > MemoryGuard.trimBytes
         guard hasGrown || count >= MemoryGuard.trimLooksMaximum else { return bytes }
-        looks.store(0, ordering: .relaxed)
+        looksUntrimmed.store(0, ordering: .relaxed)
         Allocator.giveBack()
         let left = max(0, min(bytes, ProcessUsage.read().residentBytes))
         trimmed.store(left, ordering: .relaxed)
