@@ -5,7 +5,8 @@ internal import Transport
 internal import Wire
 
 /// Recorded remote-write requests as agents would send the same samples, over HTTP into a running server, whose CPU
-/// time is read from /proc: one agent per host, one batch per tick of all its targets, each acknowledged before the next.
+/// time is read from /proc: one agent per host, one batch per tick of all its targets, each acknowledged before the
+/// next.
 enum AgentIngestBenchmark: Benchmark {
     static let name = "agents"
     static let about =
