@@ -94,9 +94,14 @@ struct SeverityTests {
         let store = try fixture.open()
         _ = try await store.append(SeverityTests.batch(fixture, seed: 3, withOwn: true))
         try store.seal()
-        let request = LogRequest(
-            matchers: [], range: .all, fragment: LogPlanFragment(grouping: [LineSeverity.label]), countsBytes: false)
-        #expect(try store.counts(request, bucketNanoseconds: .max, in: fixture.context()) == nil)
+        let range = LogTimeRange(startNanoseconds: fixture.time(0), endNanoseconds: fixture.time(1000))
+        func counts(_ grouping: [String]) throws -> [LogCounts]? {
+            let fragment = LogPlanFragment(grouping: grouping)
+            let request = LogRequest(matchers: [], range: range, fragment: fragment, countsBytes: false)
+            return try store.counts(request, bucketNanoseconds: 1_000_000_000, in: fixture.context())
+        }
+        #expect(try counts([LineSeverity.label]) == nil)
+        #expect(try counts([])?.count == 1)
         try store.close()
     }
 
