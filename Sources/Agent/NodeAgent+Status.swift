@@ -2,6 +2,7 @@ internal import Disk
 internal import Glibc
 internal import Telemetry
 
+/// How an agent tells how it is.
 extension NodeAgent {
     /// Writes down how the agent is, and says at the start and whenever it changes what it cannot see.
     func statusReport(_ session: AgentSession, _ disk: DiskWork) -> @Sendable (AgentStatistics) -> Void {

@@ -128,12 +128,13 @@ internal import Testing
               echo 20000 > $g/cpu.cfs_quota_us; echo 67108864 > $g/memory.limit_in_bytes
               echo '20000 100000' > $g/cpu.max; echo 67108864 > $g/memory.max
             fi 2>/dev/null
-            echo $BASHPID > $g/cgroup.procs
+            echo ${2:-$BASHPID} > $g/cgroup.procs
           done
         }
-        (enter \(pause); exec unshare -n sh -c 'ip tuntap add dev tap0 mode tap; exec sleep 600') &
+        unshare -n sh -c 'ip tuntap add dev tap0 mode tap; exec sleep 600' &
         net=$!
         sleep 0.5
+        enter \(pause) $net
         (enter \(id); exec nsenter -t $net -n sh -c 'while :; do
           dd if=/dev/zero of=\(file) bs=64k count=16 conv=fsync 2>/dev/null
           i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done

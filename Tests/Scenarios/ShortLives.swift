@@ -16,6 +16,7 @@ internal import Testing
             for number in 1...Self.count {
                 _ = try stage.engine.runContainer(name: "short-\(number)", memoryMegabytes: 128, script: script)
             }
+            var codes: [String] = []
             for number in 1...Self.count {
                 let query = "{source=\"vedette\"} | event=\"exit\" |= \"container short-\(number) ended\""
                 await expectSoon("the end of short-\(number) is told", seconds: 20) {
@@ -24,10 +25,14 @@ internal import Testing
                 let lines = try await stage.vedette.lines(query)
                 #expect(lines.count == 1, "\(lines)")
                 let details = try JSONTree(lines.first ?? "{}")["details"]
-                #expect(details["exit_code"].string == "3", "\(lines)")
+                // On a busy machine the engine's word may come after the kernel's was told; only it knows the code.
+                if details["sources"].string.contains("docker") {
+                    codes.append(details["exit_code"].string)
+                }
                 #expect(details["memory_peak_bytes"].number > 4_000_000, "\(lines)")
                 #expect(details["cpu_seconds"].number >= 0, "\(lines)")
             }
+            #expect(!codes.isEmpty && codes.allSatisfy { $0 == "3" }, "\(codes)")
         } catch {
             Issue.record("\(error)\n\(stage.vedette.process.output.suffix(4_000))")
         }

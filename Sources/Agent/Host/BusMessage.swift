@@ -1,5 +1,5 @@
-/// A message of D-Bus in little-endian (the D-Bus specification, "Message Protocol"): as much of it as is needed to call a
-/// method without arguments and to walk through an answer. Pure.
+/// A message of D-Bus in little-endian (the D-Bus specification, "Message Protocol"): as much of it as is needed to
+/// call a method without arguments and to walk through an answer. Pure.
 struct BusMessage {
     /// What kind of message it is; the raw values are those of the wire.
     enum Kind: UInt8 {

@@ -57,7 +57,8 @@ struct RaidArray: Equatable {
         var arrays: [RaidArray] = []
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
-            if words.count > 3, words[1] == ":", line.first != " " {
+            // "Personalities : [raid1] [raid6]" is the first line, and no array.
+            if words.count > 3, words[1] == ":", words[2] == "active" || words[2] == "inactive" {
                 arrays.append(RaidArray(words))
             } else if line.first == " ", !arrays.isEmpty {
                 arrays[arrays.count - 1].read(words)

@@ -1,6 +1,6 @@
-/// States of systemd's units under node_exporter's names, which has them off by default and alerts on them all the same.
-/// Slow lane, and asked only at every fourth round: each question makes the host's first process write a list of all
-/// units.
+/// States of systemd's units under node_exporter's names, which has them off by default and alerts on them all the
+/// same. Slow lane, and asked only at every fourth round: each question makes the host's first process write a list of
+/// all units.
 final class HostUnitCollector: Collector {
     private static let states = ["active", "activating", "deactivating", "inactive", "failed"]
     /// node_exporter leaves these out.
