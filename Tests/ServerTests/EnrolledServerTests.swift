@@ -181,13 +181,15 @@ import Wire
         let stage = try await Stage()
         let client = try await stage.enrolled(Self.agent)
         #expect(try await stage.deliver(client, Self.agent).status == 200)
-        async let waiting = stage.send(client, "GET", "/agent/v1/commands?agent=\(Self.agent)&wait=8s")
+        let waiting = Task {
+            try await stage.send(client, "GET", "/agent/v1/commands?agent=\(Self.agent)&wait=8s").status
+        }
         try await Task.sleep(for: .milliseconds(100))
         let revoked = try await stage.send(
             stage.stranger, "POST", "/api/v1/agents/\(Self.agent)/revoke", token: "admin")
         #expect(revoked.status == 200)
         // The connection that waits for commands is cut.
-        await #expect(throws: HTTPFailure.self) { _ = try await waiting }
+        await #expect(throws: HTTPFailure.self) { try await waiting.value }
         let refused = try await stage.deliver(client, Self.agent, 2)
         #expect(refused.status == 403)
         #expect(refused.text.contains("was revoked at"))
