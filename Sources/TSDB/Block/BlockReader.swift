@@ -123,8 +123,8 @@ final class BlockReader: Sendable {
         try parse(at: location.offset) { try Self.samples(of: index, in: &columns, range) }
     }
 
-    /// Bytes of a strip's stream that hold a range of it as a whole, and where in the stream they begin: a page, or what
-    /// lies across several.
+    /// Bytes of a strip's stream that hold a range of it as a whole, and where in the stream they begin: a page,
+    /// or what lies across several.
     private func bytes(around range: Range<Int>, at location: StripLocation) throws -> (bytes: PaddedBytes, start: Int)
     {
         let capacity = BlockFormat.pagePayloadByteCount

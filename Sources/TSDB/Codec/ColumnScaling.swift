@@ -94,8 +94,8 @@ struct ColumnScaling: Equatable, Sendable {
     }
 
     /// Decodes the packed residuals of a whole column into bit patterns, adding up differences when `isSummed`, and
-    /// `reference` unless it is empty; false when the bytes cannot be right. They must be padded. `integers` gets what is
-    /// scaled, where somebody wants it.
+    /// `reference` unless it is empty; false when the bytes cannot be right. They must be padded. `integers`
+    /// gets what is scaled, where somebody wants it.
     func decodePacked(
         _ bytes: UnsafeRawBufferPointer, count: Int, isSummed: Bool, reference: [Int64], first: Int64, divisor: UInt64,
         into bits: UnsafeMutablePointer<UInt64>, integers: UnsafeMutablePointer<Int64>? = nil

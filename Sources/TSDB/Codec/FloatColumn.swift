@@ -155,8 +155,8 @@ struct FloatColumn: Sendable, Equatable {
         return values
     }
 
-    /// Reads a whole body of `count` values as bit patterns. `reference` are the integers of the column it refers to, if
-    /// it does; its own go to `integers`, where somebody will refer to it.
+    /// Reads a whole body of `count` values as bit patterns. `reference` are the integers of the column it refers to,
+    /// if it does; its own go to `integers`, where somebody will refer to it.
     func read(
         count: Int, from body: UnsafeRawBufferPointer, reference: [Int64],
         integers: UnsafeMutablePointer<Int64>? = nil, into bits: UnsafeMutablePointer<UInt64>
