@@ -12,44 +12,55 @@ final class ContainerNetworkCollector: Collector {
             "container_network_transmit_packets_dropped_total", "Cumulative count of packets dropped on transmission."),
     ]
 
-    private let context: CollectionContext
-    private let table: KernelFile
-    private let container: String
-    private let isSandbox: Bool
-    /// Nil where the kernel does not tell; then the engine's word is taken.
-    private let namespace: String?
+    private let context: ContainerContext
+    /// The process whose network is read, its table, and its namespace; nil where the kernel does not tell, and then the
+    /// engine's word is taken.
+    private var process: Int32 = 0
+    private var table: KernelFile?
+    private var namespace: String?
+    private var look = Rhythm(every: ContainerTarget.idleEvery)
     private var interfaces = SlotsByName<[TargetSamples.Slot]>(maximum: 32)
 
     init?(_ context: ContainerContext, _ samples: TargetSamples) {
-        let process = context.mainProcess
-        guard process > 0, let table = context.collection.open("/proc/\(process)/net/dev") else { return nil }
-        namespace = context.collection.networks.namespace(of: process)
-        if let namespace {
-            guard !context.collection.networks.isHost(namespace) else { return nil }
-        } else if !context.container.hasOwnNetwork {
-            return nil
-        }
-        container = context.container.id
-        isSandbox = context.container.isSandbox
-        self.context = context.collection
-        self.table = table
+        guard context.group != nil else { return nil }
+        self.context = context
     }
 
-    deinit {
-        if let namespace { context.networks.release(namespace, container: container) }
-    }
+    deinit { release() }
 
     func collect(_ tick: Tick, into samples: TargetSamples) {
+        // A runtime puts a process into the group first, and gives it a network a moment later.
+        if look.isDue(at: tick.number) { find() }
+        guard let table else { return }
         if let namespace {
-            guard context.networks.claims(namespace, container: container, isSandbox: isSandbox) else { return }
+            let isOwn = context.collection.networks.claims(
+                namespace, container: context.container.id, isSandbox: context.container.isSandbox)
+            guard isOwn else { return }
+        } else if !context.container.hasOwnNetwork {
+            return
         }
-        NetworkTable.read(table, context) { name, columns in
+        NetworkTable.read(table, context.collection) { name, columns in
             guard !NetworkTable.isIgnoredInContainers(name) else { return }
             let slots = interfaces.slots(for: name) { text in
                 Self.metrics.map { samples.slot($0, ("interface", text)) }
             }
             guard let slots else { return }
             for (slot, column) in zip(slots, [0, 1, 2, 3, 8, 9, 10, 11]) { samples.set(slot, columns[column]) }
+        }
+    }
+
+    private func find() {
+        let current = context.mainProcess
+        let space = current > 0 ? context.collection.networks.namespace(of: current) : nil
+        guard current != process || space != namespace || table == nil else { return }
+        release()
+        (process, namespace) = (current, space)
+        table = current > 0 ? context.collection.open("/proc/\(current)/net/dev") : nil
+    }
+
+    private func release() {
+        if let namespace {
+            context.collection.networks.release(namespace, container: context.container.id)
         }
     }
 }
