@@ -175,7 +175,7 @@ package final class NodeAgent: Sendable {
             group.addTask { await forwarder.run() }
             group.addTask { await runner.run() }
             if !options.scrapeJobs.isEmpty { group.addTask { await scrapes.run() } }
-            if let enrolment { group.addTask { await renewal(of: enrolment, disk).run() } }
+            if let enrolment { group.addTask { await self.renewal(of: enrolment, disk).run() } }
         }
     }
 }

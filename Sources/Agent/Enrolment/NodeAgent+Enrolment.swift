@@ -1,6 +1,7 @@
 internal import Crypto
 internal import Disk
 internal import Telemetry
+internal import Transport
 internal import Wire
 
 /// How the agent is known to its server.
