@@ -1,6 +1,6 @@
 package import Disk
 internal import Glibc
-internal import Telemetry
+package import Telemetry
 package import Transport
 package import Wire
 
