@@ -48,8 +48,8 @@ struct ContentMark: Hashable, Sendable {
         self.tail = tail
     }
 
-    /// The mark of an open file at `offset`, of `headLength` bytes of its beginning (as a rule what lies in front of the
-    /// offset); nil when the file is shorter or cannot be read.
+    /// The mark of an open file at `offset`, of `headLength` bytes of its beginning (as a rule what lies in front of
+    /// the offset); nil when the file is shorter or cannot be read.
     init?(of descriptor: Int32, at offset: UInt64, headLength: Int? = nil) {
         let length = headLength ?? min(Int(clamping: offset), Self.headBytes)
         let before = min(Int(clamping: offset), Self.tailBytes)

@@ -185,7 +185,8 @@ final class LogTailer {
         submit(&round)
         // Where there was no room, what was to be read still is.
         dirty = setting.sink.isAcceptingLines ? round.more : dirty.union(round.more)
-        if isFirstPass { setting.keeper.releaseRest() }
+        // By now whatever can be listed was: an engine may answer late.
+        if isSearch { setting.keeper.releaseRest() }
         isFirstPass = false
         let polls = inotify == nil || tails.values.contains { $0.wantsPolling } || !setting.sink.isAcceptingLines
         return ((!round.more.isEmpty || round.hasMoreLines) && setting.sink.isAcceptingLines, polls)
