@@ -154,7 +154,11 @@ struct RobustnessTests {
                 // The header of a segment of the log says what all of its batches are.
                 let isHeader = file.contains("/log/") && byte < SegmentHeader.byteCount
                 #expect(lost <= (file.contains("/parts/") ? 3 : isHeader ? 4 : 1), "\(file) byte \(byte)")
-                if lost > 0 || file == "logs/deletions" { #expect(quarantined > 0, "\(file) byte \(byte)") }
+                // Damage of the newest record cannot be told from one that a crash cut off.
+                let isTail = lost == 1 && texts.last != whole.last
+                if lost > 0 && !isTail || file == "logs/deletions" {
+                    #expect(quarantined > 0, "\(file) byte \(byte)")
+                }
             }
         }
     }

@@ -68,7 +68,10 @@ import Wire
         let fixture = try await ServerFixture.start()
         let index = try await fixture.text("/")
         let open = index.split(separator: "\n").filter { $0.contains("  open  ") }
-        #expect(open.count == 3)
-        #expect(open.allSatisfy { $0.hasPrefix("/-/") || $0.hasPrefix("/ready ") })
+        #expect(open.count == 5)
+        #expect(
+            open.allSatisfy { line in
+                ["/-/", "/ready ", "/enrolment/v1/"].contains { line.hasPrefix($0) }
+            })
     }
 }

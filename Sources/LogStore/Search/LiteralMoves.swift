@@ -1,7 +1,8 @@
 internal import Telemetry
 
 /// Looks for a text within numbers and identifiers as numbers and identifiers: digits by comparing integers,
-/// hexadecimal digits by searching the packed bytes. Nearly always there are none, and then no line gets a state of its own.
+/// hexadecimal digits by searching the packed bytes. Nearly always there are none, and then no line gets a state of its
+/// own.
 ///
 /// Only for lines of which nothing was met before the value, and where what follows cannot go on with the text: then a
 /// value either contains it or has told nothing.

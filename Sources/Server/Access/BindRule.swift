@@ -16,8 +16,9 @@ package enum BindRule {
     package static func plainRefusal(host: String, isInsecure: Bool) -> String? {
         if isLoopback(host) || isInsecure { return nil }
         return
-            "http://\(host) is another machine, and everybody in between could read what this host sends and act in the "
-            + "server's name. Enroll the node (`vedette enroll`) and send to https://, or take the risk with --insecure"
+            "http://\(host) is another machine, and everybody in between could read what this host sends and act in "
+            + "the server's name. Enroll the node (`vedette enroll`) and send to https://, or take the risk with "
+            + "--insecure"
     }
 
     private static func isLoopback(_ host: String) -> Bool {

@@ -26,6 +26,8 @@ final class AgentPresence: Sendable {
         /// When another one was held off first. It is a conflict once this one speaks after that.
         var heldOffNanoseconds: Int64?
         var conflict: Conflict?
+        /// When somebody was told of it last.
+        var toldNanoseconds: Int64?
     }
 
     /// Two at once, as it was seen last.
@@ -81,7 +83,8 @@ final class AgentPresence: Sendable {
             let isProven = holder.heldOffNanoseconds.map { holder.heardNanoseconds > $0 } ?? false
             let isNews =
                 isProven
-                && (holder.conflict.map { now - $0.seenNanoseconds > AgentPresence.newsNanoseconds } ?? true)
+                && (holder.toldNanoseconds.map { now - $0 > AgentPresence.newsNanoseconds } ?? true)
+            if isNews { holder.toldNanoseconds = now }
             holder.heldOffNanoseconds = holder.heldOffNanoseconds ?? now
             if isProven { holder.conflict = conflict }
             agents[agent] = holder

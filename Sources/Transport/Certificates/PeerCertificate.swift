@@ -31,12 +31,20 @@ package struct PeerCertificate: Sendable, Equatable {
     }
 
     private init(_ certificate: Certificate) {
-        publicKeyHash = Hexadecimal.text(SHA256.hash(data: Array(certificate.publicKey.subjectPublicKeyInfoBytes)))
+        publicKeyHash = PeerCertificate.hash(of: certificate.publicKey)
         validity = PeerCertificate.validity(of: certificate)
         let names = (try? certificate.extensions.subjectAlternativeNames) ?? SubjectAlternativeNames()
         for case .uniformResourceIdentifier(let text) in names where text.hasPrefix(PeerCertificate.agentPrefix) {
             agent = String(text.dropFirst(PeerCertificate.agentPrefix.count))
         }
+    }
+
+    /// The SHA-256 of a key's SubjectPublicKeyInfo (DER), as a key says it of itself.
+    private static func hash(of key: Certificate.PublicKey) -> String {
+        var serializer = DER.Serializer()
+        // A key that was read is written as it was: there is nothing in it to fail.
+        try? serializer.serialize(key)
+        return Hexadecimal.text(SHA256.hash(data: serializer.serializedBytes))
     }
 
     static func validity(of certificate: Certificate) -> CertificateValidity {

@@ -29,12 +29,7 @@ enum Composition {
         }
         let memoryBytes = try MemoryCap.bytes(
             option: arguments.memory, configured: settings.reading.file.limits.memoryBytes)
-        if let refusal = BindRule.refusal(
-            host: listen.host, hasTLS: settings.reading.file.tls != nil, hasTokens: !settings.reading.tokens.isEmpty,
-            isInsecure: arguments.insecure)
-        {
-            throw CommandFailure(refusal)
-        }
+        try checkBind(listen, settings, isInsecure: arguments.insecure)
         let folder = arguments.data
         let stores = try await BlockingWork.perform {
             try Stores.open(
@@ -90,6 +85,14 @@ enum Composition {
         services += watchdog(server: server, agent: agent, "serving on \(server.address)", logger)
         services.append(Greeting(address: server.address, folder: folder, isSecure: security.tls != nil, agent: agent))
         try await run(services, logger)
+    }
+
+    /// Throws where the address may not be listened on as things are.
+    private static func checkBind(_ listen: ListenAddress, _ settings: Settings, isInsecure: Bool) throws {
+        let refusal = BindRule.refusal(
+            host: listen.host, hasTLS: settings.reading.file.tls != nil, hasTokens: !settings.reading.tokens.isEmpty,
+            isInsecure: isInsecure)
+        if let refusal { throw CommandFailure(refusal) }
     }
 
     private static func scrapeService(_ settings: Settings, _ stores: Stores, _ logger: Logger) -> ScrapeService {

@@ -1,5 +1,6 @@
 import Disk
 import Glibc
+import Synchronization
 import Telemetry
 import TestSupport
 import Testing
@@ -10,6 +11,10 @@ import Wire
 /// An hour without a server: the spool fills, lines stay in their files, files are rotated and compressed; afterwards
 /// everything is there once. The agent is killed in the middle as well. Time moves by hand.
 @Suite struct OutageTests {
+    private final class Said: Sendable {
+        let texts = Mutex<[String]>([])
+    }
+
     /// One agent's tail and spool over a log in a folder, and a model of the server's log store.
     private final class World {
         let scratch = ScratchFolder()
@@ -22,6 +27,8 @@ import Wire
         private var bytes: Set<String> = []
         private(set) var stored: [String] = []
         private var written = 0
+        /// What the agent said.
+        let said = Said()
         private let registry = ContainerRegistry()
 
         var lines: [String] { (0..<written).map { Self.text($0) } }
@@ -52,7 +59,8 @@ import Wire
             tailer = LogTailer(
                 LogTailer.Setting(
                     registry: registry, host: HostRoot(), node: "n", agent: "agent", sink: stage.spool,
-                    storage: SystemStorage(), positionsPath: "\(scratch.path)/positions", notices: Fixture.quiet,
+                    storage: SystemStorage(), positionsPath: "\(scratch.path)/positions",
+                    notices: Notices { [said] notice in said.texts.withLock { $0.append(notice.text) } },
                     settings: settings))
         }
 
@@ -101,7 +109,7 @@ import Wire
             for number in stride(from: 9, through: 2, by: -1) {
                 rename("\(folder)/app.log.\(number).gz", "\(folder)/app.log.\(number + 1).gz")
             }
-            if let bytes = HostRoot().bytes("\(folder)/app.log.1") {
+            if let bytes = HostRoot().bytes("\(folder)/app.log.1", limit: 64 << 20) {
                 let small = Compression.gzip.compress(bytes)
                 if let file = fopen("\(folder)/app.log.2.gz", "w") {
                     fwrite(small, 1, small.count, file)
@@ -130,6 +138,9 @@ import Wire
         #expect(world.stored.count == world.lines.count)
         // Not compared in the expectation, which would print all of them.
         let isSame = Set(world.stored) == Set(world.lines)
-        #expect(isSame)
+        let missing = world.lines.enumerated().filter { !Set(world.stored).contains($0.element) }.map(\.offset)
+        let said = world.said.texts.withLock { $0 }
+        #expect(said.isEmpty, "\(said)")
+        #expect(isSame, "missing \(missing.first ?? -1) to \(missing.last ?? -1), \(missing.count) in all")
     }
 }

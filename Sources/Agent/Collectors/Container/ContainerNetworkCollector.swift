@@ -13,7 +13,7 @@ final class ContainerNetworkCollector: Collector {
     ]
 
     private let context: ContainerContext
-    /// The process whose network is read, its table, and its namespace; nil where the kernel does not tell, and then the
+    /// The process whose network is read, its table, and its namespace; nil where the kernel does not tell, then the
     /// engine's word is taken.
     private var process: Int32 = 0
     private var table: KernelFile?
