@@ -155,22 +155,7 @@ struct ContainerPath: Equatable, Sendable {
 
     /// systemd writes what may not stand in a unit's name as `\x2d`.
     static func unescaped(_ text: String) -> String {
-        guard text.contains("\\x") else { return text }
-        var result: [UInt8] = []
-        let bytes = Array(text.utf8)
-        var index = 0
-        while index < bytes.count {
-            if bytes[index] == UInt8(ascii: "\\"), index + 3 < bytes.count, bytes[index + 1] == UInt8(ascii: "x"),
-                let code = UInt8(String(decoding: bytes[(index + 2)...(index + 3)], as: UTF8.self), radix: 16)
-            {
-                result.append(code)
-                index += 4
-            } else {
-                result.append(bytes[index])
-                index += 1
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
+        EscapedText.unescaped(text, prefix: "\\x", digits: 2, radix: 16)
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool {

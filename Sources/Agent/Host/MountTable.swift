@@ -28,21 +28,6 @@ enum MountTable {
 
     /// Space, tab, newline and backslash are printed as a backslash and three octal digits.
     static func unescaped(_ text: String) -> String {
-        guard text.contains("\\") else { return text }
-        var result: [UInt8] = []
-        let bytes = Array(text.utf8)
-        var index = 0
-        while index < bytes.count {
-            if bytes[index] == UInt8(ascii: "\\"), index + 3 < bytes.count,
-                let code = UInt8(String(decoding: bytes[(index + 1)...(index + 3)], as: UTF8.self), radix: 8)
-            {
-                result.append(code)
-                index += 4
-            } else {
-                result.append(bytes[index])
-                index += 1
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
+        EscapedText.unescaped(text, prefix: "\\", digits: 3, radix: 8)
     }
 }

@@ -85,7 +85,7 @@ final class BlockReader: Sendable {
 
     /// The header of a strip; the flag says whether it was read from the medium.
     func strip(_ location: StripLocation) throws -> Strip {
-        let key = PageCache.Key(reader: number, offset: location.offset)
+        let key = PageKey(reader: number, offset: location.offset)
         if case .strip(let strip)? = cache.find(key) { return strip }
         let payload = PaddedBytes(
             try page(.stripHeader, at: location.offset, byteCount: location.headerByteCount))
@@ -101,7 +101,7 @@ final class BlockReader: Sendable {
     func columns(of location: StripLocation, keeping isKeeping: Bool = false) throws -> StripReader {
         var kept: ((Int) -> Void)?
         if isKeeping {
-            let key = PageCache.Key(reader: number, offset: location.offset)
+            let key = PageKey(reader: number, offset: location.offset)
             kept = { [cache] bytes in cache.note(bytes, moreOf: key) }
         }
         return StripReader(try strip(location), keeping: kept) { [self] range in
@@ -145,7 +145,7 @@ final class BlockReader: Sendable {
     }
 
     private func cachedPage(at offset: UInt64, payloadByteCount: Int) throws -> PaddedBytes {
-        let key = PageCache.Key(reader: number, offset: offset)
+        let key = PageKey(reader: number, offset: offset)
         if case .page(let bytes)? = cache.find(key) { return bytes }
         let bytes = PaddedBytes(
             try page(.columns, at: offset, byteCount: payloadByteCount + BlockFormat.pageHeaderByteCount))

@@ -51,7 +51,7 @@ final class BlockStore: Sendable {
         self.folder = folder
         self.storage = storage
         self.cache = cache
-        selections = SelectionCache(maximumBytes: cache.maximumBytes / 2)
+        selections = SelectionCache(maximumBytes: cache.maximumBytes / 2, share: 0.25)
         self.reserve = reserve
         self.salt = salt
         tombstoneFile = TombstoneFile(path: StoragePath.join(folder, "tombstones"), storage: storage)

@@ -164,7 +164,7 @@ struct FoundInHead {
     private static func match(
         _ request: SeriesRequest, _ head: Head, _ cache: SelectionCache
     ) throws -> ([HeadSeries], UInt64) {
-        let key = SelectionCache.Key(reader: 0, matchers: request.matchers)
+        let key = SelectionKey(reader: 0, matchers: request.matchers)
         let known = cache.find(key)
         var elements: [SelectedSeries.Element] = []
         let (found, version) = try head.index.withLock { index -> ([HeadSeries], UInt64) in
@@ -218,7 +218,7 @@ struct FoundInBlock {
 
     /// The series that match, whether or not they have samples in the range.
     func elements(in context: QueryContext) throws -> SelectedSeries {
-        let key = SelectionCache.Key(reader: block.reader.number, matchers: request.matchers)
+        let key = SelectionKey(reader: block.reader.number, matchers: request.matchers)
         if let known = cache.find(key) { return known }
         let selected = try index.select(request.matchers)
         // Labels are made here: what many series take is to be there before.

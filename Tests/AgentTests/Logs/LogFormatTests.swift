@@ -87,6 +87,6 @@ import Testing
         ("default_plain_3", "plain"), ("default_my-queue-reader_4", "my-queue-reader"),
     ])
     func aPodsFolderNamesItsWorkload(_ folder: String, _ workload: String) {
-        #expect(PodFolder(folder)?.workload == workload)
+        #expect(PodLogFolder(folder).map { PodName.workload($0.pod) } == workload)
     }
 }

@@ -22,7 +22,7 @@ final class PodLogFiles: FileLogSource {
         let known = Set(snapshot.containers.values.compactMap(\.logPath))
         let pods = Dictionary(grouping: snapshot.containers.values.filter { $0.podUID != nil }) { $0.podUID ?? "" }
         for name in host.names(root) ?? [] {
-            guard let pod = PodFolder(name) else { continue }
+            guard let pod = PodLogFolder(name) else { continue }
             folders.append(host.path("\(root)/\(name)"))
             for container in host.folderNames("\(root)/\(name)") ?? [] {
                 for file in host.names("\(root)/\(name)/\(container)") ?? [] where Self.isLog(file) {
@@ -54,51 +54,17 @@ final class PodLogFiles: FileLogSource {
         return String(cString: resolved)
     }
 
-    private func labels(_ pod: PodFolder, _ container: String, _ known: [Container]) -> [Labels] {
+    private func labels(_ pod: PodLogFolder, _ container: String, _ known: [Container]) -> [Labels] {
         // Where an engine told of the container, everything else said about it carries the same labels.
         if let named = known.first(where: { $0.containerName == container && $0.pod != nil }) {
             return LogStream.allCases.map { named.streamLabels(node: context.node, stream: $0.label) }
         }
         return LogStream.allCases.map { stream in
             Labels([
-                "container": container, "namespace": pod.namespace, "pod": pod.name, "node": context.node,
-                "service": "\(pod.namespace)/\(pod.workload)/\(container)", "stream": stream.label,
+                "container": container, "namespace": pod.namespace, "pod": pod.pod, "node": context.node,
+                "service": "\(pod.namespace)/\(PodName.workload(pod.pod))/\(container)", "stream": stream.label,
                 "source": "kubernetes",
             ])
         }
-    }
-}
-
-/// The name of a pod's folder, and what it says.
-struct PodFolder: Equatable {
-    var namespace: String
-    var name: String
-    var uid: String
-
-    /// Reads `namespace_pod_uid`; none of the three may hold an underscore.
-    init?(_ folder: String) {
-        let parts = folder.split(separator: "_", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts.allSatisfy({ !$0.isEmpty }) else { return nil }
-        (namespace, name, uid) = (String(parts[0]), String(parts[1]), String(parts[2]))
-    }
-
-    /// The pod's name without what its controller put behind it: `web-7d4b9c8f6d-x2lqz` is `web`, `db-0` is `db`.
-    /// Kubernetes makes suffixes of an alphabet without vowels, so that they are told from words.
-    var workload: String {
-        var parts = name.split(separator: "-")
-        guard parts.count > 1, let last = parts.last else { return name }
-        if last.utf8.allSatisfy({ (0x30...0x39).contains($0) }), last.utf8.count < 5 {
-            return parts.dropLast().joined(separator: "-")
-        }
-        guard last.utf8.count == 5, Self.isGenerated(last) else { return name }
-        parts.removeLast()
-        if parts.count > 1, let hash = parts.last, (6...10).contains(hash.utf8.count), Self.isGenerated(hash) {
-            parts.removeLast()
-        }
-        return parts.joined(separator: "-")
-    }
-
-    private static func isGenerated(_ text: Substring) -> Bool {
-        text.allSatisfy { "bcdfghjklmnpqrstvwxz2456789".contains($0) }
     }
 }
