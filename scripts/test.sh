@@ -16,7 +16,8 @@ part() {
 
 # Simulations keep both cores busy for seconds, and loopback peers have deadlines: they do not run side by side.
 part "unit, tidy, simulation, conformance" --skip 'Scenarios|ServerTests|TransportTests|AgentTests'
-part "loopback and host" --filter 'ServerTests|TransportTests|AgentTests'
+part "loopback" --filter 'ServerTests|TransportTests'
+part "host" --filter 'AgentTests'
 part "scenarios" --no-parallel --filter Scenarios
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFAILED: %s\n' "${failed[*]}"

@@ -32,8 +32,9 @@ package final class QueryLease: Sendable {
         }
         if hasEnded { return }
         if isFirst {
-            ThreadIdentity.giveWay(.longQuery)
+            // In this order: a thread that is started inherits how far its starter gives way (setpriority(2)).
             pool.noteLong()
+            ThreadIdentity.giveWay(.longQuery)
         } else if hadTurn {
             guard pool.turns.restingCount > 0 else { return }
             state.withLock { $0.hasTurn = false }

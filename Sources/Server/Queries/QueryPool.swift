@@ -172,15 +172,17 @@ package final class QueryPool: Sendable {
     }
 
     /// A job is done; whether its thread is still wanted. One that gave way on the cores does so for good, and ends.
+    /// It starts no other one, which would give way as far: whoever comes next does, and while others live what waits
+    /// is served by them.
     private func finish(wasLong: Bool) -> Bool {
-        let isWanted = state.withLock { state in
+        let (isWanted, isLast) = state.withLock { state in
             state.running -= 1
             if wasLong { state.long -= 1 }
-            guard wasLong || state.alive > limit(state) else { return true }
+            guard wasLong || state.alive > limit(state) else { return (true, false) }
             state.alive -= 1
-            return false
+            return (false, state.alive == 0)
         }
-        if !isWanted { addThreadWhereWanted() }
+        if isLast { addThreadWhereWanted() }
         return isWanted
     }
 
