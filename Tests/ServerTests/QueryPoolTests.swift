@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 import Telemetry
 import TestSupport
@@ -43,6 +44,32 @@ import Testing
         #expect(try await light.value == 7)
         second.open()
         try await heavy.value
+        pool.close()
+    }
+
+    @Test func whoTakesThePlaceOfALongJobGivesWayToNobody() async throws {
+        let pool = QueryPool(name: "test", threads: 1, waitingBytesMaximum: 1 << 20)
+        let niceness: @Sendable () -> CInt = { getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0) }
+        let (first, second) = (Gate(), Gate())
+        let before = try await pool.run { niceness() }
+        let heavy = Task {
+            try await pool.runLeased { lease in
+                first.pass()
+                lease.becomeLong()
+                second.pass()
+                return niceness()
+            }
+        }
+        while first.waiting == 0 { await Task.yield() }
+        // It waits when the other becomes long, so that its thread is started then; the next ones come later.
+        let waiting = Task { try await pool.run { niceness() } }
+        while pool.load.waiting == 0 { await Task.yield() }
+        first.open()
+        #expect(try await waiting.value == before)
+        #expect(try await pool.run { niceness() } == before)
+        second.open()
+        #expect(try await heavy.value > before)
+        #expect(try await pool.run { niceness() } == before)
         pool.close()
     }
 

@@ -37,6 +37,13 @@ final class TargetSamples {
             intervalMilliseconds: intervalMilliseconds * Int64(HostTarget.slowEvery))
     }
 
+    /// One whole reading by `collectors`.
+    func read(_ tick: Tick, by collectors: [any Collector]) {
+        begin(milliseconds: tick.milliseconds)
+        for collector in collectors { collector.collect(tick, into: self) }
+        finish()
+    }
+
     /// Declares a series of `metric` with `labels` besides the target's own.
     func slot(_ metric: Metric, _ labels: (String, String)...) -> Slot { slot(metric, labels) }
 

@@ -102,9 +102,7 @@ final class ContainerTarget {
         }
         samples.finish()
         guard slow.isDue(at: tick.number) else { return [samples.group] }
-        slowSamples.begin(milliseconds: tick.milliseconds)
-        for collector in slowCollectors { collector.collect(tick, into: slowSamples) }
-        slowSamples.finish()
+        slowSamples.read(tick, by: slowCollectors)
         return slowSamples.group.values.isEmpty ? [samples.group] : [samples.group, slowSamples.group]
     }
 
@@ -135,9 +133,7 @@ final class ContainerTarget {
 
     /// Reads the slow lane; returns how many samples that gave.
     func measureSlowLane(_ tick: Tick) -> Int {
-        slowSamples.begin(milliseconds: tick.milliseconds)
-        for collector in slowCollectors { collector.collect(tick, into: slowSamples) }
-        slowSamples.finish()
+        slowSamples.read(tick, by: slowCollectors)
         return slowSamples.group.values.count
     }
 

@@ -35,13 +35,9 @@ final class HostTarget {
     /// Reads what is due and returns the groups that have news.
     @discardableResult
     func collect(_ tick: Tick) -> [SampleGroup] {
-        samples.begin(milliseconds: tick.milliseconds)
-        for collector in collectors { collector.collect(tick, into: samples) }
-        samples.finish()
+        samples.read(tick, by: collectors)
         guard slow.isDue(at: tick.number) else { return [samples.group] }
-        slowSamples.begin(milliseconds: tick.milliseconds)
-        for collector in slowCollectors { collector.collect(tick, into: slowSamples) }
-        slowSamples.finish()
+        slowSamples.read(tick, by: slowCollectors)
         return [samples.group, slowSamples.group]
     }
 
