@@ -39,6 +39,8 @@ package struct AgentOptions: Sendable {
     package var textfileFolder = "/var/lib/prometheus/node-exporter"
     /// Which logs are followed beside those of the engine's containers.
     package var logs = LogSettings()
+    /// Where Kubernetes is asked about this node's pods.
+    package var kubernetes = KubernetesSettings()
     /// How much of each log that was there before the agent's first start is read.
     package var firstStartLogBytes: UInt64 = 1 << 20
 
@@ -64,6 +66,8 @@ package struct AgentPorts: Sendable {
     package var monotonicClock: any MonotonicClock
     /// Makes `http` use another certificate under the name `NodeAgent.enrolledProfile`.
     package var adopt: @Sendable (TLSProfile) -> Void = { _ in }
+    /// Makes `http` use a certificate and authorities under a name.
+    package var use: @Sendable (TLSProfile, _ name: String) -> Void = { _, _ in }
 
     /// Ports; the clocks are the system's unless a test gives its own.
     package init(

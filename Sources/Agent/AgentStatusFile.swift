@@ -28,6 +28,8 @@ package struct AgentStatusFile: Sendable, Equatable {
     package var step = 0
     package var cgroups = ""
     package var isEngineAnswering = false
+    /// Who tells of this node's pods; empty where Kubernetes is not asked.
+    package var kubernetes = ""
     /// What runs, by who made it.
     package var found: [String: Int] = [:]
     /// What is read.
@@ -60,6 +62,7 @@ package struct AgentStatusFile: Sendable, Equatable {
         writer.member("degraded_step", step)
         writer.member("cgroups", cgroups)
         writer.member("engine_answers", isEngineAnswering)
+        if !kubernetes.isEmpty { writer.member("kubernetes", kubernetes) }
         counts("found", found.mapValues { UInt64($0) }, &writer)
         writer.member("samples_per_reading", samplesPerReading)
         number("reading_seconds", readingSeconds, &writer)
@@ -118,6 +121,7 @@ package struct AgentStatusFile: Sendable, Equatable {
         step = Int(whole("degraded_step"))
         cgroups = text("cgroups")
         isEngineAnswering = json["engine_answers"]?.truth ?? false
+        kubernetes = text("kubernetes")
         found = counts("found").mapValues { Int($0) }
         samplesPerReading = Int(whole("samples_per_reading"))
         readingSeconds = number("reading_seconds")

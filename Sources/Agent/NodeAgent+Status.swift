@@ -6,7 +6,7 @@ internal import Telemetry
 extension NodeAgent {
     /// Writes down how the agent is, and says at the start and whenever it changes what it cannot see.
     func statusReport(_ session: AgentSession, _ disk: DiskWork) -> @Sendable (AgentStatistics) -> Void {
-        let (options, ports, notices, registry) = (options, ports, notices, registry)
+        let (options, ports, notices, registry, cluster) = (options, ports, notices, registry, cluster)
         let path = "\(options.dataFolder)/\(AgentStatusFile.name)"
         let started = ports.wallClock.nowMilliseconds
         let layout = CgroupLayout(of: session.host)
@@ -22,6 +22,7 @@ extension NodeAgent {
             (status.startedMilliseconds, status.writtenMilliseconds) = (started, now / 1_000_000)
             status.cgroups = layout.summary
             status.isEngineAnswering = registry.isEngineAnswering(atNanoseconds: ports.monotonicClock.nowNanoseconds)
+            status.kubernetes = cluster?.summary ?? ""
             for container in registry.snapshot.containers.values where container.isRunning {
                 status.found[container.runtime.rawValue, default: 0] += 1
             }

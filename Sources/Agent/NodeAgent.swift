@@ -14,6 +14,8 @@ package final class NodeAgent: Sendable {
     let ports: AgentPorts
     let notices: Notices
     let registry = ContainerRegistry()
+    /// What Kubernetes says of this node; nil where it is not asked.
+    let cluster: ClusterView?
     private let counters = EventCounters()
     /// Made once: the descriptors that a service manager passes belong to the process.
     private let keeper = DescriptorKeeper()
@@ -32,6 +34,9 @@ package final class NodeAgent: Sendable {
         self.options = options
         self.ports = ports
         enrolment = options.enrolment.map { CurrentEnrolment($0) }
+        cluster =
+            options.kubernetes.isOff
+            ? nil : ClusterView(clock: { [clock = ports.monotonicClock] in clock.nowNanoseconds })
         notices = Notices(notify)
     }
 
@@ -181,6 +186,7 @@ package final class NodeAgent: Sendable {
             group.addTask { await forwarder.run() }
             group.addTask { await runner.run() }
             if !options.scrapeJobs.isEmpty { group.addTask { await scrapes.run() } }
+            for work in self.kubernetesWork(session, disk) { group.addTask { await work() } }
             if let enrolment { group.addTask { await self.renewal(of: enrolment, disk).run() } }
         }
     }
@@ -204,7 +210,7 @@ extension NodeAgent {
             },
             deliver: { spool.submit($0, isUrgent: $1) }, tell: { spool.submit($0) }, incidents: incidents,
             limits: options.limits, scope: options.isAlone ? .process : .thread,
-            textfileFolder: options.textfileFolder, report: report)
+            textfileFolder: options.textfileFolder, cluster: cluster, report: report)
     }
 
     /// What earlier runs counted and told, and how this one keeps it.

@@ -26,6 +26,8 @@ final class CollectionLoop {
         /// Whether the process is the agent's alone.
         var scope = CollectionPace.Scope.process
         var textfileFolder: String?
+        /// What Kubernetes says of this node; nil where it is not asked.
+        var cluster: ClusterView?
         /// Takes the agent's own numbers every few seconds, for those who ask how it is.
         var report: @Sendable (AgentStatistics) -> Void = { _ in }
     }
@@ -42,6 +44,7 @@ final class CollectionLoop {
     private let hostTarget: HostTarget
     private let ownSamples: OwnSamples
     private var peaks: ServicePeaks
+    private let cluster: ClusterSamples?
     private let pace: CollectionPace
     private let keeper: IncidentKeeper
     private let hostEvents: HostEvents
@@ -90,6 +93,9 @@ final class CollectionLoop {
         hostTarget = HostTarget(context, intervalMilliseconds: setting.intervalMilliseconds)
         ownSamples = OwnSamples(context, intervalMilliseconds: setting.intervalMilliseconds)
         peaks = ServicePeaks(context, intervalMilliseconds: setting.intervalMilliseconds)
+        cluster = setting.cluster.map {
+            ClusterSamples($0, node: setting.node, intervalMilliseconds: setting.intervalMilliseconds)
+        }
         pace = CollectionPace(setting.limits, scope: setting.scope, node: setting.node, notices: setting.notices)
         // Behind whatever a run that died a moment ago has stamped, which may be a little ahead of its time.
         lastMilliseconds = setting.wallClock.nowMilliseconds + Self.stampMilliseconds
@@ -185,6 +191,10 @@ extension CollectionLoop {
         }
         if let group = peaks.finish(tick) { batch.groups.append(group) }
         metadata += peaks.samples.takeMetadata()
+        if let cluster {
+            batch.groups += cluster.collect(tick)
+            metadata += cluster.takeMetadata()
+        }
         if let group = hostEvents.collect(tick) { batch.groups.append(group) }
         metadata += hostEvents.takeMetadata()
         let now = setting.monotonicClock.nowNanoseconds

@@ -56,6 +56,7 @@ struct AgentStatusCommand: ParsableCommand {
         add("reads every", "\(status.intervalSeconds) s\(pace)")
         add("cgroups", status.cgroups)
         add("engine", status.isEngineAnswering ? "answers" : "does not answer: its files and cgroups are read")
+        if !status.kubernetes.isEmpty { add("Kubernetes", status.kubernetes) }
         let found = status.found.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
         add("found running", found.isEmpty ? "nothing" : found.joined(separator: ", "))
         add(

@@ -231,8 +231,11 @@ enum Composition {
         options.textfileFolder = host.textfiles ?? file.agentTextfiles ?? options.textfileFolder
         options.limits = file.agentLimits
         options.logs = file.agentLogs
+        options.kubernetes =
+            file.agentKubernetes ?? KubernetesSettings(environment: ServerClient.environment)
         options.actionsFile = host.actions ?? file.agentActions ?? options.actionsFile
         var ports = AgentPorts(http: client, storage: SystemStorage())
+        ports.use = { client.replace($0, named: $1) }
         if let enrolment, case .tls = endpoint.connection {
             options.enrolment = enrolment
             options.tlsProfile = NodeAgent.enrolledProfile

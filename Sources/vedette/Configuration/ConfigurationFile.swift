@@ -46,6 +46,8 @@ struct ConfigurationFile: Sendable {
     var agentTextfiles: String?
     var agentLimits = SelfLimits()
     var agentLogs = LogSettings()
+    /// Nil for what the environment of a pod says.
+    var agentKubernetes: KubernetesSettings?
     var scrapeJobs: [ScrapeJob] = []
     /// The `alerting` section, read by the alerting room; nil when absent.
     var alerting: YAMLValue?
@@ -154,6 +156,9 @@ struct ConfigurationFile: Sendable {
             }
         }
         if let size = mapping.optional("memory_limit") { agentLimits.memoryBytes = UInt64(max(0, try size.byteSize())) }
+        if let section = mapping.optional("kubernetes") {
+            agentKubernetes = try AgentKubernetesConfiguration.settings(section)
+        }
         if let section = mapping.optional("logs") { agentLogs = try AgentLogConfiguration.settings(section) }
         try mapping.finish()
     }
