@@ -45,6 +45,7 @@ final class CollectionLoop {
     private let ownSamples: OwnSamples
     private var peaks: ServicePeaks
     private let cluster: ClusterSamples?
+    private let parents: ParentGroups
     private let pace: CollectionPace
     private let keeper: IncidentKeeper
     private let hostEvents: HostEvents
@@ -84,7 +85,8 @@ final class CollectionLoop {
         context = CollectionContext(
             host: setting.host, layout: layout, node: setting.node, notices: setting.notices,
             counters: setting.counters, textfileFolder: setting.textfileFolder,
-            guest: VMwareGuestLibrary(host: setting.host, notices: setting.notices),
+            guest: VMwareGuestLibrary(host: setting.host, notices: setting.notices)
+                ?? VMwareBalloonFile(host: setting.host),
             units: setting.host.isMachine ? SystemdUnits() : nil)
         groups = GroupWatcher(
             host: setting.host, layout: layout, registry: setting.registry, clock: setting.monotonicClock)
@@ -93,6 +95,7 @@ final class CollectionLoop {
         hostTarget = HostTarget(context, intervalMilliseconds: setting.intervalMilliseconds)
         ownSamples = OwnSamples(context, intervalMilliseconds: setting.intervalMilliseconds)
         peaks = ServicePeaks(context, intervalMilliseconds: setting.intervalMilliseconds)
+        parents = ParentGroups(context, intervalMilliseconds: setting.intervalMilliseconds)
         cluster = setting.cluster.map {
             ClusterSamples($0, node: setting.node, intervalMilliseconds: setting.intervalMilliseconds)
         }
@@ -191,6 +194,11 @@ extension CollectionLoop {
         }
         if let group = peaks.finish(tick) { batch.groups.append(group) }
         metadata += peaks.samples.takeMetadata()
+        batch.groups += parents.follow(
+            groups.above.paths, generation: groups.above.generation, setting.registry.snapshot,
+            milliseconds: milliseconds)
+        batch.groups += parents.collect(tick)
+        metadata += parents.takeMetadata()
         if let cluster {
             batch.groups += cluster.collect(tick)
             metadata += cluster.takeMetadata()

@@ -10,6 +10,8 @@ final class GroupWatcher {
     private let registry: ContainerRegistry
     private let clock: any MonotonicClock
     private let inotify: Inotify?
+    /// The groups above containers, and how often that list changed.
+    private(set) var above: (paths: [String], generation: UInt64) = ([], 0)
     private var watched: [String: Int32] = [:]
     private var needsScan = true
     private var lastScan: Int64 = 0
@@ -45,6 +47,8 @@ final class GroupWatcher {
         lastScan = now
         let finding = scanner.scan()
         watch(finding.parents)
+        let paths = finding.above
+        if paths != above.paths { above = (paths, above.generation + 1) }
         registry.setGroups(describe(finding.groups), atNanoseconds: now)
     }
 

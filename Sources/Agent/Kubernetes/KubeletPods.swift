@@ -50,7 +50,10 @@ struct KubeletPods: Sendable {
 
     private func say(_ error: any Error) {
         var advice = ""
-        if case .forbidden? = error as? KubernetesFailure { advice = "; the agent's ClusterRole needs get of nodes/proxy" }
+        if case .forbidden? = error as? KubernetesFailure {
+            advice =
+                "; the agent's ClusterRole needs get of nodes/pods, or with kubelets before 1.33 of nodes/proxy"
+        }
         if "\(error)".contains("CERTIFICATE_VERIFY_FAILED") {
             advice = "; a kubelet that signed its certificate itself is believed by agent.kubernetes.kubelet_ca_file"
         }

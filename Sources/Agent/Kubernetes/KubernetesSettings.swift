@@ -30,6 +30,10 @@ package struct KubernetesSettings: Sendable, Equatable {
         let port = environment("KUBERNETES_SERVICE_PORT").flatMap { Int($0) } ?? 443
         api = HTTPEndpoint(.tls(host: host, port: port))
         kubelet = HTTPEndpoint(.tls(host: "127.0.0.1", port: 10_250))
+        // Where the usual folder is hidden behind another mount.
+        if let folder = environment("VEDETTE_SERVICE_ACCOUNT"), folder.hasPrefix("/") {
+            (tokenFile, authorityFile) = ("\(folder)/token", "\(folder)/ca.crt")
+        }
         if let node = environment("NODE_NAME"), !node.isEmpty { self.node = node }
     }
 }

@@ -14,6 +14,14 @@ struct ContainerContext {
         self.collection = collection
     }
 
+    /// The group `path` above containers.
+    init(parent path: String, collection: CollectionContext) {
+        var container = Container(id: path)
+        container.cgroup = path
+        container.isRunning = true
+        self.init(container: container, collection: collection)
+    }
+
     /// A process of the container: its main one where that is known, else the first of its cgroup; 0 for none.
     var mainProcess: Int32 {
         guard group != nil else { return 0 }
