@@ -21,6 +21,8 @@ package final class NodeAgent: Sendable {
     private let keeper = DescriptorKeeper()
     private let isStopped = Atomic<Bool>(false)
     let enrolment: CurrentEnrolment?
+    /// What the server said last.
+    let serverWord = ServerWord()
     /// How far its threads have come.
     package let progress = AgentProgress()
 
@@ -175,7 +177,7 @@ package final class NodeAgent: Sendable {
                 link: link, engine: engine, registry: registry, policy: ActionPolicyFile(path: options.actionsFile),
                 storage: ports.storage, ledgerPath: "\(options.dataFolder)/commands", wallClock: ports.wallClock,
                 monotonicClock: ports.monotonicClock, notices: notices, disk: disk, tell: { spool.submit($0) }))
-        let forwarder = Forwarder(spool: spool, link: link, notices: notices)
+        let forwarder = Forwarder(spool: spool, link: link, notices: notices, word: serverWord)
         let scrapes = ScrapeService(
             ScrapeService.Ports(
                 sink: SpoolScrapeSink(spool: spool), storage: ports.storage, wallClock: ports.wallClock,

@@ -38,6 +38,7 @@ final class CollectionLoop {
     private let groups: GroupWatcher
     private let kernelLog: KernelLogReader?
     private let notify: Inotify?
+    private let exitFiles: ExitFiles
     private var notified: [Int32: String] = [:]
     private var targets: [String: ContainerTarget] = [:]
     private var generation: UInt64 = .max
@@ -92,6 +93,7 @@ final class CollectionLoop {
             host: setting.host, layout: layout, registry: setting.registry, clock: setting.monotonicClock)
         kernelLog = KernelLogReader(host: setting.host, notices: setting.notices)
         notify = setting.host.isMachine ? Inotify() : nil
+        exitFiles = ExitFiles(host: setting.host, hub: setting.hub)
         hostTarget = HostTarget(context, intervalMilliseconds: setting.intervalMilliseconds)
         ownSamples = OwnSamples(context, intervalMilliseconds: setting.intervalMilliseconds)
         peaks = ServicePeaks(context, intervalMilliseconds: setting.intervalMilliseconds)
@@ -121,6 +123,7 @@ final class CollectionLoop {
     func run(until isStopped: () -> Bool) {
         loop.add(setting.waker.descriptor) { [setting] in setting.waker.drain() }
         if groups.descriptor >= 0 { loop.add(groups.descriptor) { [groups] in groups.drain() } }
+        if exitFiles.descriptor >= 0 { loop.add(exitFiles.descriptor) { [exitFiles] in exitFiles.drain() } }
         if let kernelLog {
             loop.add(kernelLog.descriptor) { [unowned self] in
                 kernelLog.drain(onWarning: { hostEvents.take(kernelRecord: $0) }) { take($1) }
@@ -244,6 +247,7 @@ extension CollectionLoop {
             if container.startedNanoseconds > 0, container.startedNanoseconds != known?.startedNanoseconds {
                 begun.append(id)
             }
+            if known?.processIdentifier != container.processIdentifier { exitFiles.follow(container) }
             if let target = targets[id] {
                 ended += target.adopt(container, milliseconds: milliseconds)
             } else {
@@ -390,7 +394,8 @@ extension CollectionLoop {
         for incident in setting.hub.takeDue(atNanoseconds: setting.monotonicClock.nowNanoseconds) {
             let container =
                 setting.registry.container(incident.container)
-                ?? removed.first { $0.id == incident.container } ?? Container(id: incident.container)
+                ?? removed.first { $0.id == incident.container } ?? groups.gone[incident.container]
+                ?? Container(id: incident.container)
             keeper.told(incident, of: container)
             setting.counters.add(
                 incident.kind == .oomKill ? .oomKill : .exit, to: container, count: incident.count)

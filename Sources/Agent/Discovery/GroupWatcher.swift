@@ -21,6 +21,10 @@ final class GroupWatcher {
     private static let watchesMaximum = 1_024
     /// A runtime writes its files about the time it makes the group; a log folder may come later.
     private static let triesMaximum = 4
+    private static let goneMaximum = 256
+
+    /// What was known of containers whose group is gone: their ends may be told later than that.
+    private(set) var gone: [String: Container] = [:]
 
     /// A watcher that tells `registry`.
     init(host: HostRoot, layout: CgroupLayout, registry: ContainerRegistry, clock: any MonotonicClock) {
@@ -64,6 +68,10 @@ final class GroupWatcher {
                 known.tries += 1
             }
             next[id] = known
+        }
+        for (id, known) in described where next[id] == nil {
+            if gone.count >= Self.goneMaximum { gone.removeAll() }
+            gone[id] = known.group.container
         }
         described = next
         return next.mapValues(\.group)

@@ -27,6 +27,8 @@ struct UnitState: Equatable, Sendable {
 protocol UnitStates: AnyObject {
     /// All units now; nil when nobody answers.
     func list() -> [UnitState]?
+    /// How the main process of a service ended last, as shells count it; nil where that is not known.
+    func exitCode(of service: String) -> Int?
 }
 
 /// Asks systemd itself, over its private socket (root) or the system's bus, without a library: for the list of units,
@@ -60,17 +62,58 @@ final class SystemdUnits: UnitStates {
         self.sockets = present
     }
 
-    func list() -> [UnitState]? {
-        for socket in sockets {
+    func exitCode(of service: String) -> Int? {
+        guard let connection = connections().first(where: { _ in true }) else { return nil }
+        // CLD_EXITED, CLD_KILLED, … and the code or signal (siginfo(2)).
+        let calls = ["ExecMainCode", "ExecMainStatus"].enumerated().map { offset, name in
+            BusMessage.call(
+                destination: Self.service, path: "/org/freedesktop/systemd1/unit/\(Self.escaped(service))",
+                interface: "org.freedesktop.DBus.Properties", member: "Get", serial: 2 + UInt32(offset),
+                texts: ["\(Self.service).Service", name])
+        }
+        guard let answers = connection.ask(calls, serials: 2..<4, bytesMaximum: 64 << 10) else { return nil }
+        func number(_ serial: UInt32) -> Int? {
+            guard let answer = answers[serial] else { return nil }
+            var reader = BusReader(answer.body)
+            guard case .number(let value)? = reader.variant() else { return nil }
+            return Int(value)
+        }
+        switch (number(2), number(3)) {
+        case (1?, let status?): return status
+        case (2?, let signal?), (3?, let signal?): return 128 + signal
+        default: return nil
+        }
+    }
+
+    /// A unit's name as a part of an object's path: what is no letter or digit is `_` and two hexadecimal digits.
+    static func escaped(_ name: String) -> String {
+        var text = ""
+        for (index, byte) in name.utf8.enumerated() {
+            let isLetter = (0x61...0x7a).contains(byte | 0x20)
+            let isDigit = (0x30...0x39).contains(byte) && index > 0
+            text +=
+                isLetter || isDigit
+                ? String(decoding: [byte], as: UTF8.self) : "_\(Hexadecimal.text([byte]))"
+        }
+        return text
+    }
+
+    /// Connections to systemd, the first one that works first.
+    private func connections() -> some Sequence<BusConnection> {
+        sockets.lazy.compactMap { socket in
             guard let connection = BusConnection(socket.path, timeoutMicroseconds: Self.timeoutMicroseconds) else {
-                continue
+                return nil
             }
-            if socket.isBus {
-                let hello = BusMessage.call(
-                    destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus",
-                    interface: "org.freedesktop.DBus", member: "Hello", serial: 1)
-                guard connection.ask(hello, serial: 1, bytesMaximum: 64 << 10) != nil else { continue }
-            }
+            guard socket.isBus else { return connection }
+            let hello = BusMessage.call(
+                destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus",
+                interface: "org.freedesktop.DBus", member: "Hello", serial: 1)
+            return connection.ask(hello, serial: 1, bytesMaximum: 64 << 10) == nil ? nil : connection
+        }
+    }
+
+    func list() -> [UnitState]? {
+        for connection in connections() {
             let question = BusMessage.call(
                 destination: Self.service, path: "/org/freedesktop/systemd1", interface: "\(Self.service).Manager",
                 member: "ListUnits", serial: 2)

@@ -60,6 +60,12 @@ struct ContainerContext {
 
 /// Times of files.
 enum FileTime {
+    /// When a file was changed last, in nanoseconds since 1970; nil when it is not there.
+    static func modifiedNanoseconds(_ path: String) -> Int? {
+        var answer = stat()
+        return stat(path, &answer) == 0 ? Int(answer.st_mtim.tv_sec) &* 1_000_000_000 &+ answer.st_mtim.tv_nsec : nil
+    }
+
     /// When a file was changed last, in seconds since 1970; nil when it is not there.
     static func modifiedSeconds(_ path: String) -> Int? {
         var answer = stat()
