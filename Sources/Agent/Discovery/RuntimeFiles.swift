@@ -146,7 +146,8 @@ struct RuntimeFiles {
 
     /// Where Podman keeps its containers elsewhere, their monitor's command line still names them.
     private func readMonitor(_ process: Int32, into container: inout Container) {
-        guard let monitor = Conmon(of: container.processIdentifier > 0 ? container.processIdentifier : process, on: host)
+        guard
+            let monitor = Conmon(of: container.processIdentifier > 0 ? container.processIdentifier : process, on: host)
         else { return }
         if let name = monitor.name, !name.isEmpty { container.name = name }
         guard let folder = monitor.bundle.map({ $0.split(separator: "/").dropLast(2).joined(separator: "/") }),

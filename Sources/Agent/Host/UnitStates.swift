@@ -259,7 +259,9 @@ final class BusConnection {
                 received.removeFirst(size)
                 guard let answer else { return nil }
                 // A bus also tells of things nobody asked for.
-                guard serials.contains(answer.answers), answer.kind == .answer || answer.kind == .error else { continue }
+                guard serials.contains(answer.answers), answer.kind == .answer || answer.kind == .error else {
+                    continue
+                }
                 answered += 1
                 if answer.kind == .answer { answers[answer.answers] = answer }
                 if answered == serials.count { return answers }

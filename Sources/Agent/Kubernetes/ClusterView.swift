@@ -106,7 +106,8 @@ final class ClusterView: Sendable {
             body(&state, now)
             let isFresh = Self.isWithin(Self.freshNanoseconds, state.api.heard, now)
             state.isFromKubelet =
-                state.api.pods == nil || (!isFresh && state.kubelet.pods != nil && state.kubelet.heard > state.api.heard)
+                state.api.pods == nil
+                || (!isFresh && state.kubelet.pods != nil && state.kubelet.heard > state.api.heard)
             let word = state.isFromKubelet ? state.kubelet : state.api
             let pods = Self.isWithin(Self.shownNanoseconds, word.heard, now) ? word.pods : nil
             let node = Self.isWithin(Self.shownNanoseconds, state.nodeHeard, now) ? state.node : nil

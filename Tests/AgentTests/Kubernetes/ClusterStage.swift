@@ -117,7 +117,8 @@ final class ClusterStage: Sendable {
         if request.fields["Authorization"] != "Bearer \(shown.token)" { return Self.status(401, "Unauthorized") }
         if let refusal = shown.refusal { return Self.status(refusal, "Refused") }
         if target == "/pods" {
-            return shown.isKubeletAway ? Self.status(503, "away") : list(shown.pods.values.sorted(), version: "", token: "")
+            return shown.isKubeletAway
+                ? Self.status(503, "away") : list(shown.pods.values.sorted(), version: "", token: "")
         }
         let query = (try? QueryString(parsing: String(target.drop { $0 != "?" }.dropFirst()))) ?? QueryString()
         func item(_ name: String) -> String? { query.items.first { $0.name == name }?.value }
@@ -127,7 +128,8 @@ final class ClusterStage: Sendable {
             return watch(from: asked)
         }
         if asked != 0, asked < shown.oldest { return Self.status(410, "Expired") }
-        let objects = (target.hasPrefix("/api/v1/nodes") ? shown.nodes : shown.pods).sorted { $0.key < $1.key }.map(\.value)
+        let objects = (target.hasPrefix("/api/v1/nodes") ? shown.nodes : shown.pods).sorted { $0.key < $1.key }.map(
+            \.value)
         guard let limit = item("limit").flatMap({ Int($0) }) else {
             if shown.isHuge {
                 return ListenerResponse(

@@ -46,7 +46,9 @@ import Wire
         }
     }
 
-    @Test(arguments: [false, true]) func aForgottenVersionIsListedAnewNotOlderThanWhatIsKnown(_ within: Bool) async throws {
+    @Test(arguments: [false, true]) func aForgottenVersionIsListedAnewNotOlderThanWhatIsKnown(
+        _ within: Bool
+    ) async throws {
         try await stage { stage, watch in
             #expect(await watch.knows(["a": "Running"]))
             stage.state.withLock { state in
@@ -108,7 +110,8 @@ import Wire
         try await stage { stage, watch in
             #expect(await watch.knows(["a": "Running"]))
             stage.tell("{\"type\":\"LATER\",\"object\":{}}\n")
-            stage.tell("{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"300\"}}}\n")
+            stage.tell(
+                "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"300\"}}}\n")
             stage.state.withLock { $0.version = 300 }
             stage.change("b", uid: "u2")
             #expect(await watch.knows(["a": "Running", "b": "Running"]))
@@ -156,7 +159,8 @@ import Wire
         #expect(KubernetesFailure(status: 410, fields: [], body: []) == .expired)
         let large = "{\"code\":504,\"message\":\"Timeout: Too large resource version: 9, current: 5\"}"
         #expect(KubernetesFailure(status: 504, fields: [], body: Array(large.utf8)) == .expired)
-        let busy = KubernetesFailure(status: 429, fields: [HTTPField("Retry-After", "7")], body: Array("slow down".utf8))
+        let busy = KubernetesFailure(
+            status: 429, fields: [HTTPField("Retry-After", "7")], body: Array("slow down".utf8))
         #expect(busy == .busy(seconds: 7, "429 slow down"))
         #expect(KubernetesFailure(status: 401, fields: [], body: []) == .unauthorized)
     }

@@ -99,9 +99,13 @@ import Testing
         _ = UnixAddress.with(path) { sendto(local, text, text.count, 0, $0, $1) }
         close(local)
         let stream = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        let pieces = Array("<13>Nov 23 08:33:03 stream[1]: a line\n28 <13>1 - h stream - - - counted<13>1 - h stream - - - the last".utf8)
+        let pieces = Array(
+            "<13>Nov 23 08:33:03 stream[1]: a line\n28 <13>1 - h stream - - - counted<13>1 - h stream - - - the last"
+                .utf8)
         _ = UnixAddress.with("\(path)-stream") { connect(stream, $0, $1) }
-        for piece in [pieces[..<30], pieces[30...]] { _ = Array(piece).withUnsafeBytes { write(stream, $0.baseAddress, $0.count) } }
+        for piece in [pieces[..<30], pieces[30...]] {
+            _ = Array(piece).withUnsafeBytes { write(stream, $0.baseAddress, $0.count) }
+        }
         close(stream)
         for _ in 0..<100 where stage.sink.texts.count < 7 {
             stage.pass()
@@ -128,7 +132,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "udp://", "udp://:1", "udp://a", "udp://a:0", "udp://a:70000", "http://a:1", "unix://x", "unix-stream://x", "tcp://1",
+        "", "udp://", "udp://:1", "udp://a", "udp://a:0", "udp://a:70000", "http://a:1", "unix://x", "unix-stream://x",
+        "tcp://1",
     ])
     func whatIsNoAddressIsRefused(_ text: String) {
         #expect(LogSettings.SyslogListener(text) == nil)

@@ -253,6 +253,32 @@ import Testing
         #expect(plain.texts.last == " and more")
     }
 
+    // vector#6771: a pattern was looked at once in a minute, so that a file which lives shorter was never seen.
+    @Test func aNewFileThatMatchesIsReadAtOnce() {
+        let plain = PlainStage()
+        plain.begin()
+        plain.stage.pass()
+        plain.write("first", "second")
+        plain.stage.pass()
+        #expect(plain.texts == ["first", "second"])
+    }
+
+    // k8s#59206, vector#3662: there may be no link in /var/log/containers, and where the runtime is Docker the file in
+    // /var/log/pods is a link itself.
+    @Test func aPodsLogIsReadWithoutAnyLinkAndThroughOne() {
+        let stage = TailStage()
+        let pod = "pods/default_web-0_00000000-0000-0000-0000-00000000000a"
+        for folder in ["pods", pod, "\(pod)/app", "\(pod)/side", "docker"] { stage.scratch.makeFolder(folder) }
+        stage.settings.podFolder = "\(stage.scratch.path)/pods"
+        AtomicFilePositions.begin(stage.scratch.path)
+        stage.scratch.write("2026-11-23T08:54:30Z stdout F plain\n", to: "\(pod)/app/0.log")
+        stage.scratch.write(TailStage.record("linked"), to: "docker/x-json.log")
+        symlink("\(stage.scratch.path)/docker/x-json.log", "\(stage.scratch.path)/\(pod)/side/0.log")
+        stage.restart()
+        stage.pass()
+        #expect(stage.sink.texts.sorted() == ["linked", "plain"])
+    }
+
     // containerd writes `P` at the end of a stream and no `F` ever follows.
     @Test func aFinalPieceWithoutItsEndIsGivenOutWhenThePodEnds() {
         let stage = TailStage()

@@ -48,7 +48,10 @@ struct NodeFamily: Sendable {
     ) { node in
         node.conditions.flatMap { condition in
             ConditionStatus.allCases.map { status in
-                ([("condition", condition.type), ("status", status.rawValue)], status.matches(condition.status) ? 1 : 0)
+                (
+                    [("condition", condition.type), ("status", status.rawValue)],
+                    status.matches(condition.status) ? 1 : 0
+                )
             }
         }
     }

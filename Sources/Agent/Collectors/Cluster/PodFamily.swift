@@ -39,7 +39,8 @@ struct PodFamily: Sendable {
         if pod.owners.isEmpty { return [([], 1)] }
         return pod.owners.map { owner in
             let labels = [
-                ("owner_kind", owner.kind), ("owner_name", owner.name), ("owner_is_controller", "\(owner.isController)"),
+                ("owner_kind", owner.kind), ("owner_name", owner.name),
+                ("owner_is_controller", "\(owner.isController)"),
             ]
             return (labels, 1)
         }
@@ -130,7 +131,8 @@ struct ClusterResource {
 
     /// The resource of a name in Kubernetes; nil for those that are not shown.
     init?(_ name: String) {
-        let bytes = ["memory", "storage", "ephemeral-storage"].contains(name) || name.hasPrefix("hugepages-")
+        let bytes =
+            ["memory", "storage", "ephemeral-storage"].contains(name) || name.hasPrefix("hugepages-")
             || name.hasPrefix("attachable-volumes-")
         // What is not of Kubernetes itself has a domain in front: nvidia.com/gpu.
         let isExtended = name.contains("/") && !name.contains("kubernetes.io/") && !name.hasPrefix("requests.")

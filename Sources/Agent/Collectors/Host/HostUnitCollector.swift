@@ -38,7 +38,9 @@ final class HostUnitCollector: Collector {
         for unit in units {
             if let index = Self.states.firstIndex(of: unit.active) { counts[index] += 1 }
             // What is not loaded is only wished for by others.
-            guard shown < Self.unitsMaximum, unit.load == "loaded", !Self.ignoredKinds.contains(where: { unit.name.hasSuffix($0) }) else {
+            guard shown < Self.unitsMaximum, unit.load == "loaded",
+                !Self.ignoredKinds.contains(where: { unit.name.hasSuffix($0) })
+            else {
                 continue
             }
             shown += 1
