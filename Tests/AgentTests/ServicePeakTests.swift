@@ -5,7 +5,7 @@ import Testing
 
 /// The peaks that right-sizing needs: over what time, of what, and that they end.
 @Suite struct ServicePeakTests {
-    private static let context = Fixture.context("v2")
+    private static var context: CollectionContext { Fixture.context("v2") }
     private static let second: Int64 = 1_000_000_000
 
     /// The values after tick `number`, a second each; nil where nothing was due.

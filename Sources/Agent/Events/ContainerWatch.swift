@@ -94,9 +94,11 @@ final class ContainerWatch {
             lastCount = now
             hub.saw(.killCount(rise), of: container, by: .cgroup)
         }
-        if isAwaitingCode, let code = LinuxCalls.exitCode(ofProcess: processDescriptor) {
-            isAwaitingCode = false
-            hub.learned(exitCode: code, of: container)
+        if isAwaitingCode {
+            looksForCode += 1
+            let code = LinuxCalls.exitCode(ofProcess: processDescriptor)
+            if let code { hub.learned(exitCode: code, of: container) }
+            isAwaitingCode = code == nil && looksForCode < Self.looksForCodeMaximum
         }
         guard let members, context.read(members, { population.parse($0) }) != nil, population.has(0) else { return }
         let isPopulated = population.values[0] > 0
@@ -160,7 +162,11 @@ final class ContainerWatch {
     /// Set when the kernel said that memory ran out or that the main process ended; the kill itself is counted, and the
     /// exit code known, a moment later.
     var isExpectingKill = false
-    private var isAwaitingCode = false
+    /// Whether the main process ended, and its parent has not taken note of that yet.
+    private(set) var isAwaitingCode = false
+    private var looksForCode = 0
+    /// Kernels that do not tell never will.
+    private static let looksForCodeMaximum = 8
 
     private func watchProcess(_ pid: Int32) {
         guard pid > 0 else { return }

@@ -1,5 +1,6 @@
 import Disk
 import Glibc
+import Synchronization
 import Telemetry
 import TestSupport
 import Testing
