@@ -248,8 +248,8 @@ private final class TurnAway: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         let reason =
-            "\(maximum) connections are open, and more are not taken; three quarters of the open files that the process "
-            + "may have are for connections: raise its limit (LimitNOFILE=, ulimit -n)\n"
+            "\(maximum) connections are open, and more are not taken; three quarters of the open files that the "
+            + "process may have are for connections: raise its limit (LimitNOFILE=, ulimit -n)\n"
         let answer =
             "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
             + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: \(reason.utf8.count)\r\n\r\n\(reason)"
