@@ -27,13 +27,19 @@ struct LabelDemand {
         guard pipeline.stages.allSatisfy(LabelDemand.isKnown) else { return }
         let names = Set(grouping.labels + filtered + [node.unwrap?.label].compactMap { $0 })
         self.names = names
-        if names.isEmpty { pipeline.stages.removeAll { Self.isParser($0) && !($0 is UnpackStage) } }
+        guard names.isEmpty else { return }
+        // What was unpacked may be measured, or looked at by a filter.
+        let lastReader = node.function.isOfBytes ? .max : pipeline.stages.lastIndex { $0 is LineFilterStage } ?? 0
+        let idle = pipeline.stages.indices.filter {
+            Self.isParser(pipeline.stages[$0]) && !(pipeline.stages[$0] is UnpackStage && $0 < lastReader)
+        }
+        for index in idle.reversed() { pipeline.stages.remove(at: index) }
     }
 
     /// A template matters where lines are measured, and where a later stage reads them.
     private static func withoutIdleTemplates(_ node: LogRangeAggregation) -> LogPipeline {
         var pipeline = node.pipeline
-        guard node.function != .bytes, node.function != .bytesRate else { return pipeline }
+        if node.function.isOfBytes { return pipeline }
         let lastReader = pipeline.stages.lastIndex { $0 is LineFilterStage || isParser($0) } ?? 0
         let idle = pipeline.stages.indices.filter { $0 >= lastReader && pipeline.stages[$0] is LineFormatStage }
         for index in idle.reversed() { pipeline.stages.remove(at: index) }
