@@ -4,7 +4,7 @@
 final class HostUnitCollector: Collector {
     private static let states = ["active", "activating", "deactivating", "inactive", "failed"]
     /// node_exporter leaves these out.
-    private static let ignoredKinds = [".automount", ".device", ".mount", ".scope", ".slice"]
+    private static let ignoredKinds = [".automount", ".device", ".mount", ".scope", ".slice", ".target"]
     private static let state = Metric.gauge("node_systemd_unit_state", "Systemd unit")
     private static let summary = Metric.gauge("node_systemd_units", "Summary of systemd unit states")
     private static let restarts = Metric.counter(
