@@ -53,7 +53,8 @@ extension NodeAgent {
 }
 
 extension PeerCertificate {
-    /// How it stands with the agent's certificate, for people, and whether nothing is taken from the agent because of it.
+    /// How it stands with the agent's certificate, for people, and whether nothing is taken from the agent because of
+    /// it.
     fileprivate func words(_ word: ServerWord, atNanoseconds now: Int64) -> (text: String, isRefused: Bool) {
         let end = Timestamps.rfc3339(nanoseconds: validity.endNanoseconds)
         if word.isRevocation { return ("revoked: \(word.trouble ?? "")", true) }

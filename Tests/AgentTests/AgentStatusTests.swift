@@ -42,7 +42,7 @@ import Testing
     @Test func aRevocationIsKnownByTheServersWords() {
         let word = ServerWord()
         #expect(word.trouble == nil && !word.isRevocation)
-        word.set("it answered 403: agent a was revoked at 2026-11-23T08:00:00Z by root. A node that is to come back …")
+        word.set("it answered 403: agent a was revoked at 2026-11-23T08:00:00Z by root. A node that …")
         #expect(word.isRevocation)
         word.set("connect: connection refused")
         #expect(!word.isRevocation)

@@ -1,7 +1,8 @@
 internal import Synchronization
 
-/// The containers known on this host, merged from four views: what the engine says, what its files say, which
-/// cgroups there are, and what Kubernetes says of pods. Any of them may be missing; the collection thread and the tailer read whole snapshots.
+/// The containers known on this host, merged from four views: what the engine says, what its files say, which cgroups
+/// there are, and what Kubernetes says of pods. Any of them may be missing; the collection thread and the tailer read
+/// whole snapshots.
 final class ContainerRegistry: Sendable {
     /// All containers at one moment.
     struct Snapshot: Sendable {

@@ -82,8 +82,8 @@ enum LinuxCalls {
     /// A descriptor that becomes readable when process `pid` ends, or -1.
     static func openProcess(_ pid: Int32) -> Int32 { pidFDOpenCall?(pid, 0) ?? -1 }
 
-    /// How the process behind a descriptor ended, as shells count it: its exit code, or 128 and the signal. Nil while its
-    /// parent has not taken note of it, and with kernels before 6.15 (`PIDFD_GET_INFO`, linux/pidfd.h).
+    /// How the process behind a descriptor ended, as shells count it: its exit code, or 128 and the signal. Nil while
+    /// its parent has not taken note of it, and with kernels before 6.15 (`PIDFD_GET_INFO`, linux/pidfd.h).
     static func exitCode(ofProcess descriptor: Int32) -> Int? {
         guard let controlCall else { return nil }
         let getInformation: UInt = 0xc040_ff0b  // _IOWR(0xFF, 11, struct pidfd_info), of 64 bytes

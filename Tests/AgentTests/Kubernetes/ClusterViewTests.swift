@@ -119,8 +119,9 @@ import Wire
         registry.setGroups(groups, atNanoseconds: 0)
         // It waits for its name, though not for ever.
         #expect(registry.container(Self.id) == nil)
-        let status =
-            "{\"containerStatuses\":[{\"name\":\"app\",\"image\":\"web:1\",\"containerID\":\"containerd://\(Self.id)\"}]}"
+        let status = """
+            {"containerStatuses":[{"name":"app","image":"web:1","containerID":"containerd://\(Self.id)"}]}
+            """
         let pod = try identity(
             "\"ownerReferences\":[{\"kind\":\"StatefulSet\",\"name\":\"db\",\"controller\":true}]", status: status)
         registry.setPods([Self.uid: pod], atNanoseconds: 1_000_000_000)
