@@ -35,7 +35,7 @@ import Wire
                 server.values("vedette_agent_degraded_step").contains { $0.value == 2 }
             })
         #expect(server.values("vedette_agent_interval_seconds").map(\.value).contains(1.5))
-        let steps = server.events.filter { $0.kind == .pressure && $0.subject["node"] == "node-a" }
+        let steps = server.events.filter { $0.kind == .pressure && $0.details["subject"] == "agent" }
         #expect(steps.map { $0.details["step"] }.starts(with: ["1", "2"]))
         #expect(steps.first?.text.contains("of a processor") == true)
         run.cancel()

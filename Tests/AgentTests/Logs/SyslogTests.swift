@@ -100,7 +100,7 @@ import Testing
         close(local)
         let stream = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         let pieces = Array(
-            "<13>Nov 23 08:33:03 stream[1]: a line\n28 <13>1 - h stream - - - counted<13>1 - h stream - - - the last"
+            "<13>Nov 23 08:33:03 stream[1]: a line\n30 <13>1 - h stream - - - counted<13>1 - h stream - - - the last"
                 .utf8)
         _ = UnixAddress.with("\(path)-stream") { connect(stream, $0, $1) }
         for piece in [pieces[..<30], pieces[30...]] {
