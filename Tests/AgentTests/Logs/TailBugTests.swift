@@ -83,6 +83,46 @@ import Testing
         #expect(plain.stage.sink.losses.isEmpty)
     }
 
+    // While gzip ends, the file and its archive are both there: one file, not two.
+    @Test func aFileThatIsBeingCompressedIsReadOnce() {
+        let plain = PlainStage()
+        plain.begin()
+        plain.write("1")
+        plain.stage.pass()
+        plain.stage.settleAll()
+        plain.stage.tailer = nil
+        rename(plain.path, "\(plain.path).3")
+        plain.compress("app.log.3")
+        plain.write("2")
+        rename(plain.path, "\(plain.path).2")
+        plain.copy("app.log.2", to: "kept")
+        plain.compress("app.log.2")
+        rename("\(plain.folder)/kept", "\(plain.path).2")
+        plain.write("3")
+        plain.stage.restart()
+        plain.stage.pass()
+        plain.stage.pass(milliseconds: 2_000)
+        #expect(plain.texts == ["1", "2", "3"])
+        #expect(plain.stage.sink.losses.isEmpty)
+    }
+
+    // An agent that got no time for longer than a rotation takes: the file was there and compressed between two looks.
+    @Test func aFileThatCameAndWasCompressedBetweenTwoLooksIsRead() {
+        let plain = PlainStage()
+        plain.begin()
+        plain.write("1")
+        plain.stage.pass()
+        for (number, text) in [(4, "2"), (3, "3"), (2, "4")] {
+            rename(plain.path, "\(plain.path).\(number)")
+            plain.compress("app.log.\(number)")
+            plain.write(text)
+        }
+        plain.stage.pass()
+        plain.stage.pass(milliseconds: 2_000)
+        #expect(plain.texts == ["1", "2", "3", "4"])
+        #expect(plain.stage.sink.losses.isEmpty)
+    }
+
     // k8s kubelet: the file is renamed, later compressed; fluent-bit#2110, otel#40523 (the archive read as new).
     @Test func filesThatWereCompressedWhileTheAgentWasAwayAreReadOnAndNothingTwice() {
         let plain = PlainStage()
