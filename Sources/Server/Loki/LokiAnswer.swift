@@ -78,15 +78,17 @@ enum LokiAnswer {
         _ writer: inout JSONWriter, _ context: QueryContext, lines: Int, nanoseconds: Int64
     ) {
         let statistics = context.statistics
-        let seconds = max(Double(nanoseconds) / 1e9, 1e-9)
+        // What took no time that a clock could measure has no rate.
+        func perSecond(_ count: Int) -> Int64 {
+            guard nanoseconds > 0 else { return 0 }
+            return Int64(exactly: (Double(count) / Double(nanoseconds) * 1e9).rounded()) ?? .max
+        }
         writer.key("stats")
         writer.beginObject()
         writer.key("summary")
         writer.beginObject()
-        writer.member(
-            "bytesProcessedPerSecond", Int64(clamping: Int((Double(statistics.bytesRead) / seconds).rounded())))
-        writer.member(
-            "linesProcessedPerSecond", Int64(clamping: Int((Double(statistics.linesScanned) / seconds).rounded())))
+        writer.member("bytesProcessedPerSecond", perSecond(statistics.bytesRead))
+        writer.member("linesProcessedPerSecond", perSecond(statistics.linesScanned))
         writer.member("totalBytesProcessed", statistics.bytesRead)
         writer.member("totalLinesProcessed", statistics.linesScanned)
         writer.key("execTime")

@@ -8,7 +8,7 @@ struct ListenAddress: Equatable {
     /// Reads "127.0.0.1:9797", "[::1]:9797" or ":9797" (all addresses).
     init(_ text: String) throws {
         guard let (host, port) = HTTPEndpoint.listenAddress(text) else {
-            throw CommandFailure("--listen \(text) is not HOST:PORT; write for example 127.0.0.1:9797")
+            throw CommandFailure.wrongUsage("--listen \(text) is not HOST:PORT; write for example 127.0.0.1:9797")
         }
         self.host = host.isEmpty ? "0.0.0.0" : host
         self.port = port
