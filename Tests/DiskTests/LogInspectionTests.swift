@@ -26,7 +26,8 @@ internal import Testing
         let before = storage.bytes(of: first)
         let found = try inspect()
         #expect(storage.bytes(of: first) == before, "preallocated room stays")
-        #expect(found.kinds == [1: .init(frames: 5, bytes: 500), 2: .init(frames: 5, bytes: 500)])
+        #expect(found.kinds.mapValues(\.frames) == [1: 5, 2: 5])
+        #expect(found.kinds.mapValues(\.bytes) == [1: 500, 2: 500])
         #expect(found.positions == LogPosition(1)..<LogPosition(11))
         #expect(found.segments == 1 && found.framesLost == 0 && found.tornBytes == 0)
         #expect(try log.append(kind: 1, [1]) == LogPosition(11), "its owner goes on")
@@ -54,7 +55,8 @@ internal import Testing
         let before = segments.map { storage.bytes(of: $0) }
         let found = try inspect()
         #expect(found.damage.map(\.bytes) == [160..<288])
-        #expect(found.unreadable == [.init(path: segments[1], reason: "its first bytes are damaged")])
+        #expect(found.unreadable.map(\.path) == [segments[1]])
+        #expect(found.unreadable.map(\.reason) == ["its first bytes are damaged"])
         // One frame, and the four of the segment that cannot be read.
         #expect(found.framesLost == 5)
         #expect(segments.map { storage.bytes(of: $0) } == before)

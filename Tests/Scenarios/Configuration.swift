@@ -18,7 +18,7 @@ internal import Testing
         defer { scratch.remove() }
         let lines = try example()
         let path = try scratch.write("vedette.yml", lines.joined(separator: "\n"))
-        let check = { try ChildProcess.run(VedetteProcess.binary, ["config", "check", path]) }
+        let check = { try ChildProcess.run(VedetteProcess.binary, ["config", "check", "--syntax-only", path]) }
         let whole = try check()
         #expect(whole.status == 0, "\(whole.output)")
         var keys = 0
@@ -54,6 +54,25 @@ internal import Testing
             let (status, output) = try ChildProcess.run(VedetteProcess.binary, command)
             #expect(status == 1 && output.contains("\(path):\(place)") && output.contains(words), "\(output)")
         }
+    }
+
+    @Test func filesThatAreNamedAreLookedFor() throws {
+        let scratch = try ScratchFolder("named")
+        defer { scratch.remove() }
+        let (token, key) = (scratch.file("token"), scratch.file("key.pem"))
+        let path = try scratch.write(
+            "vedette.yml",
+            """
+            server:
+              tokens: [{name: a, file: \(token), permissions: [read]}]
+              tls: {certificate_file: /dev/null, key_file: \(key)}
+            """)
+        let (status, output) = try ChildProcess.run(VedetteProcess.binary, ["config", "check", path])
+        #expect(
+            status == 1 && output.contains(token) && output.contains("key_file") && output.contains(key), "\(output)")
+        try scratch.write("token", "secret")
+        try scratch.write("key.pem", "")
+        #expect(try ChildProcess.run(VedetteProcess.binary, ["config", "check", path]).status == 0)
     }
 
     @Test(arguments: [

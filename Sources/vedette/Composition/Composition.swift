@@ -92,7 +92,7 @@ enum Composition {
     private static func greetingPlace(
         _ listen: ListenAddress, port: Int, _ file: ConfigurationFile, _ folder: String
     ) -> Greeting.Place {
-        var place = Greeting.Place(host: listen.host, port: port, isSecure: file.tls != nil)
+        var place = Greeting.Place(listen: listen, port: port, isSecure: file.tls != nil)
         if let tls = file.tls {
             place.authorityFile = tls.certificateFile == nil ? "\(folder)/enrolment/ca.pem" : tls.authorityFile
         }

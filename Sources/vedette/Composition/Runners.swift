@@ -6,6 +6,7 @@ internal import ServiceLifecycle
 internal import TSDB
 internal import Telemetry
 internal import UnixSignals
+internal import Wire
 
 /// Runs rules, notifications and remedies until the process stops, from when everything that was acknowledged can be
 /// seen: a rule that fails for want of samples would only make noise.
@@ -108,8 +109,8 @@ struct Greeting: Service {
 
     /// How commands on this machine reach the server.
     struct Place: Equatable {
-        /// What is listened on.
-        var host: String
+        var listen: ListenAddress
+        /// The port that was bound.
         var port: Int
         var isSecure = false
         /// Who vouches for the certificate, where no authority of the system does.
@@ -117,17 +118,14 @@ struct Greeting: Service {
         /// A token that may read.
         var tokenFile: String?
 
-        /// Whether every address of the machine is listened on. None of them is a name to ask for then.
-        private var isEverywhere: Bool { ["0.0.0.0", "::"].contains(host) }
-
         /// The address to ask.
         var url: String {
-            let name = isEverywhere ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
-            return "\(isSecure ? "https" : "http")://\(name):\(port)"
+            let host = listen.localHost
+            return HTTPEndpoint(isSecure ? .tls(host: host, port: port) : .tcp(host: host, port: port)).description
         }
 
         /// The same, for people.
-        var words: String { isEverywhere ? "\(url), and all other addresses of this host" : url }
+        var words: String { listen.isEverywhere ? "\(url), and all other addresses of this host" : url }
 
         /// What a command has to be told, with a blank in front.
         var options: String {
