@@ -64,6 +64,21 @@ import Wire
         #expect(due(&core, Self.now - 1) == ["quick"], "the attempt lies ahead of the clock")
     }
 
+    @Test func aClockThatWasSetBackKeepsNobodyFromARepetition() {
+        let alert = Fingerprint(rawValue: 1)
+        let lane = OutboxLane(groupKey: "g", receiver: "quick", integration: "webhook[0]")
+        let memory = GroupMemory(key: lane, firing: [alert], resolved: [], toldAt: Self.now)
+        func reason(at now: Int64) -> Notification.Reason? {
+            GroupMemory.reason(
+                after: memory, firing: [alert], resolved: [], sendsResolved: true,
+                repeatIntervalMilliseconds: 3_600_000,
+                now: now)
+        }
+        #expect(reason(at: Self.now) == nil)
+        #expect(reason(at: Self.now + 3_600_000) == .repeatInterval)
+        #expect(reason(at: Self.now - 86_400_000) == .repeatInterval)
+    }
+
     @Test func anOutageIsToldOnceAndSoIsItsEnd() throws {
         var core = try core()
         let keys = (0..<2).map { add("quick", $0, to: &core) }
