@@ -29,8 +29,13 @@ import Wire
         #expect(get.status == 200, "\(get.text)")
         // GET and POST with a form are the same.
         let post = try await fixture.post(path, parameters)
-        #expect(post.status == 200 && post.body.count == get.body.count, "\(post.text)")
+        #expect(post.status == 200 && Self.withoutTimes(get.text) == Self.withoutTimes(post.text), "\(post.text)")
         return try JSONValue(parsing: get.body)
+    }
+
+    /// What took how long differs from one answer to the next.
+    private static func withoutTimes(_ text: String) -> String {
+        text.replacing(/"(bytesProcessedPerSecond|linesProcessedPerSecond|execTime)":[^,]*/, with: "")
     }
 
     @Test func statistics() async throws {
@@ -73,8 +78,6 @@ import Wire
         #expect(stats["entries"]?.wholeNumber == (isAll ? 10 : 0))
         let volume = try await json("/loki/api/v1/index/volume", asked, fixture)
         #expect(volume["data"]?["result"]?.elements?.count == (isAll ? 1 : 0))
-        // No clock has measured it, so there is no rate to tell.
-        #expect(volume["data"]?["stats"]?["summary"]?["linesProcessedPerSecond"]?.wholeNumber == 0)
         for path in ["/loki/api/v1/index/volume_range", "/loki/api/v1/patterns"] {
             for step in ["", "1", "8999999999", "1ns"] {
                 let answer = try await fixture.get(path, asked + (step.isEmpty ? [] : [("step", step)]))

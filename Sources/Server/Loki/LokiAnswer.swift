@@ -74,21 +74,21 @@ enum LokiAnswer {
         writer.member("resultType", type)
     }
 
+    /// 0 where the time was too short to be told.
+    private static func perSecond(_ count: Int, _ nanoseconds: Int64) -> Int64 {
+        Int64(exactly: (Double(count) * 1e9 / Double(nanoseconds)).rounded()) ?? 0
+    }
+
     private static func close(
         _ writer: inout JSONWriter, _ context: QueryContext, lines: Int, nanoseconds: Int64
     ) {
         let statistics = context.statistics
-        // What took no time that a clock could measure has no rate.
-        func perSecond(_ count: Int) -> Int64 {
-            guard nanoseconds > 0 else { return 0 }
-            return Int64(exactly: (Double(count) / Double(nanoseconds) * 1e9).rounded()) ?? .max
-        }
         writer.key("stats")
         writer.beginObject()
         writer.key("summary")
         writer.beginObject()
-        writer.member("bytesProcessedPerSecond", perSecond(statistics.bytesRead))
-        writer.member("linesProcessedPerSecond", perSecond(statistics.linesScanned))
+        writer.member("bytesProcessedPerSecond", perSecond(statistics.bytesRead, nanoseconds))
+        writer.member("linesProcessedPerSecond", perSecond(statistics.linesScanned, nanoseconds))
         writer.member("totalBytesProcessed", statistics.bytesRead)
         writer.member("totalLinesProcessed", statistics.linesScanned)
         writer.key("execTime")
