@@ -21,8 +21,8 @@ package struct AgentOptions: Sendable {
     package var node: String?
     package var version: String
     package var intervalMilliseconds: Int64 = 1_000
-    /// The engine's socket; nil for `DOCKER_HOST`, else `/var/run/docker.sock`.
-    package var engineSocket: String?
+    /// The path of the engine's socket.
+    package var engineSocket = AgentOptions.usualEngineSocket
     /// Where the engine keeps its containers while it cannot be asked.
     package var engineDataFolder = "/var/lib/docker"
     /// The allow-list of actions.
@@ -51,10 +51,13 @@ package struct AgentOptions: Sendable {
         self.version = version
     }
 
-    /// The path of the engine's socket that an environment names: `DOCKER_HOST=unix:///…`, else the usual one.
-    package static func engineSocket(environment: [String: String]) -> String {
-        guard let host = environment["DOCKER_HOST"], host.hasPrefix("unix://") else { return "/var/run/docker.sock" }
-        return String(host.dropFirst("unix://".count))
+    /// Where an engine listens when nobody says otherwise.
+    package static let usualEngineSocket = "/var/run/docker.sock"
+
+    /// The path of a socket as it is written, `unix:///PATH` or `/PATH`; nil for anything else.
+    package static func engineSocket(_ text: String) -> String? {
+        let path = text.hasPrefix("unix://") ? String(text.dropFirst("unix://".count)) : text
+        return path.hasPrefix("/") ? path : nil
     }
 }
 

@@ -13,7 +13,7 @@ extension NodeAgent {
         let started = ports.wallClock.nowMilliseconds
         let layout = CgroupLayout(of: session.host)
         let blindSpots = BlindSpots(
-            host: session.host, layout: layout, engineSocket: session.engineSocket(options))
+            host: session.host, layout: layout, engineSocket: options.engineSocket)
         return { statistics in
             let now = ports.wallClock.nowNanoseconds
             var status = AgentStatusFile()

@@ -158,7 +158,7 @@ package final class NodeAgent: Sendable {
     private func communicate(
         _ session: AgentSession, _ spool: Spool, _ link: ServerLink, _ hub: EventHub, _ disk: DiskWork
     ) async {
-        let engine = DockerEngine(socket: session.engineSocket(options), http: ports.http)
+        let engine = DockerEngine(socket: options.engineSocket, http: ports.http)
         let files = DockerFiles(host: session.host, notices: notices)
         let watch = EngineWatch(
             engine: engine, registry: registry, clock: ports.monotonicClock, notices: notices,
@@ -252,7 +252,7 @@ extension NodeAgent {
             registry: registry, host: session.host, node: session.node, agent: session.agent, sink: spool,
             storage: ports.storage, positionsPath: "\(options.dataFolder)/positions", notices: notices,
             settings: options.logs, keeper: keeper,
-            engine: DockerEngine(socket: session.engineSocket(options), http: ports.http), waker: waker,
+            engine: DockerEngine(socket: options.engineSocket, http: ports.http), waker: waker,
             firstStartBytes: options.firstStartLogBytes, wallNanoseconds: ports.wallClock.nowNanoseconds)
     }
 
@@ -305,13 +305,6 @@ struct AgentSession: Sendable {
     var secret: String
     var node: String
     var host: HostRoot
-
-    /// The engine's socket: as it was said, or as the environment says.
-    func engineSocket(_ options: AgentOptions) -> String {
-        if let socket = options.engineSocket { return socket }
-        let named = getenv("DOCKER_HOST").map { ["DOCKER_HOST": String(cString: $0)] }
-        return AgentOptions.engineSocket(environment: named ?? [:])
-    }
 }
 
 extension Container {

@@ -29,6 +29,19 @@ struct EngineTests {
         #expect(points.map(\.milliseconds) == [150_000, 150_000])
     }
 
+    @Test(
+        arguments: ["requests_total[5m] anchored", "requests_total[5m] smoothed", "requests_total smoothed"],
+        [Int64.min, .min + 300_000, .max, .max - 300_000])
+    func timesAtTheEndsOfTheScaleAreAnswered(_ query: String, _ time: Int64) async throws {
+        try await load()
+        let value = try Engine(series: store).instant(query, atMilliseconds: time, in: context)
+        switch value {
+        case .vector(let points): #expect(points.isEmpty)
+        case .matrix(let series): #expect(series.isEmpty)
+        default: Issue.record("\(value.typeName)")
+        }
+    }
+
     @Test func aRangeQueryAnswersPointsPerSeries() async throws {
         try await load()
         let value = try Engine(series: store).range(

@@ -41,6 +41,7 @@ struct ConfigurationFile: Sendable {
     var retentionLogsMilliseconds: Int64?
     var limits = StoreLimits()
     var agentIntervalMilliseconds: Int64?
+    /// The path of the engine's socket.
     var agentDocker: String?
     var agentActions: String?
     var agentTextfiles: String?
@@ -120,7 +121,11 @@ struct ConfigurationFile: Sendable {
             tls.authorityFile = try mapping.text("ca_file")
         } else {
             // Its own authority: somebody has to say under which names the server is reached.
-            tls.names = try mapping.required("names").texts()
+            let names = try mapping.required("names")
+            tls.names = try names.texts()
+            guard !tls.names.isEmpty else {
+                throw names.error("no name: write those under which the server is reached")
+            }
         }
         tls.clientAuthorityFile = try mapping.text("client_ca_file")
         if let lifetime = mapping.optional("agent_certificate_lifetime") {
@@ -146,7 +151,12 @@ struct ConfigurationFile: Sendable {
     private mutating func readAgent(_ value: YAMLValue) throws(ConfigurationError) {
         var mapping = try value.mapping()
         agentIntervalMilliseconds = try ConfigurationFile.interval(mapping.optional("interval"))
-        agentDocker = try mapping.text("docker")
+        if let socket = mapping.optional("docker") {
+            guard let path = AgentOptions.engineSocket(try socket.text()) else {
+                throw socket.error("\(try socket.text()) is no unix socket; write unix:///PATH")
+            }
+            agentDocker = path
+        }
         agentActions = try mapping.text("actions")
         agentTextfiles = try mapping.text("textfiles")
         if let share = mapping.optional("cpu_limit") {
