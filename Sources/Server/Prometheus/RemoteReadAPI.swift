@@ -27,7 +27,7 @@ struct RemoteReadAPI: Sendable {
         }.joined(separator: " or ")
         let source = dependencies.seriesSource
         let description = QueryRunner.Description(
-            kind: "remote read", text: text, principal: request.principal.name)
+            kind: "remote read", text: text, of: request)
         return try await runner.run(description) { context in
             let message = try RemoteReadAPI.answer(queries, source, context)
             let compressed = Compression.snappy.compress(message)

@@ -250,7 +250,7 @@ struct FoundInBlock {
         do throws(ByteError) { return try index.labels(of: ordinal) } catch { throw damage(error) }
     }
 
-    /// The values of a label among the series with samples in the range.
+    /// The values of a label among the series with samples in the range, in the order of their bytes.
     func values(of name: String) throws -> [String] {
         let selected = try index.select(request.matchers)
         do throws(ByteError) {
