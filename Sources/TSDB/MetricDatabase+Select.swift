@@ -36,7 +36,7 @@ extension MetricDatabase: SeriesSource {
         let found = try FoundInHead(request, head, blocks.selections)
         for (index, series) in found.series.enumerated() {
             if index % Selection.checkInterval == 0 { try context.check() }
-            guard let value = series.labels[name], !values.contains(value), !found.tables(of: series).isEmpty
+            guard let value = series.labels[name], !values.contains(value), found.holds(series)
             else { continue }
             values.insert(value)
         }

@@ -99,7 +99,9 @@ package final class QueryPool: Sendable {
             try await withCheckedThrowingContinuation { continuation in
                 submit(ticket, bytes: bytes, isAdmitted: isAdmitted) { lease in
                     continuation.resume(with: Result { try body(lease) })
-                } drop: { continuation.resume(throwing: $0) }
+                } drop: {
+                    continuation.resume(throwing: $0)
+                }
                 // Cancelled between the check and the queue: the handler found nothing to remove then.
                 if Task.isCancelled { withdraw(ticket) }
             }
