@@ -54,10 +54,13 @@ extension BitWriter {
     /// Appends a signed number in the fewest bits.
     mutating func putVariable(_ value: Int64) {
         if value == 0 { return put(0, count: 1) }
-        let place = BitWriter.sizes.firstIndex { size in
-            value >= -(1 << (size - 1) - 1) && value <= 1 << (size - 1)
-        }
-        putVariable(UInt64(bitPattern: value), place)
+        putVariable(UInt64(bitPattern: value), BitWriter.sizes.firstIndex { BitWriter.fits(value, in: $0) })
+    }
+
+    /// Whether a signed number stands in so many bits, as Prometheus counts: one more above zero than below.
+    static func fits(_ value: Int64, in size: Int) -> Bool {
+        let half = Int64(1) << Int64(size - 1)
+        return value > -half && value <= half
     }
 
     /// Appends an unsigned number in the fewest bits.

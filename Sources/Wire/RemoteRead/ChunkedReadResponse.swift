@@ -2,7 +2,7 @@ package import Telemetry
 
 /// Writes a stream of `prometheus.ChunkedReadResponse` (prompb/remote.proto of Prometheus): frames of one series each,
 /// every one with its length as a varint and the CRC-32C of its message in big-endian order before it.
-package struct ChunkedReadResponse {
+package struct ChunkedReadResponse: Sendable {
     /// What goes into the header field of such an answer.
     package static let contentType = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
 

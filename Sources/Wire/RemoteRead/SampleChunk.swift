@@ -57,8 +57,8 @@ package struct SampleChunk: Sendable, Equatable {
     /// A difference of differences of times.
     private static func put(_ value: Int64, to writer: inout BitWriter) {
         if value == 0 { return writer.put(0, count: 1) }
-        for (size, prefix, length) in [(14, UInt64(0b10), 2), (17, 0b110, 3), (20, 0b1110, 4)]
-        where value >= -(1 << (size - 1) - 1) && value <= 1 << (size - 1) {
+        for (size, prefix, length) in [(14, UInt64(0b10), 2), (17, UInt64(0b110), 3), (20, UInt64(0b1110), 4)]
+        where BitWriter.fits(value, in: size) {
             writer.put(prefix, count: length)
             return writer.put(UInt64(bitPattern: value), count: size)
         }
