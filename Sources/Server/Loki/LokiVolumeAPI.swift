@@ -59,7 +59,9 @@ struct LokiVolumeAPI: Sendable {
         let targets = (parameters["targetLabels"] ?? "").split(separator: ",").map(String.init)
         let source = dependencies.logSource
         let acceptsGzip = request.acceptsGzip
+        let clock = dependencies.monotonicClock
         return try await runner.run(description("log volume", request, parameters)) { context in
+            let begun = clock.nowNanoseconds
             var names = targets.isEmpty ? Set(matchers.map(\.name)).sorted() : targets
             if names.isEmpty {
                 names = try source.labelNames(LogRequest(matchers: matchers, range: range), in: context)
@@ -68,7 +70,8 @@ struct LokiVolumeAPI: Sendable {
             let series = aggregation == "series" ? groups : LokiVolumeAPI.byName(groups)
             let value = LokiVolumeAPI.value(series, range, step: step, limit: limit)
             return try LokiAnswer.query(
-                value, isCategorized: false, direction: .forward, context: context, nanoseconds: 0
+                value, isCategorized: false, direction: .forward, context: context,
+                nanoseconds: clock.nowNanoseconds - begun
             ).response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
