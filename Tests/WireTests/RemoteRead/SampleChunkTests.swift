@@ -22,7 +22,7 @@ import Testing
         let rising = (0..<12).map { (Int64($0) * 15_000, Double($0 * $0 * 3).bitPattern) }
         let constant = (0..<7).map { (Int64($0) * 15_000, 5.0.bitPattern) }
         let odd: [Double] = [
-            0, -0.0, 1.5, .infinity, -.infinity, 5e-324, 1e308, 0.1, 0.300_000_000_000_000_04,
+            0, -0.0, 1.5, .infinity, -.infinity, .leastNonzeroMagnitude, 1e308, 0.1, 0.300_000_000_000_000_04,
         ]
         let mixed: [(Int64, UInt64)] = [
             (14_990, 0x3ff0_0000_0000_0000), (29_980, 0x416d_e97e_43fc_4000), (629_980, 0x4176_b6c3_e156_7880),
