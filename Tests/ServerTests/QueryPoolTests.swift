@@ -177,7 +177,10 @@ import Testing
         let turns = QueryTurns(maximum: 2)
         let order = PartCounter(counts: 1)
         let names = Mutex<[String]>([])
-        #expect(turns.take(QueryTurns.Rest(of: "a")) { false } && turns.take(QueryTurns.Rest(of: "a")) { false })
+        for _ in 0..<2 {
+            let hasTurn = turns.take(QueryTurns.Rest(of: "a"), unless: { false })
+            #expect(hasTurn)
+        }
         for (number, client) in ["a", "a", "b"].enumerated() {
             DedicatedThread.start(name: "turn") {
                 if turns.take(QueryTurns.Rest(of: client), unless: { false }) {
@@ -198,14 +201,17 @@ import Testing
     @Test func aFairQueueServesClientsInTurn() {
         var queue = FairQueue<Int>()
         for number in 0..<6 { queue.append(number, of: number < 4 ? "a" : "b") }
-        #expect(queue.remove(of: "a") { $0 == 1 } == 1)
-        #expect(queue.remove(of: "c") { _ in true } == nil)
+        let removed = [queue.remove(of: "a") { $0 == 1 }, queue.remove(of: "c") { _ in true }]
+        #expect(removed == [1, nil])
         // Equal ones in turn, whoever has less at work first, and nobody at the maximum.
-        #expect(queue.popFirst(atWork: [:]).map { "\($0.element)\($0.client)" } == "0a")
-        #expect(queue.popFirst(atWork: [:]).map { "\($0.element)\($0.client)" } == "4b")
-        #expect(queue.popFirst(atWork: ["a": 1]).map { "\($0.element)\($0.client)" } == "5b")
-        #expect(queue.popFirst(below: 1, atWork: ["a": 1]) == nil)
-        #expect(queue.count == 2 && queue.removeAll() == [2, 3] && queue.isEmpty)
+        var taken: [String] = []
+        for (maximum, atWork) in [(9, [:]), (9, [:]), (9, ["a": 1]), (1, ["a": 1])] as [(Int, [String: Int])] {
+            let next = queue.popFirst(below: maximum, atWork: atWork)
+            taken.append(next.map { "\($0.element)\($0.client)" } ?? "none")
+        }
+        #expect(taken == ["0a", "4b", "5b", "none"])
+        let rest = (queue.count, queue.removeAll())
+        #expect(rest.0 == 2 && rest.1 == [2, 3] && queue.isEmpty)
     }
 
     @Test func theParallelPoolDoesEveryPartOnce() async throws {
