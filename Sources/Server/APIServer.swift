@@ -62,7 +62,7 @@ package final class APIServer: Sendable {
             metrics: metrics,
             clock: dependencies.monotonicClock, log: dependencies.log)
         do {
-            let listener = try await HTTPListener.start(options) { await router.answer($0) }
+            let listener = try await HTTPListener.start(options, isBrief: router.isBrief) { await router.answer($0) }
             parts.connections.watch(listener)
             watchMemory(parts)
             return APIServer(dependencies, listener, parts)

@@ -29,14 +29,14 @@ struct RouteTable: Sendable {
 
     private var prometheus: [Route] {
         [
-            Route("GET POST", "/api/v1/query", .read, query.instant),
-            Route("GET POST", "/api/v1/query_range", .read, query.range),
+            Route("GET POST", "/api/v1/query", .read, isBrief: true, query.instant),
+            Route("GET POST", "/api/v1/query_range", .read, isBrief: true, query.range),
             Route("GET POST", "/api/v1/query_exemplars", .read, exemplars.exemplars),
             Route("GET POST", "/api/v1/format_query", .read, query.format),
             Route("GET POST", "/api/v1/parse_query", .read, query.tree),
-            Route("GET POST", "/api/v1/series", .read, series.series),
-            Route("GET POST", "/api/v1/labels", .read, series.labels),
-            Route("GET", "/api/v1/label/{name}/values", .read, series.values),
+            Route("GET POST", "/api/v1/series", .read, isBrief: true, series.series),
+            Route("GET POST", "/api/v1/labels", .read, isBrief: true, series.labels),
+            Route("GET", "/api/v1/label/{name}/values", .read, isBrief: true, series.values),
             Route("GET", "/api/v1/metadata", .read, series.metadata),
             Route("GET", "/api/v1/targets", .read, targets.targets),
             Route("GET", "/api/v1/targets/metadata", .read, targetMetadata.metadata),

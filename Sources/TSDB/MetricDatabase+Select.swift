@@ -36,15 +36,17 @@ extension MetricDatabase: SeriesSource {
         let found = try FoundInHead(request, head, blocks.selections)
         for (index, series) in found.series.enumerated() {
             if index % Selection.checkInterval == 0 { try context.check() }
-            guard let value = series.labels[name], !values.contains(value), !found.tables(of: series).isEmpty
+            guard let value = series.labels[name], !values.contains(value), found.holds(series)
             else { continue }
             values.insert(value)
         }
+        var sorted = values.sorted { $0.hasLowerBytes(than: $1) }
         try blocks.view.forEachBlock(of: blocks, in: request.range, context) { block, tombstones in
-            values.formUnion(try FoundInBlock(request, block, tombstones, blocks.selections).values(of: name))
+            let others = try FoundInBlock(request, block, tombstones, blocks.selections).values(of: name)
+            sorted = sorted.joined(others)
         }
         tellGaps(of: request, in: context)
-        return cut(values, to: request.limit, in: context)
+        return cut(sorted, to: request.limit, in: context)
     }
 
     package func metadata(
@@ -72,10 +74,38 @@ extension MetricDatabase: SeriesSource {
     }
 
     private func cut(_ strings: Set<String>, to limit: Int, in context: QueryContext) -> [String] {
-        let sorted = strings.sorted { $0.hasLowerBytes(than: $1) }
+        cut(strings.sorted { $0.hasLowerBytes(than: $1) }, to: limit, in: context)
+    }
+
+    private func cut(_ sorted: [String], to limit: Int, in context: QueryContext) -> [String] {
         guard limit > 0, sorted.count > limit else { return sorted }
         context.warn("the answer was cut to \(limit) of \(sorted.count), as the request asked")
         return Array(sorted.prefix(limit))
+    }
+}
+
+extension [String] {
+    /// The strings of two arrays in the order of their bytes, each once, in that order.
+    fileprivate func joined(_ others: [String]) -> [String] {
+        if isEmpty { return others }
+        var result: [String] = []
+        result.reserveCapacity(Swift.max(count, others.count))
+        var (a, b) = (0, 0)
+        while a < count, b < others.count {
+            if self[a] == others[b], self[a].utf8.elementsEqual(others[b].utf8) {
+                result.append(self[a])
+                (a, b) = (a + 1, b + 1)
+            } else if self[a].hasLowerBytes(than: others[b]) {
+                result.append(self[a])
+                a += 1
+            } else {
+                result.append(others[b])
+                b += 1
+            }
+        }
+        result.append(contentsOf: self[a...])
+        result.append(contentsOf: others[b...])
+        return result
     }
 }
 

@@ -152,6 +152,68 @@ import Testing
         pool.close()
     }
 
+    @Test func oneClientLeavesAThreadToOthers() async throws {
+        let pool = QueryPool(name: "test", threads: 2, waitingBytesMaximum: 1 << 20)
+        let (gate, done) = (Gate(), PartCounter(counts: 20))
+        // Twenty jobs of one client that are not known to take long, and nothing tells them apart from others.
+        let many = (0..<20).map { number in
+            Task {
+                try await pool.runLeased(of: "many") { _ in
+                    gate.pass()
+                    done.add(number)
+                }
+            }
+        }
+        while pool.load.waiting < 19 { await Task.yield() }
+        #expect(try await pool.runLeased(of: "one") { _ in 7 } == 7)
+        #expect(pool.load.waiting == 19 && done.values == [Int](repeating: 0, count: 20))
+        gate.open()
+        for job in many { try await job.value }
+        #expect(done.values == [Int](repeating: 1, count: 20))
+        pool.close()
+    }
+
+    @Test func turnsGoToWhoHasFewer() {
+        let turns = QueryTurns(maximum: 2)
+        let order = PartCounter(counts: 1)
+        let names = Mutex<[String]>([])
+        for _ in 0..<2 {
+            let hasTurn = turns.take(QueryTurns.Rest(of: "a"), unless: { false })
+            #expect(hasTurn)
+        }
+        for (number, client) in ["a", "a", "b"].enumerated() {
+            DedicatedThread.start(name: "turn") {
+                if turns.take(QueryTurns.Rest(of: client), unless: { false }) {
+                    names.withLock { $0.append(client) }
+                    order.add(0)
+                }
+            }
+            while turns.restingCount <= number { sched_yield() }
+        }
+        // The last to come has no turn yet, the others' client has two.
+        for count in 1...3 {
+            turns.give(of: count == 3 ? "b" : "a")
+            while order.values[0] < count { sched_yield() }
+        }
+        #expect(names.withLock { $0 } == ["b", "a", "a"])
+    }
+
+    @Test func aFairQueueServesClientsInTurn() {
+        var queue = FairQueue<Int>()
+        for number in 0..<6 { queue.append(number, of: number < 4 ? "a" : "b") }
+        let removed = [queue.remove(of: "a") { $0 == 1 }, queue.remove(of: "c") { _ in true }]
+        #expect(removed == [1, nil])
+        // Equal ones in turn, whoever has less at work first, and nobody at the maximum.
+        var taken: [String] = []
+        for (maximum, atWork) in [(9, [:]), (9, [:]), (9, ["a": 1]), (1, ["a": 1])] as [(Int, [String: Int])] {
+            let next = queue.popFirst(below: maximum, atWork: atWork)
+            taken.append(next.map { "\($0.element)\($0.client)" } ?? "none")
+        }
+        #expect(taken == ["0a", "4b", "5b", "none"])
+        let rest = (queue.count, queue.removeAll())
+        #expect(rest.0 == 2 && rest.1 == [2, 3] && queue.isEmpty)
+    }
+
     @Test func theParallelPoolDoesEveryPartOnce() async throws {
         let parallel = ParallelPool(threads: 2)
         let done = PartCounter(counts: 500)
@@ -166,25 +228,27 @@ import Testing
 
     @Test func equalQueriesShareOneEvaluation() async throws {
         let flights = QueryFlights<Int>()
-        let begun = Counter()
+        let number = Counter()
         let gate = AsyncGate()
         try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<5 {
                 group.addTask {
-                    try await flights.answer("a") {
-                        begun.add()
-                        await gate.pass()
-                        return 42
-                    }
+                    try await flights.answer(
+                        "a",
+                        begun {
+                            number.add()
+                            await gate.pass()
+                            return 42
+                        })
                 }
             }
             while flights.waiters(of: "a") < 5 { await Task.yield() }
             await gate.open()
             for try await answer in group { #expect(answer == 42) }
         }
-        #expect(begun.value == 1)
+        #expect(number.value == 1)
         #expect(flights.sharedCount == 4)
-        #expect(try await flights.answer("a") { 43 } == 43)
+        #expect(try await flights.answer("a", begun { 43 }) == 43)
     }
 
     @Test func whoLeavesLeavesAlone() async throws {
@@ -195,9 +259,9 @@ import Testing
             try Task.checkCancellation()
             return 42
         }
-        let first = Task { try await flights.answer("a", work) }
+        let first = Task { try await flights.answer("a", begun(work)) }
         while flights.waiters(of: "a") < 1 { await Task.yield() }
-        let second = Task { try await flights.answer("a", work) }
+        let second = Task { try await flights.answer("a", begun(work)) }
         while flights.waiters(of: "a") < 2 { await Task.yield() }
         // The one that began it leaves, and is told at once.
         first.cancel()
@@ -211,21 +275,33 @@ import Testing
         let flights = QueryFlights<Int>()
         let ended = Counter()
         let waiter = Task {
-            try await flights.answer("a") {
-                do {
-                    try await Task.sleep(for: .seconds(3_600))
-                } catch {
-                    ended.add()
-                    throw error
-                }
-                return 1
-            }
+            try await flights.answer(
+                "a",
+                begun {
+                    do {
+                        try await Task.sleep(for: .seconds(3_600))
+                    } catch {
+                        ended.add()
+                        throw error
+                    }
+                    return 1
+                })
         }
         while flights.waiters(of: "a") < 1 { await Task.yield() }
         waiter.cancel()
         await #expect(throws: CancellationError.self) { try await waiter.value }
         while ended.value == 0 { await Task.yield() }
         #expect(flights.waiters(of: "a") == 0)
+    }
+}
+
+/// Begins work as a task of its own.
+private func begun(_ work: @escaping @Sendable () async throws -> Int) -> QueryFlights<Int>.Beginning {
+    { done in
+        let task = Task {
+            do { done(.success(try await work())) } catch { done(.failure(error)) }
+        }
+        return { task.cancel() }
     }
 }
 

@@ -30,7 +30,7 @@ struct LogLinesAPI: Sendable {
             after: try LogLinesAPI.contextLines("after", parameters), joinsEvents: parameters["events"] == "true",
             eventFilters: try filters.map { try LineMatcher($0) }, source: dependencies.logSource)
         let engine = dependencies.engine()
-        let description = QueryRunner.Description(kind: "log lines", text: text, principal: request.principal.name)
+        let description = QueryRunner.Description(kind: "log lines", text: text, of: request)
         let session = try runner.session(description)
         do {
             let source = try await session.step { context in
@@ -60,7 +60,7 @@ struct LogLinesAPI: Sendable {
         let engine = dependencies.engine()
         let source = dependencies.logSource
         let description = QueryRunner.Description(
-            kind: "log context", text: selector, principal: request.principal.name)
+            kind: "log context", text: selector, of: request)
         let session = try runner.session(description)
         do {
             let lines = try await session.step { context in

@@ -22,7 +22,7 @@ struct LokiFieldsAPI: Sendable {
         let matchers = try LokiSpan.matchers(parameters)
         let source = dependencies.logSource
         let description = QueryRunner.Description(
-            kind: "detected labels", text: parameters["query"] ?? "", principal: request.principal.name)
+            kind: "detected labels", text: parameters["query"] ?? "", of: request)
         return try await runner.run(description) { context in
             var values: [String: Set<String>] = [:]
             for stream in try source.streams(LogRequest(matchers: matchers, range: range), in: context) {
@@ -105,7 +105,7 @@ struct LokiFieldsAPI: Sendable {
         let text = try parameters.required("query")
         let engine = dependencies.engine()
         let description = QueryRunner.Description(
-            kind: "detected fields", text: text, principal: request.principal.name)
+            kind: "detected fields", text: text, of: request)
         return try await runner.run(description) { context in
             let reader = try engine.openLines(
                 text, range: range, limit: max(1, lines), direction: .backward, in: context)

@@ -109,7 +109,7 @@ struct LokiPatternsAPI: Sendable {
         // Bytes are known of lines that were rebuilt alone.
         let countsBytes = parameters["bytes"] == "true"
         let store = countsBytes ? nil : dependencies.logSource as? any LogPatternSource
-        let description = QueryRunner.Description(kind: "log patterns", text: text, principal: request.principal.name)
+        let description = QueryRunner.Description(kind: "log patterns", text: text, of: request)
         return try await runner.run(description) { context in
             if let store, let request = try engine.lineRequest(text, range: range, in: context),
                 let counted = try store.patterns(request, bucketNanoseconds: step, in: context)

@@ -42,7 +42,7 @@ struct LokiQueryAPI: Sendable {
             return try !Engine.parseLogs(text, allowsEverything: allowsEverything).isMetric
         }
         // A query's thread reads long texts, and its budget pays for it.
-        let description = QueryRunner.Description(kind: "logql", text: text, principal: request.principal.name)
+        let description = QueryRunner.Description(kind: "logql", text: text, of: request)
         return try await runner.run(description) { _ in
             try !Engine.parseLogs(text, allowsEverything: allowsEverything).isMetric
         }.value
@@ -72,7 +72,7 @@ struct LokiQueryAPI: Sendable {
         let acceptsGzip = request.acceptsGzip
         let isCategorized = LokiQueryAPI.wantsCategories(request)
         let description = QueryRunner.Description(
-            kind: "logql", text: text, principal: request.principal.name,
+            kind: "logql", text: text, of: request,
             sharingKey: "\(times), \(acceptsGzip), \(isCategorized), \(text)")
         return try await runner.answer(description) { context in
             let start = clock.nowNanoseconds
@@ -98,7 +98,7 @@ struct LokiQueryAPI: Sendable {
         intervalNanoseconds: Int64
     ) async throws -> ListenerResponse {
         let engine = dependencies.engine()
-        let description = QueryRunner.Description(kind: "logql", text: text, principal: request.principal.name)
+        let description = QueryRunner.Description(kind: "logql", text: text, of: request)
         let (acceptsGzip, isCategorized) = (request.acceptsGzip, LokiQueryAPI.wantsCategories(request))
         let session = try runner.session(description)
         do {

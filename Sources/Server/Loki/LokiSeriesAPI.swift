@@ -51,7 +51,7 @@ struct LokiSeriesAPI: Sendable {
         let source = dependencies.logSource
         let acceptsGzip = request.acceptsGzip
         let description = QueryRunner.Description(
-            kind: "log \(kind)", text: parameters["query"] ?? "", principal: request.principal.name)
+            kind: "log \(kind)", text: parameters["query"] ?? "", of: request)
         return try await runner.run(description) { context in
             var all = try requests.map { try ask(source, $0, context) }
             let found = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
@@ -69,7 +69,7 @@ struct LokiSeriesAPI: Sendable {
         let acceptsGzip = request.acceptsGzip
         let description = QueryRunner.Description(
             kind: "log series", text: parameters.all("match[]").joined(separator: " or "),
-            principal: request.principal.name)
+            of: request)
         return try await runner.run(description) { context in
             var all = try requests.map { try source.streams($0, in: context) }
             let found = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()

@@ -39,7 +39,7 @@ struct LokiTailAPI: Sendable {
     func tail(_ request: ServerRequest) async throws -> ListenerResponse {
         let parameters = try await request.parameters()
         let demand = try LokiTailAPI.demand(request, parameters, nowNanoseconds: dependencies.wallClock.nowNanoseconds)
-        let description = QueryRunner.Description(kind: "tail", text: demand.query, principal: request.principal.name)
+        let description = QueryRunner.Description(kind: "tail", text: demand.query, of: request)
         let context = runner.unlimitedContext()
         let engine = dependencies.engine()
         let now = dependencies.wallClock.nowNanoseconds
@@ -49,7 +49,7 @@ struct LokiTailAPI: Sendable {
             try await runner.listed(description, context) {
                 let outcome = await tails.run { () -> Result<Void, any Error> in
                     do {
-                        return .success(try await follow(tail, demand, now: now, context, send))
+                        return .success(try await follow(tail, demand, description, now: now, context, send))
                     } catch is CancellationError {
                         // The server leaves, or the reader has left.
                         return .success(())
@@ -97,13 +97,13 @@ struct LokiTailAPI: Sendable {
 
     /// What was before, then what arrives, until the reader or the server goes away.
     private func follow(
-        _ tail: LogTail, _ demand: Demand, now: Int64, _ context: QueryContext,
-        _ send: @Sendable ([UInt8]) async throws -> Void
+        _ tail: LogTail, _ demand: Demand, _ description: QueryRunner.Description, now: Int64,
+        _ context: QueryContext, _ send: @Sendable ([UInt8]) async throws -> Void
     ) async throws {
         var tail = tail
         var seen = SeenLines()
         if demand.cursor == nil, demand.limit > 0 {
-            let lines = try await before(demand, now: now)
+            let lines = try await before(demand, description, now: now)
             for line in lines { seen.note(line) }
             if !lines.isEmpty {
                 try await send(TailMessage(lines: lines, isCategorized: demand.isCategorized).json)
@@ -134,10 +134,11 @@ struct LokiTailAPI: Sendable {
     }
 
     /// The newest lines that were there when the tail began.
-    private func before(_ demand: Demand, now: Int64) async throws -> [LogLine] {
+    private func before(
+        _ demand: Demand, _ description: QueryRunner.Description, now: Int64
+    ) async throws -> [LogLine] {
         let start = demand.start ?? now - LokiSpan.queryNanoseconds
         let engine = dependencies.engine()
-        let description = QueryRunner.Description(kind: "tail", text: demand.query, principal: "")
         let (query, limit) = (demand.query, demand.limit)
         // Lines may be stamped a little ahead of this machine's clock.
         let range = LogTimeRange(startNanoseconds: start, endNanoseconds: now &+ 600_000_000_000)

@@ -123,7 +123,7 @@ struct LokiVolumeAPI: Sendable {
     private func description(
         _ kind: String, _ request: ServerRequest, _ parameters: RequestParameters
     ) -> QueryRunner.Description {
-        QueryRunner.Description(kind: kind, text: parameters["query"] ?? "", principal: request.principal.name)
+        QueryRunner.Description(kind: kind, text: parameters["query"] ?? "", of: request)
     }
 }
 

@@ -22,7 +22,7 @@ struct ExemplarsAPI: Sendable {
         let range = TimeRange(startMilliseconds: start, endMilliseconds: end)
         let source = dependencies.exemplarSource
         let acceptsGzip = request.acceptsGzip
-        let description = QueryRunner.Description(kind: "exemplars", text: text, principal: request.principal.name)
+        let description = QueryRunner.Description(kind: "exemplars", text: text, of: request)
         return try await runner.run(description) { context in
             let found = try source?.exemplars(selectors: selectors, range: range, in: context) ?? []
             let bytes = 64 + (found.map(\.exemplars.count).max() ?? 0) * 128

@@ -19,7 +19,7 @@ struct FederationAPI: Sendable {
         let acceptsGzip = request.acceptsGzip
         let description = QueryRunner.Description(
             kind: "federate", text: parameters.all("match[]").joined(separator: " or "),
-            principal: request.principal.name)
+            of: request)
         return try await runner.run(description) { context in
             var newest: [Labels: Sample] = [:]
             for matchers in matcherSets {

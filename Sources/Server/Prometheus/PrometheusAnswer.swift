@@ -122,7 +122,7 @@ enum PrometheusAnswer {
         if !series.values.isEmpty {
             writer.key("values")
             writer.beginArray()
-            for (time, value) in zip(series.timesMilliseconds, series.values) { write(time, value, &writer) }
+            writer.samples(series.timesMilliseconds, series.values)
             writer.endArray()
         }
         if !series.histograms.isEmpty {

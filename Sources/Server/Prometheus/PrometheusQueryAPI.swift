@@ -54,7 +54,7 @@ struct PrometheusQueryAPI: Sendable {
         // The text as it stands: remarks name places in it.
         let key = "\(times), \(limit), \(lookback ?? -1), \(timeout ?? -1), \(acceptsGzip), \(text)"
         let description = QueryRunner.Description(
-            kind: "promql", text: text, principal: request.principal.name, timeoutMilliseconds: timeout,
+            kind: "promql", text: text, of: request, timeoutMilliseconds: timeout,
             sharingKey: profile == nil ? key : nil)
         return try await runner.answer(description) { [engine] context in
             let begun = clock.nowNanoseconds

@@ -8,34 +8,37 @@ struct PrometheusSeriesAPI: Sendable {
     let dependencies: ServerDependencies
     let runner: QueryRunner
 
-    /// What a request selects: one series request for each `match[]`, or one for everything.
+    /// What a request selects.
     private struct Selection: Sendable {
-        var requests: [SeriesRequest]
-        var limit: Int
-        var text: String
-    }
+        let parameters: RequestParameters
+        let limit: Int
+        let start: Int64
+        let end: Int64
 
-    private func selection(
-        _ parameters: RequestParameters, namesParameter: Bool = false
-    ) throws(APIFailure) -> Selection {
-        let limit = try parameters.limit()
-        let start = try parameters.time("start") ?? TimeRange.all.startMilliseconds
-        let end = try parameters.time("end") ?? TimeRange.all.endMilliseconds
-        var matcherSets = try parameters.matcherSets(namesParameter: namesParameter)
-        if matcherSets.isEmpty { matcherSets = [[]] }
-        var selection = Selection(
-            requests: [], limit: limit, text: parameters.all("match[]").joined(separator: " or "))
-        // Nothing lies between an end and a later start, and Prometheus says no more about it.
-        guard start <= end else { return selection }
-        let range = TimeRange(startMilliseconds: start, endMilliseconds: end)
-        selection.requests = matcherSets.map { SeriesRequest(matchers: $0, range: range) }
-        return selection
+        init(_ parameters: RequestParameters) throws(APIFailure) {
+            self.parameters = parameters
+            limit = try parameters.limit()
+            start = try parameters.time("start") ?? TimeRange.all.startMilliseconds
+            end = try parameters.time("end") ?? TimeRange.all.endMilliseconds
+        }
+
+        var text: String { parameters.all("match[]").joined(separator: " or ") }
+
+        /// One series request for each `match[]`, or one for everything. Reads expressions: on a query's thread.
+        func requests(namesParameter: Bool = false) throws(APIFailure) -> [SeriesRequest] {
+            var matcherSets = try parameters.matcherSets(namesParameter: namesParameter)
+            if matcherSets.isEmpty { matcherSets = [[]] }
+            // Nothing lies between an end and a later start, and Prometheus says no more about it.
+            guard start <= end else { return [] }
+            let range = TimeRange(startMilliseconds: start, endMilliseconds: end)
+            return matcherSets.map { SeriesRequest(matchers: $0, range: range) }
+        }
     }
 
     private func description(
         _ kind: String, _ request: ServerRequest, _ selection: Selection
     ) -> QueryRunner.Description {
-        QueryRunner.Description(kind: kind, text: selection.text, principal: request.principal.name)
+        QueryRunner.Description(kind: kind, text: selection.text, of: request)
     }
 
     private static func cut<Element>(
@@ -52,13 +55,14 @@ struct PrometheusSeriesAPI: Sendable {
         guard !parameters.all("match[]").isEmpty else {
             throw APIFailure(.badData, "no match[] parameter provided")
         }
-        let selection = try selection(parameters, namesParameter: true)
+        let selection = try Selection(parameters)
         let source = dependencies.seriesSource
         let acceptsGzip = request.acceptsGzip
         return try await runner.run(description("series", request, selection)) { context in
+            let requests = try selection.requests(namesParameter: true)
             var all: Set<Labels> = []
-            for request in selection.requests.dropFirst() { all.formUnion(try source.series(request, in: context)) }
-            let first = try selection.requests.first.map { try source.series($0, in: context) } ?? []
+            for request in requests.dropFirst() { all.formUnion(try source.series(request, in: context)) }
+            let first = try requests.first.map { try source.series($0, in: context) } ?? []
             try context.check()
             let found = PrometheusSeriesAPI.cut(all.isEmpty ? first : all.union(first).sorted(), selection, context)
             let bytes = 16 + (found.first?.encoded.count ?? 0) * 2
@@ -88,11 +92,11 @@ struct PrometheusSeriesAPI: Sendable {
         _ kind: String, _ request: ServerRequest,
         _ ask: @escaping @Sendable (any SeriesSource, SeriesRequest, QueryContext) throws -> [String]
     ) async throws -> ListenerResponse {
-        let selection = try selection(await request.parameters())
+        let selection = try Selection(await request.parameters())
         let source = dependencies.seriesSource
         let acceptsGzip = request.acceptsGzip
         return try await runner.run(description(kind, request, selection)) { context in
-            var all = try selection.requests.map { try ask(source, $0, context) }
+            var all = try selection.requests().map { try ask(source, $0, context) }
             let merged = all.count == 1 ? all.removeLast() : Set(all.joined()).sorted()
             let found = PrometheusSeriesAPI.cut(merged, selection, context)
             return try PrometheusAnswer.list(count: found.count, elementBytes: 32, context: context) {
@@ -110,7 +114,7 @@ struct PrometheusSeriesAPI: Sendable {
         let source = dependencies.seriesSource
         let acceptsGzip = request.acceptsGzip
         let description = QueryRunner.Description(
-            kind: "metadata", text: metric ?? "", principal: request.principal.name)
+            kind: "metadata", text: metric ?? "", of: request)
         return try await runner.run(description) { context in
             let all = try source.metadata(metricName: metric, limit: 0, in: context)
             let byName = Dictionary(grouping: all) { $0.metricName }.sorted { $0.key < $1.key }.prefix(limit)

@@ -106,7 +106,7 @@ struct PrometheusStatusAPI: Sendable {
         let limit = try PrometheusStatusAPI.limit(await request.parameters())
         let store = dependencies.metricAdministration
         let description = QueryRunner.Description(
-            kind: "cardinality", text: "", principal: request.principal.name)
+            kind: "cardinality", text: "", of: request)
         return try await runner.run(description) { _ in
             // Figures of a part would look like figures of the whole.
             if case .starting(let reason) = store.queryHealth { throw QueryInterruption.starting(reason) }

@@ -36,7 +36,7 @@ struct TargetMetadataAPI: Sendable {
             startMilliseconds: now - dependencies.engineOptions.lookbackMilliseconds, endMilliseconds: now)
         let acceptsGzip = request.acceptsGzip
         let description = QueryRunner.Description(
-            kind: "metadata", text: parameters["match_target"] ?? "", principal: request.principal.name)
+            kind: "metadata", text: parameters["match_target"] ?? "", of: request)
         return try await runner.run(description) { context in
             let known = try source.metadata(metricName: metric, limit: 0, in: context)
             var entries: [Entry] = []

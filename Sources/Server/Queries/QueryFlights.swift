@@ -3,9 +3,15 @@ internal import Synchronization
 /// Queries that ask for the same at the same time share one evaluation and its answer, as when a dashboard is opened on
 /// many screens. Nothing is kept: who comes after the answer asks anew.
 final class QueryFlights<Answer: Sendable>: Sendable {
+    /// Ends an evaluation that nobody waits for any more.
+    typealias Cancellation = @Sendable () -> Void
+    /// Begins an evaluation, which calls what it is given once, on any thread.
+    typealias Beginning = @Sendable (@escaping @Sendable (Result<Answer, any Error>) -> Void) -> Cancellation
+
     private struct Flight {
         var number: UInt64
-        var task: Task<Void, Never>
+        /// Ends the evaluation; nil until it was begun.
+        var cancel: Cancellation?
         var waiters: [UInt64: CheckedContinuation<Answer, any Error>]
     }
 
@@ -28,13 +34,13 @@ final class QueryFlights<Answer: Sendable>: Sendable {
     /// How many wait for the answer to `key` now.
     func waiters(of key: String) -> Int { state.withLock { $0.flights[key]?.waiters.count ?? 0 } }
 
-    /// The answer to `key`: that of the evaluation under way, or of `work`, which is begun where there is none.
-    /// Throws `CancellationError` when the calling task is cancelled; `work` is cancelled when nobody waits any more.
-    func answer(_ key: String, _ work: @escaping @Sendable () async throws -> Answer) async throws -> Answer {
+    /// The answer to `key`: that of the evaluation under way, or of one that `begin` begins where there is none. Throws
+    /// `CancellationError` when the calling task is cancelled; the evaluation is when nobody waits for it any more.
+    func answer(_ key: String, _ begin: Beginning) async throws -> Answer {
         let waiter = state.withLock { $0.number() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                enter(key, waiter, continuation, work)
+                enter(key, waiter, continuation, begin)
                 // Cancelled before it was entered: the handler found nothing to remove then.
                 if Task.isCancelled { leave(key, waiter) }
             }
@@ -44,27 +50,27 @@ final class QueryFlights<Answer: Sendable>: Sendable {
     }
 
     private func enter(
-        _ key: String, _ waiter: UInt64, _ continuation: CheckedContinuation<Answer, any Error>,
-        _ work: @escaping @Sendable () async throws -> Answer
+        _ key: String, _ waiter: UInt64, _ continuation: CheckedContinuation<Answer, any Error>, _ begin: Beginning
     ) {
-        state.withLock { state in
+        let number = state.withLock { state -> UInt64? in
             if state.flights[key] != nil {
                 state.flights[key]?.waiters[waiter] = continuation
                 state.shared += 1
-                return
+                return nil
             }
             let number = state.number()
-            let task = Task { [self] in
-                let result: Result<Answer, any Error>
-                do {
-                    result = .success(try await work())
-                } catch {
-                    result = .failure(error)
-                }
-                finish(key, number, result)
-            }
-            state.flights[key] = Flight(number: number, task: task, waiters: [waiter: continuation])
+            state.flights[key] = Flight(number: number, waiters: [waiter: continuation])
+            return number
         }
+        guard let number else { return }
+        let cancel = begin { [self] in finish(key, number, $0) }
+        let isAbandoned = state.withLock { state in
+            // Over already, or everybody has left, and another one may have followed.
+            guard state.flights[key]?.number == number else { return true }
+            state.flights[key]?.cancel = cancel
+            return false
+        }
+        if isAbandoned { cancel() }
     }
 
     private func finish(_ key: String, _ number: UInt64, _ result: Result<Answer, any Error>) {
@@ -82,7 +88,7 @@ final class QueryFlights<Answer: Sendable>: Sendable {
             let isAbandoned = state.flights[key]?.waiters.isEmpty == true
             return (continuation, isAbandoned ? state.flights.removeValue(forKey: key) : nil)
         }
-        abandoned?.task.cancel()
+        abandoned?.cancel?()
         continuation?.resume(throwing: CancellationError())
     }
 }

@@ -11,11 +11,13 @@ package final class QueryLease: Sendable {
     }
 
     private let pool: QueryPool
+    private let client: String
     private let thread = ThreadIdentity.current
     private let state = Mutex(State())
 
-    init(_ pool: QueryPool) {
+    init(_ pool: QueryPool, of client: String) {
         self.pool = pool
+        self.client = client
     }
 
     /// Whether the calling thread is the job's own.
@@ -33,14 +35,14 @@ package final class QueryLease: Sendable {
         if hasEnded { return }
         if isFirst {
             // In this order: a thread that is started inherits how far its starter gives way (setpriority(2)).
-            pool.noteLong()
+            pool.noteLong(of: client)
             ThreadIdentity.giveWay(.longQuery)
         } else if hadTurn {
             guard pool.turns.restingCount > 0 else { return }
             state.withLock { $0.hasTurn = false }
-            pool.turns.give()
+            pool.turns.give(of: client)
         }
-        let rest = QueryTurns.Rest()
+        let rest = QueryTurns.Rest(of: client)
         state.withLock { $0.rest = rest }
         let hasTurn = pool.turns.take(rest, unless: mustEnd)
         state.withLock { state in
@@ -60,7 +62,7 @@ package final class QueryLease: Sendable {
             defer { (state.hasTurn, state.hasEnded) = (false, true) }
             return (state.isLong, state.hasTurn)
         }
-        if hadTurn { pool.turns.give() }
+        if hadTurn { pool.turns.give(of: client) }
         return isLong
     }
 }

@@ -6,20 +6,30 @@ internal import Telemetry
 ///
 /// A job that says it takes long does not count any more: another thread takes its place, its own gives way on the
 /// cores, and it takes turns with others of its kind. So heavy queries, however many, never keep light ones waiting,
-/// and nobody has to know beforehand which are heavy. Waiting callers wait in continuations, so neither an event loop
-/// nor the cooperative pool is ever blocked.
+/// and nobody has to know beforehand which are heavy. Until a job is known to take long its client is held to its
+/// share: clients are served in turn, and one thread is left to the others. Waiting callers wait in continuations, so
+/// neither an event loop nor the cooperative pool is ever blocked.
 package final class QueryPool: Sendable {
     private struct Job {
-        var id: UInt64
+        var ticket: Ticket
         var bytes: Int
         var run: @Sendable (QueryLease) -> Void
-        var drop: @Sendable () -> Void
+        var drop: @Sendable (any Error) -> Void
+    }
+
+    /// What a job that may wait is known by.
+    struct Ticket: Sendable, Hashable {
+        fileprivate let id: UInt64
+        /// Who asks for it.
+        let client: String
     }
 
     private struct State {
-        var waiting: [Job] = []
+        var waiting = FairQueue<Job>()
         var waitingBytes = 0
         var nextID: UInt64 = 0
+        /// Jobs that are not known to take long, by client.
+        var atWork: [String: Int] = [:]
         var running = 0
         /// Of those, how many take long.
         var long = 0
@@ -48,6 +58,8 @@ package final class QueryPool: Sendable {
     let turns: QueryTurns
     /// So many jobs that take long have a thread beyond `threadCount`; most of them rest.
     private var longMaximum: Int { threadCount * 64 }
+    /// So many jobs of one client are at work before they are known to take long.
+    private var clientMaximum: Int { max(1, threadCount - 1) }
 
     /// Starts `threads` threads named `name` (at most 15 characters).
     package init(name: String, threads: Int, waitingBytesMaximum: Int) {
@@ -78,62 +90,81 @@ package final class QueryPool: Sendable {
     /// As `run`, with the job's lease. It holds `bytes` while it waits. Who `isAdmitted` already, as the rest of an
     /// answer that has begun, is never turned away.
     package func runLeased<Value: Sendable>(
-        bytes: Int = 0, isAdmitted: Bool = false, _ body: @escaping @Sendable (QueryLease) throws -> Value
+        of client: String = "", bytes: Int = 0, isAdmitted: Bool = false,
+        _ body: @escaping @Sendable (QueryLease) throws -> Value
     ) async throws -> Value {
         try Task.checkCancellation()
-        let id = state.withLock { state in
-            state.nextID += 1
-            return state.nextID
-        }
+        let ticket = ticket(of: client)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                enqueue(id, isAdmitted ? 0 : bytes + QueryPool.waitingBytes, body, continuation)
+                submit(ticket, bytes: bytes, isAdmitted: isAdmitted) { lease in
+                    continuation.resume(with: Result { try body(lease) })
+                } drop: {
+                    continuation.resume(throwing: $0)
+                }
+                // Cancelled between the check and the queue: the handler found nothing to remove then.
+                if Task.isCancelled { withdraw(ticket) }
             }
         } onCancel: {
-            dropWaiting(id)
+            withdraw(ticket)
         }
     }
 
-    private func enqueue<Value: Sendable>(
-        _ id: UInt64, _ bytes: Int, _ body: @escaping @Sendable (QueryLease) throws -> Value,
-        _ continuation: CheckedContinuation<Value, any Error>
+    /// A ticket for a job that `client` asks for.
+    func ticket(of client: String) -> Ticket {
+        state.withLock { state in
+            state.nextID += 1
+            return Ticket(id: state.nextID, client: client)
+        }
+    }
+
+    /// Calls `run` on a thread of the pool, or `drop` with what kept it from there: `Full`, or `CancellationError` when
+    /// it is withdrawn. Exactly one of the two, once. `bytes` and `isAdmitted` as in `runLeased`.
+    func submit(
+        _ ticket: Ticket, bytes: Int, isAdmitted: Bool, run: @escaping @Sendable (QueryLease) -> Void,
+        drop: @escaping @Sendable (any Error) -> Void
     ) {
-        let job = Job(
-            id: id, bytes: bytes,
-            run: { lease in continuation.resume(with: Result { try body(lease) }) },
-            drop: { continuation.resume(throwing: CancellationError()) })
+        let bytes = isAdmitted ? 0 : bytes + QueryPool.waitingBytes
+        let job = Job(ticket: ticket, bytes: bytes, run: run, drop: drop)
         let refusal = state.withLock { state -> Full? in
             if state.isClosed { return Full(waiting: 0, bytes: 0) }
             guard bytes == 0 || state.waiting.isEmpty || state.waitingBytes + bytes <= waitingBytesMaximum else {
                 return Full(waiting: state.waiting.count, bytes: state.waitingBytes)
             }
-            state.waiting.append(job)
+            state.waiting.append(job, of: ticket.client)
             state.waitingBytes += bytes
             return nil
         }
         if let refusal {
-            continuation.resume(throwing: refusal)
+            drop(refusal)
         } else {
             signal.post()
             addThreadWhereWanted()
-            // Cancelled between the check and the queue: the handler found nothing to remove then.
-            if Task.isCancelled { dropWaiting(id) }
         }
     }
 
-    private func dropWaiting(_ id: UInt64) {
+    /// Drops a job that waits; of no effect on one that does not.
+    func withdraw(_ ticket: Ticket) {
         let job = state.withLock { state -> Job? in
-            guard let index = state.waiting.firstIndex(where: { $0.id == id }) else { return nil }
-            let job = state.waiting.remove(at: index)
-            state.waitingBytes -= job.bytes
+            let job = state.waiting.remove(of: ticket.client) { $0.ticket == ticket }
+            state.waitingBytes -= job?.bytes ?? 0
             return job
         }
-        job?.drop()
+        job?.drop(CancellationError())
     }
 
-    func noteLong() {
-        state.withLock { $0.long += 1 }
+    func noteLong(of client: String) {
+        state.withLock { state in
+            state.long += 1
+            state.atWork.change(client, by: -1)
+        }
+        lookAgain()
         addThreadWhereWanted()
+    }
+
+    /// A client has less at work than before: somebody looks for what had to wait for that.
+    private func lookAgain() {
+        if state.withLock({ !$0.waiting.isEmpty }) { signal.post() }
     }
 
     /// Starts a thread for a job that would wait for one that takes long.
@@ -157,31 +188,35 @@ package final class QueryPool: Sendable {
             signal.wait()
             let (job, isClosed) = state.withLock { state -> (Job?, Bool) in
                 state.idle -= 1
-                guard !state.waiting.isEmpty else { return (nil, state.isClosed) }
+                // What must wait for others of its client is looked for again when one of them is done.
+                guard let (job, client) = state.waiting.popFirst(below: clientMaximum, atWork: state.atWork) else {
+                    return (nil, state.isClosed)
+                }
                 state.running += 1
-                let job = state.waiting.removeFirst()
+                state.atWork.change(client, by: 1)
                 state.waitingBytes -= job.bytes
                 return (job, false)
             }
             if isClosed { return }
             guard let job else { continue }
-            let lease = QueryLease(self)
+            let lease = QueryLease(self, of: job.ticket.client)
             job.run(lease)
-            if !finish(wasLong: lease.end()) { return }
+            if !finish(job, wasLong: lease.end()) { return }
         }
     }
 
     /// A job is done; whether its thread is still wanted. One that gave way on the cores does so for good, and ends.
     /// It starts no other one, which would give way as far: whoever comes next does, and while others live what waits
     /// is served by them.
-    private func finish(wasLong: Bool) -> Bool {
+    private func finish(_ job: Job, wasLong: Bool) -> Bool {
         let (isWanted, isLast) = state.withLock { state in
             state.running -= 1
-            if wasLong { state.long -= 1 }
+            if wasLong { state.long -= 1 } else { state.atWork.change(job.ticket.client, by: -1) }
             guard wasLong || state.alive > limit(state) else { return (true, false) }
             state.alive -= 1
             return (false, state.alive == 0)
         }
+        if !wasLong { lookAgain() }
         if isLast { addThreadWhereWanted() }
         return isWanted
     }
@@ -190,10 +225,10 @@ package final class QueryPool: Sendable {
     package func close() {
         let (dropped, alive) = state.withLock { state in
             state.isClosed = true
-            defer { (state.waiting, state.waitingBytes) = ([], 0) }
-            return (state.waiting, state.alive)
+            state.waitingBytes = 0
+            return (state.waiting.removeAll(), state.alive)
         }
-        for job in dropped { job.drop() }
+        for job in dropped { job.drop(CancellationError()) }
         for _ in 0..<alive { signal.post() }
     }
 }

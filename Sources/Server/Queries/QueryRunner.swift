@@ -9,11 +9,26 @@ final class QueryRunner: Sendable {
         var kind: String
         var text: String
         var principal: String
+        /// Who shares its turns with nobody: the principal at one address.
+        var client: String
         /// The client's own limit; the server's holds where it is shorter.
         var timeoutMilliseconds: Int64?
         /// Equal for queries whose answers are the same byte for byte, limits and rights included; nil when it is not
         /// known that they are.
         var sharingKey: String?
+
+        /// A query that `request` asks for.
+        init(
+            kind: String, text: String, of request: ServerRequest, timeoutMilliseconds: Int64? = nil,
+            sharingKey: String? = nil
+        ) {
+            self.kind = kind
+            self.text = text
+            principal = request.principal.name
+            client = request.client
+            self.timeoutMilliseconds = timeoutMilliseconds
+            self.sharingKey = sharingKey
+        }
     }
 
     let active = ActiveQueries()
@@ -53,8 +68,15 @@ final class QueryRunner: Sendable {
     ) async throws -> ListenerResponse {
         guard let key = description.sharingKey else { return try await run(description, body).value }
         do {
-            return try await flights.answer("\(description.kind) \(description.principal) \(key)") {
-                try await self.run(description, body).value
+            return try await flights.answer("\(description.kind) \(description.principal) \(key)") { done in
+                do {
+                    let query = try self.admit(description)
+                    self.begin(query, body) { done($0) }
+                    return { query.cancel() }
+                } catch {
+                    done(.failure(error))
+                    return {}
+                }
             }
         } catch is CancellationError {
             throw APIFailure(.canceled, QueryInterruption.cancelled.description)
@@ -64,10 +86,52 @@ final class QueryRunner: Sendable {
     /// Lets the helping threads end.
     func close() { parallel.close() }
 
+    /// A query that was admitted: listed until it is over.
+    final class Admitted: Sendable {
+        let description: Description
+        let context: QueryContext
+        let startNanoseconds: Int64
+        fileprivate let id: UInt64
+        fileprivate let ticket: QueryPool.Ticket
+        private let pool: QueryPool
+
+        fileprivate init(
+            _ description: Description, _ context: QueryContext, startNanoseconds: Int64, id: UInt64, pool: QueryPool
+        ) {
+            self.description = description
+            self.context = context
+            self.startNanoseconds = startNanoseconds
+            self.id = id
+            self.pool = pool
+            ticket = pool.ticket(of: description.client)
+        }
+
+        /// Ends it, wherever it is.
+        func cancel() {
+            context.cancel()
+            pool.withdraw(ticket)
+        }
+    }
+
     /// Runs `body` on a query thread. The context it gets carries the limits and takes warnings and statistics.
     func run<Value: Sendable>(
         _ description: Description, _ body: @escaping @Sendable (QueryContext) throws -> Value
     ) async throws -> (value: Value, context: QueryContext) {
+        let query = try admit(description)
+        let value = try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                begin(query, body) { continuation.resume(with: $0) }
+                // Cancelled before it was begun: the handler found nothing to withdraw then.
+                if Task.isCancelled { query.cancel() }
+            }
+        } onCancel: {
+            query.cancel()
+        }
+        return (value, query.context)
+    }
+
+    /// Takes a query in, unless the process is short of memory. It must be begun.
+    private func admit(_ description: Description) throws(APIFailure) -> Admitted {
         if let reason = memory.queryRefusal { throw APIFailure(.unavailable, reason, retryAfterSeconds: 5) }
         let timeout = min(description.timeoutMilliseconds ?? .max, options.queryTimeoutMilliseconds)
         let start = clock.nowNanoseconds
@@ -78,49 +142,85 @@ final class QueryRunner: Sendable {
         let id = active.enter(
             kind: description.kind, text: description.text, principal: description.principal,
             monotonicNanoseconds: start, milliseconds: wallClock.nowMilliseconds, context: context)
-        defer { active.leave(id) }
-        let textBytes = description.text.utf8.count
-        do {
-            let value = try await onThread(context, bytes: 2 * textBytes, isAdmitted: false) { context in
-                try context.reserve(textBytes * QueryRunner.expressionBytesFactor)
-                defer { context.release(textBytes * QueryRunner.expressionBytesFactor) }
-                return try body(context)
+        return Admitted(description, context, startNanoseconds: start, id: id, pool: pool)
+    }
+
+    /// Begins a query; `done` is called once, on its thread or on this one.
+    private func begin<Value: Sendable>(
+        _ query: Admitted, _ body: @escaping @Sendable (QueryContext) throws -> Value,
+        _ done: @escaping @Sendable (Result<Value, any Error>) -> Void
+    ) {
+        let textBytes = query.description.text.utf8.count
+        let end: @Sendable (Result<Value, any Error>) -> Void = { [self] result in
+            switch result {
+            case .success:
+                self.end(query)
+                done(result)
+            case .failure(let error): done(.failure(self.end(query, failure: error)))
             }
-            finish(description, context, nanoseconds: clock.nowNanoseconds - start, failure: nil)
-            return (value, context)
-        } catch let full as QueryPool.Full {
-            finish(description, context, nanoseconds: 0, failure: "too many")
-            throw APIFailure(.unavailable, full.description, retryAfterSeconds: 2)
-        } catch {
-            let failure = APIFailure(describing: error)
-            finish(
-                description, context, nanoseconds: clock.nowNanoseconds - start, failure: failure.kind.rawValue,
-                words: failure.message)
-            throw failure
+        }
+        pool.submit(query.ticket, bytes: 2 * textBytes, isAdmitted: false) { [self] lease in
+            end(
+                Result {
+                    try onThread(query.context, lease) { context in
+                        try context.reserve(textBytes * QueryRunner.expressionBytesFactor)
+                        defer { context.release(textBytes * QueryRunner.expressionBytesFactor) }
+                        return try body(context)
+                    }
+                })
+        } drop: {
+            end(.failure($0))
         }
     }
 
-    /// Runs a piece of a query on a query thread: together with others of its kind where it takes long, and no longer
-    /// than the calling task wants it. It holds `bytes` while it waits for a thread.
+    /// A query has its answer.
+    private func end(_ query: Admitted) {
+        active.leave(query.id)
+        finish(
+            query.description, query.context, nanoseconds: clock.nowNanoseconds - query.startNanoseconds, failure: nil)
+    }
+
+    /// A query has none; why, for the outside.
+    private func end(_ query: Admitted, failure: any Error) -> APIFailure {
+        active.leave(query.id)
+        if let full = failure as? QueryPool.Full {
+            finish(query.description, query.context, nanoseconds: 0, failure: "too many")
+            return APIFailure(.unavailable, full.description, retryAfterSeconds: 2)
+        }
+        let described = APIFailure(describing: failure)
+        finish(
+            query.description, query.context, nanoseconds: clock.nowNanoseconds - query.startNanoseconds,
+            failure: described.kind.rawValue, words: described.message)
+        return described
+    }
+
+    /// Runs a piece of a query on a query thread, no longer than the calling task wants it. It holds `bytes` while it
+    /// waits for a thread.
     func onThread<Value: Sendable>(
-        _ context: QueryContext, bytes: Int, isAdmitted: Bool,
+        _ context: QueryContext, of client: String, bytes: Int, isAdmitted: Bool,
         _ body: @escaping @Sendable (QueryContext) throws -> Value
     ) async throws -> Value {
-        let longNanoseconds = options.longQueryMilliseconds * 1_000_000
-        return try await withTaskCancellationHandler {
-            try await pool.runLeased(bytes: bytes, isAdmitted: isAdmitted) { lease in
-                context.whenStillRunning(afterNanoseconds: longNanoseconds) { context in
-                    guard lease.isHere else { return QueryRunner.helperNanoseconds }
-                    lease.becomeLong { context.mustEnd }
-                    return QueryRunner.turnNanoseconds
-                }
-                context.onCancel { lease.wake() }
-                try context.check()
-                return try body(context)
+        try await withTaskCancellationHandler {
+            try await pool.runLeased(of: client, bytes: bytes, isAdmitted: isAdmitted) { [self] lease in
+                try onThread(context, lease, body)
             }
         } onCancel: {
             context.cancel()
         }
+    }
+
+    /// Runs a query here, on a thread of the pool: together with others of its kind where it takes long.
+    private func onThread<Value>(
+        _ context: QueryContext, _ lease: QueryLease, _ body: (QueryContext) throws -> Value
+    ) throws -> Value {
+        context.whenStillRunning(afterNanoseconds: options.longQueryMilliseconds * 1_000_000) { context in
+            guard lease.isHere else { return QueryRunner.helperNanoseconds }
+            lease.becomeLong { context.mustEnd }
+            return QueryRunner.turnNanoseconds
+        }
+        context.onCancel { lease.wake() }
+        try context.check()
+        return try body(context)
     }
 
     /// The process is over its cap of memory: ends the query that holds most of it.

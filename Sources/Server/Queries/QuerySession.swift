@@ -41,7 +41,7 @@ final class QuerySession: Sendable {
         do {
             let isAdmitted = isAdmitted.exchange(true, ordering: .relaxed)
             return try await runner.onThread(
-                context, bytes: 2 * description.text.utf8.count, isAdmitted: isAdmitted, body)
+                context, of: description.client, bytes: 2 * description.text.utf8.count, isAdmitted: isAdmitted, body)
         } catch let full as QueryPool.Full {
             throw APIFailure(.unavailable, full.description, retryAfterSeconds: 2)
         } catch {

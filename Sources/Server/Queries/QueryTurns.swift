@@ -1,17 +1,24 @@
 internal import Synchronization
 
-/// The turns of jobs that take long: so many work at once, the others rest where they are and hold what they have, in
-/// the order in which they came.
+/// The turns of jobs that take long: so many work at once, the others rest where they are and hold what they have. Next
+/// comes a client with fewer turns than others; of one client's, whoever rests longest.
 final class QueryTurns: Sendable {
     /// One wait for a turn.
     final class Rest: Sendable {
         fileprivate let wake = Semaphore()
         fileprivate let isGranted = Atomic<Bool>(false)
+        fileprivate let client: String
+
+        init(of client: String = "") {
+            self.client = client
+        }
     }
 
     private struct State {
         var taken = 0
-        var resting: [Rest] = []
+        var resting = FairQueue<Rest>()
+        /// Turns by client.
+        var atWork: [String: Int] = [:]
     }
 
     private let maximum: Int
@@ -29,10 +36,11 @@ final class QueryTurns: Sendable {
     func take(_ rest: Rest, unless mustEnd: () -> Bool) -> Bool {
         let isFree = state.withLock { state in
             guard state.taken < maximum else {
-                state.resting.append(rest)
+                state.resting.append(rest, of: rest.client)
                 return false
             }
             state.taken += 1
+            state.atWork.change(rest.client, by: 1)
             return true
         }
         if isFree { return true }
@@ -44,22 +52,19 @@ final class QueryTurns: Sendable {
 
     /// Ends a wait without a turn; nothing where it has one already.
     func abandon(_ rest: Rest) {
-        let isResting = state.withLock { state in
-            guard let index = state.resting.firstIndex(where: { $0 === rest }) else { return false }
-            state.resting.remove(at: index)
-            return true
-        }
+        let isResting = state.withLock { $0.resting.remove(of: rest.client) { $0 === rest } != nil }
         if isResting { rest.wake.post() }
     }
 
-    /// Gives a turn back; who rests longest has it then.
-    func give() {
+    /// Gives a client's turn back; another has it then.
+    func give(of client: String = "") {
         let next = state.withLock { state -> Rest? in
-            guard !state.resting.isEmpty else {
+            state.atWork.change(client, by: -1)
+            guard let (next, client) = state.resting.popFirst(atWork: state.atWork) else {
                 state.taken -= 1
                 return nil
             }
-            let next = state.resting.removeFirst()
+            state.atWork.change(client, by: 1)
             next.isGranted.store(true, ordering: .releasing)
             return next
         }

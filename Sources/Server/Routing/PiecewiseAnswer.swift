@@ -104,13 +104,17 @@ extension ListenerResponse {
         return .json(compressed, fields: fields).kept(in: context)
     }
 
-    /// Sockets take shorter bodies at once.
-    private static let keptBytesMinimum = 64 << 10
+    /// Longer bodies are written in pieces: writing copies.
+    private static let pieceBytesMinimum = 1 << 20
 
     /// The response, which keeps `context` until the client has taken it: written at its pace where it is long.
     func kept(in context: QueryContext) -> ListenerResponse {
-        guard case .bytes(let bytes) = body, bytes.count >= ListenerResponse.keptBytesMinimum else { return self }
+        guard case .bytes(let bytes) = body else { return self }
         var response = self
+        guard bytes.count >= ListenerResponse.pieceBytesMinimum else {
+            response.kept = context
+            return response
+        }
         response.fields.append(HTTPField("Content-Length", String(bytes.count)))
         response.body = .stream { target in
             var rest = bytes[...]

@@ -14,21 +14,32 @@ struct Route: Sendable {
     let pattern: String
     let permission: Permission?
     let wording: Wording
+    /// Whether it only reads its parameters and leads to a query's thread: the event loop does that itself.
+    let isBrief: Bool
     let handle: @Sendable (ServerRequest) async throws -> ListenerResponse
     private let segments: [Substring]
 
     /// A route; `permission` is nil only for what tells nothing (liveness).
     init(
         _ methods: String, _ pattern: String, _ permission: Permission?, wording: Wording = .json,
-        _ handle: @escaping @Sendable (ServerRequest) async throws -> ListenerResponse
+        isBrief: Bool = false, _ handle: @escaping @Sendable (ServerRequest) async throws -> ListenerResponse
     ) {
         self.methods = methods.split(separator: " ").map(String.init)
         self.pattern = pattern
         self.permission = permission
         self.wording = wording
+        self.isBrief = isBrief
         self.handle = handle
         segments = pattern.split(separator: "/")
     }
+
+    /// Whether it answers a method; who takes `GET` takes `HEAD`.
+    func takes(_ method: String) -> Bool {
+        methods.contains(method) || (method == "HEAD" && methods.contains("GET"))
+    }
+
+    /// Whether no segment of the path varies.
+    var isFixed: Bool { !pattern.contains("{") }
 
     /// What the path has in the pattern's places; nil when it is not this route's.
     func match(_ path: [String]) -> [String: String]? {

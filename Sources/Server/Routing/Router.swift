@@ -5,6 +5,8 @@ internal import Wire
 /// Finds the route of a request, checks who asks, and turns failures into answers.
 struct Router: Sendable {
     let routes: [Route]
+    /// Those without segments that vary, by their path.
+    private let fixed: [String: [Route]]
     private let policy: @Sendable () -> AccessPolicy
     private let enrolment: AgentEnrolment?
     private let crossOrigin: CrossOrigin
@@ -18,12 +20,22 @@ struct Router: Sendable {
         log: @escaping @Sendable (ServerLogEntry) -> Void
     ) {
         self.routes = routes
+        fixed = Dictionary(grouping: routes.filter(\.isFixed), by: \.pattern)
         self.policy = policy
         self.enrolment = enrolment
         self.crossOrigin = crossOrigin
         self.metrics = metrics
         self.clock = clock
         self.log = log
+    }
+
+    /// Forms up to this are read at once, as query strings are.
+    private static let briefFormBytes = 16 << 10
+
+    /// Whether answering a request leaves all work to other threads.
+    func isBrief(_ request: ListenerRequest) -> Bool {
+        guard let length = request.body.announcedBytes, length <= Router.briefFormBytes else { return false }
+        return find(request).0?.isBrief == true
     }
 
     /// Answers a request, always.
@@ -90,7 +102,10 @@ struct Router: Sendable {
     }
 
     private func find(_ request: ListenerRequest) -> (Route?, [String: String], APIFailure?) {
-        let path = request.target.prefix { $0 != "?" }
+        let target = request.target.utf8
+        let path = request.target[..<(target.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex)]
+        let known = fixed[String(path)]?.first { $0.takes(request.method) }
+        if let known { return (known, [:], nil) }
         var segments: [String] = []
         for part in path.split(separator: "/") {
             guard let segment = PercentCoding.decode(String(part)) else {
@@ -101,7 +116,7 @@ struct Router: Sendable {
         var allowed: [String] = []
         for route in routes {
             guard let captures = route.match(segments) else { continue }
-            if route.methods.contains(request.method) || (request.method == "HEAD" && route.methods.contains("GET")) {
+            if route.takes(request.method) {
                 return (route, captures, nil)
             }
             allowed += route.methods

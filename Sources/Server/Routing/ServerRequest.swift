@@ -9,6 +9,12 @@ struct ServerRequest: Sendable {
     let captures: [String: String]
     let principal: Principal
 
+    /// Who asks, for sharing fairly: the principal at its address, whichever connection it uses.
+    var client: String {
+        let address = listener.remoteAddress
+        return "\(principal.name) \(address.prefix(upTo: address.lastIndex(of: ":") ?? address.endIndex))"
+    }
+
     /// A form longer than this is no query.
     static let formBytesMaximum = 4 << 20
 

@@ -161,8 +161,8 @@ final class BlockIndex: Sendable, LabelIndex {
         return common.union(names.map(\.name)).sorted().map { symbols.string($0) }
     }
 
-    /// The values of a name among the wanted series. Of each value as few series are asked about as will do: one, where
-    /// all are wanted.
+    /// The values of a name among the wanted series, in the order of their bytes. Of each value as few series are asked
+    /// about as will do: one, where all are wanted.
     func labelValues(_ name: String, where isWanted: (UInt32) -> Bool) throws(ByteError) -> [String] {
         guard let symbol = symbols.symbol(name) else { return [] }
         var found: Set<UInt32> = []
@@ -178,7 +178,8 @@ final class BlockIndex: Sendable, LabelIndex {
                 found.insert(values[place].value)
             }
         }
-        return found.map { symbols.string(Int($0)) }
+        // Symbols are numbered in the order of their bytes.
+        return found.sorted().map { symbols.string(Int($0)) }
     }
 
     /// Whether a group whose series have values of their own has a wanted series among those of `own`.

@@ -86,6 +86,11 @@ final class Strip: Sendable {
         return low..<end
     }
 
+    /// Whether an entry is one of numbers and nothing else. Its fields are read in place: copying an entry costs more.
+    func isPlain(_ index: Int) -> Bool {
+        !entries[index].isHistogram && !entries[index].hasStarts && entries[index].shape.stale == nil
+    }
+
     /// What is kept of a column.
     func resident(_ index: Int) -> ResidentColumn? {
         residents.withLock { $0.isEmpty ? nil : $0[index] }

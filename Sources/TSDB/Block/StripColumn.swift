@@ -93,14 +93,13 @@ struct StripEntry: Sendable {
     let shape: ColumnShape
     /// How many rows have a sample, stale markers among them.
     let rowCount: Int
+    /// Values without stale markers.
+    let valueCount: Int
     /// Nil where a value is not finite, for histograms, and where all are stale markers.
     let summary: ChunkSummary?
     /// Where the column's bytes begin in the strip's stream, and how many they are.
     let bodyOffset: Int
     let bodyByteCount: Int
-
-    /// Values without stale markers.
-    var valueCount: Int { rowCount - (shape.stale?.count ?? 0) }
 
     var isHistogram: Bool {
         if case .histograms = values { return true }
@@ -137,6 +136,7 @@ struct StripEntry: Sendable {
         guard rowCount > 0, count >= 0, kind != .histograms || shape.stale == nil else {
             throw ByteError(offset: reader.offset, reason: "column with more stale markers than samples")
         }
+        valueCount = count
         (values, summary) = try Self.values(kind, count: count, behind: before, shape, from: &reader)
         self.bodyOffset = bodyOffset
         let hasBody = hasStarts || kind.rawValue >= Kind.floats.rawValue

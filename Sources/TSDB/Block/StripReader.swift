@@ -26,8 +26,10 @@ struct StripReader {
         integers = [[Int64]?](repeating: nil, count: kept == nil ? strip.entries.count : 0)
     }
 
-    private mutating func body(_ entry: StripEntry) throws -> PaddedBytes {
-        let (start, end) = (entry.bodyOffset, entry.bodyOffset + entry.bodyByteCount)
+    /// The bytes of a column. Entries are large: what is read of one is read in place.
+    private mutating func body(_ index: Int) throws -> PaddedBytes {
+        let start = strip.entries[index].bodyOffset
+        let end = start + strip.entries[index].bodyByteCount
         if start < page.start || end > page.start + page.bytes.count { page = try source(start..<end) }
         return page.bytes.slice(start - page.start..<end - page.start)
     }
@@ -37,36 +39,35 @@ struct StripReader {
         let entry = strip.entries[index]
         switch entry.values {
         case .constant(let bits):
-            let starts = try entry.hasStarts ? parts(of: entry).starts : []
+            let starts = try entry.hasStarts ? parts(of: index).starts : []
             return ([UInt64](repeating: bits, count: entry.valueCount), starts)
         case .duplicate(let other):
-            let starts = try entry.hasStarts ? parts(of: entry).starts : []
+            let starts = try entry.hasStarts ? parts(of: index).starts : []
             return (try floats(other).bits, starts)
         case .histograms: throw ByteError(offset: 0, reason: "floats wanted of a column of histograms")
         case .floats where kept != nil:
             let bits = try resident(index).bits
-            return (bits, try entry.hasStarts ? parts(of: entry).starts : [])
+            return (bits, try entry.hasStarts ? parts(of: index).starts : [])
         case .floats:
             let bits = try [UInt64](unsafeUninitializedCapacity: entry.valueCount) { bits, initialized in
                 if let start = bits.baseAddress { try read(index, into: start) }
                 initialized = entry.valueCount
             }
-            return (bits, try entry.hasStarts ? parts(of: entry).starts : [])
+            return (bits, try entry.hasStarts ? parts(of: index).starts : [])
         }
     }
 
     /// Writes the bit patterns of column `index`, without stale markers, to where there is room for them.
     mutating func read(_ index: Int, into bits: UnsafeMutablePointer<UInt64>) throws {
-        let entry = strip.entries[index]
-        let count = entry.valueCount
-        switch entry.values {
+        let count = strip.entries[index].valueCount
+        switch strip.entries[index].values {
         case .constant(let pattern): bits.update(repeating: pattern, count: count)
         case .duplicate(let other): try read(other, into: bits)
         case .histograms: throw ByteError(offset: 0, reason: "floats wanted of a column of histograms")
         case .floats(let column):
             let reference =
                 column.transform == .reference ? try integers(of: index - column.referenceDistance, depth: 0) : []
-            let bytes = try entry.hasStarts ? parts(of: entry).values : body(entry)
+            let bytes = try strip.entries[index].hasStarts ? parts(of: index).values : body(index)
             guard kept == nil, strip.isReferredTo[index], column.scaling.operation.hasIntegers, integers[index] == nil
             else {
                 return try bytes.parse { raw throws(any Error) in
@@ -86,22 +87,22 @@ struct StripReader {
 
     /// The histograms of column `index` and their start times, empty where it has none.
     mutating func histograms(_ index: Int) throws -> (histograms: [NativeHistogram], starts: [Int64]) {
-        let entry = strip.entries[index]
-        let parts = try parts(of: entry)
+        let parts = try parts(of: index)
         let histograms = try parts.values.parse { raw throws(any Error) in
-            try HistogramColumn.decode(count: entry.valueCount, from: raw)
+            try HistogramColumn.decode(count: strip.entries[index].valueCount, from: raw)
         }
         return (histograms, parts.starts)
     }
 
     /// The values' bytes and the start times of a column.
-    private mutating func parts(of entry: StripEntry) throws -> (values: PaddedBytes, starts: [Int64]) {
-        let bytes = try body(entry)
-        guard entry.hasStarts else { return (bytes, []) }
+    private mutating func parts(of index: Int) throws -> (values: PaddedBytes, starts: [Int64]) {
+        let bytes = try body(index)
+        guard strip.entries[index].hasStarts else { return (bytes, []) }
+        let rowCount = strip.entries[index].rowCount
         return try bytes.parse { raw throws(any Error) in
             var reader = ByteReader(raw)
             let values = PaddedBytes(try reader.prefixed())
-            let starts = try IntegerColumn.decode(count: entry.rowCount, from: &reader)
+            let starts = try IntegerColumn.decode(count: rowCount, from: &reader)
             guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind start times") }
             return (values, starts)
         }
@@ -115,10 +116,9 @@ struct StripReader {
         }
         let reference =
             column.transform == .reference ? try integers(of: index - column.referenceDistance, depth: depth + 1) : []
-        let entry = strip.entries[index]
-        let parts = try parts(of: entry)
-        let found = try parts.values.parse { raw throws(any Error) in
-            try column.integers(count: entry.valueCount, from: raw) { reference }.values
+        let count = strip.entries[index].valueCount
+        let found = try parts(of: index).values.parse { raw throws(any Error) in
+            try column.integers(count: count, from: raw) { reference }.values
         }
         integers[index] = found
         return found
@@ -129,19 +129,18 @@ struct StripReader {
 
     private mutating func resident(_ index: Int, depth: Int) throws -> ResidentColumn {
         if let known = strip.resident(index) { return known }
-        let entry = strip.entries[index]
-        guard depth < Self.depthMaximum, case .floats(let column) = entry.values else {
+        guard depth < Self.depthMaximum, case .floats(let column) = strip.entries[index].values else {
             throw ByteError(offset: 0, reason: "column \(index) is read as floats, or referred to, and is none of them")
         }
         let reference =
             column.transform == .reference
             ? try resident(index - column.referenceDistance, depth: depth + 1).integers : []
-        let parts = try parts(of: entry)
-        let found = try parts.values.parse { raw throws(any Error) in
+        let count = strip.entries[index].valueCount
+        let found = try parts(of: index).values.parse { raw throws(any Error) in
             guard column.scaling.operation.hasIntegers else {
-                return ResidentColumn(bits: try column.bits(count: entry.valueCount, from: raw, reference: []))
+                return ResidentColumn(bits: try column.bits(count: count, from: raw, reference: []))
             }
-            return ResidentColumn(column, try column.integers(count: entry.valueCount, from: raw) { reference })
+            return ResidentColumn(column, try column.integers(count: count, from: raw) { reference })
         }
         strip.keep(found, index)
         kept?(found.memoryBytes)

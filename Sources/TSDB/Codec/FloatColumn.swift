@@ -168,16 +168,20 @@ struct FloatColumn: Sendable, Equatable {
             for index in 0..<count { bits[index] = try reader.fixed() }
             guard reader.isAtEnd else { throw ByteError(offset: reader.offset, reason: "bytes behind raw values") }
         default:
-            guard isPlainlyPacked else {
+            guard isPacked else {
                 let found = try self.integers(count: count, from: body) { reference }
                 integers?.update(from: found.values, count: count)
                 return put(found, into: bits)
             }
+            var reader = ByteReader(body)
+            let exceptions = hasExceptions ? try ValueException.list(count: count, from: &reader) : []
             let other = try checked({ reference }, count: count)
             let isRight = scaling.decodePacked(
-                body, count: count, isSummed: transform != .offsets, reference: other, first: first, divisor: divisor,
-                into: bits, integers: integers)
+                UnsafeRawBufferPointer(rebasing: body[reader.offset...]), count: count,
+                isSummed: transform != .offsets, reference: other, first: first, divisor: divisor, into: bits,
+                integers: integers)
             guard isRight else { throw ByteError(offset: 0, reason: "packed column does not end where it should") }
+            Self.put(exceptions, into: bits)
         }
     }
 
@@ -190,10 +194,12 @@ struct FloatColumn: Sendable, Equatable {
         }
     }
 
-    /// Whether nothing but packed residuals is in the body.
-    private var isPlainlyPacked: Bool {
-        residuals == .packed && !hasExceptions && scaling.operation != .corrected && transform != .secondDifferences
+    /// Whether nothing but packed residuals is in the body, behind exceptions.
+    private var isPacked: Bool {
+        residuals == .packed && scaling.operation != .corrected && transform != .secondDifferences
     }
+
+    private var isPlainlyPacked: Bool { isPacked && !hasExceptions }
 
     private func checked(_ reference: () throws -> [Int64], count: Int) throws -> [Int64] {
         let other = transform == .reference ? try reference() : []
@@ -227,8 +233,12 @@ struct FloatColumn: Sendable, Equatable {
         if !integers.corrections.isEmpty {
             IntegerTransform.add(integers.corrections, to: UnsafeMutableBufferPointer(start: bits, count: count))
         }
-        for exception in integers.exceptions {
-            for index in exception.range { bits[index] = exception.bits }
+        Self.put(integers.exceptions, into: bits)
+    }
+
+    private static func put(_ exceptions: [ValueException], into bits: UnsafeMutablePointer<UInt64>) {
+        for exception in exceptions {
+            (bits + exception.range.lowerBound).update(repeating: exception.bits, count: exception.range.count)
         }
     }
 }

@@ -41,17 +41,25 @@ struct HeadColumn {
     /// The bit patterns of the first `limit` samples.
     func bits(first limit: Int) -> [UInt64] {
         [UInt64](unsafeUninitializedCapacity: limit) { bits, initialized in
-            let compressed = min(limit, count - count % Self.lineCount)
             bits.initialize(repeating: 0)
-            values.read(into: UnsafeMutableBufferPointer(rebasing: bits[..<compressed]))
-            withUnsafeBytes(of: line) { line in
-                for index in compressed..<limit {
-                    bits[index] = line.load(fromByteOffset: (index - compressed) * 8, as: UInt64.self)
-                }
-            }
+            read(into: UnsafeMutableBufferPointer(rebasing: bits[..<limit]))
             initialized = limit
         }
     }
+
+    /// Writes the bit patterns of the first samples, of which there must be as many.
+    func read(into bits: UnsafeMutableBufferPointer<UInt64>) {
+        let compressed = min(bits.count, count - count % Self.lineCount)
+        values.read(into: UnsafeMutableBufferPointer(rebasing: bits[..<compressed]))
+        withUnsafeBytes(of: line) { line in
+            for index in compressed..<bits.count {
+                bits[index] = line.load(fromByteOffset: (index - compressed) * 8, as: UInt64.self)
+            }
+        }
+    }
+
+    /// The row of the first sample, where the others follow without a gap; nil where they do not.
+    var rowsWithoutGap: Int? { rows.isEmpty ? Int(firstRow) : nil }
 
     @inline(__always)
     private mutating func place(_ row: UInt32, start: Int64) -> Int {

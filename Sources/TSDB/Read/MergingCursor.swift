@@ -18,6 +18,8 @@ final class MergingCursor: SeriesCursor {
     private let reading: SeriesReading
     /// The only place, as long as it was not read; nil where there are, or were, others.
     private var only: SeriesSegment?
+    /// Several places of which none was read yet.
+    private var unread: [SeriesSegment] = []
     /// Ordered by their first possible time, from the last to the first.
     private var waiting: [SeriesSegment] = []
     private var opened: [OpenRun] = []
@@ -32,12 +34,51 @@ final class MergingCursor: SeriesCursor {
         self.reading = reading
         switch segments {
         case .one(let segment): only = segment
-        case .many(let segments):
-            waiting = segments.reversed()
-            // Blocks came in the order of time, but for what was late.
-            let isOrdered = waiting.indices.dropFirst().allSatisfy { !waiting[$0 - 1].begins(before: waiting[$0]) }
-            if !isOrdered { waiting.sort { $1.begins(before: $0) } }
+        case .many(let segments): unread = segments
         }
+    }
+
+    /// Samples that are joined at once, at most.
+    private static let joinedMaximum = 16 << 10
+
+    /// Reads places that come behind each other as one; false, and nothing read, where they do not or there is more to
+    /// them than numbers.
+    private func join(into buffer: inout SampleBuffer) throws -> Bool {
+        guard reading.need == nil else { return false }
+        var columns: [FoundColumn] = []
+        columns.reserveCapacity(unread.count)
+        var (count, end) = (0, Int64.min)
+        for segment in unread {
+            guard segment.times.startMilliseconds > end || columns.isEmpty else { return false }
+            end = segment.times.endMilliseconds
+            switch try segment.find(for: reading) {
+            case .column(let column):
+                columns.append(column)
+                count += column.count
+            case .nothing: break
+            case .mixed: return false
+            }
+            if count > Self.joinedMaximum { return false }
+        }
+        guard !columns.isEmpty else { return false }
+        try buffer.withValues(count: count) { values in
+            var place = values
+            for column in columns {
+                try column.read(into: place)
+                place += column.count
+            }
+        }
+        buffer.timesMilliseconds = reading.times(of: columns)
+        return true
+    }
+
+    /// Puts the places in order for a merge.
+    private func order() {
+        waiting = unread.reversed()
+        unread = []
+        // Blocks came in the order of time, but for what was late.
+        let isOrdered = waiting.indices.dropFirst().allSatisfy { !waiting[$0 - 1].begins(before: waiting[$0]) }
+        if !isOrdered { waiting.sort { $1.begins(before: $0) } }
     }
 
     deinit {
@@ -51,6 +92,16 @@ final class MergingCursor: SeriesCursor {
             try context.check()
             only = nil
             if try settle(segment, into: &buffer) { return true }
+        }
+        if !unread.isEmpty {
+            try context.check()
+            // Damage is told by whoever reads place by place.
+            if (try? join(into: &buffer)) == true {
+                unread = []
+                return true
+            }
+            buffer.removeAllButValues()
+            order()
         }
         guard try merge(into: &buffer) else {
             buffer.removeAll()
@@ -88,7 +139,7 @@ final class MergingCursor: SeriesCursor {
             buffer.aggregate = aggregate
             return true
         }
-        switch try segment.read(into: &buffer, labels: labels) {
+        switch try segment.read(into: &buffer, labels: labels, for: reading) {
         case .filled: return true
         case .nothing: return false
         case .mixed:

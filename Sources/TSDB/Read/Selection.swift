@@ -15,10 +15,10 @@ struct Selection {
         case one(SeriesSegment)
         case many([SeriesSegment])
 
-        var all: [SeriesSegment] {
+        func append(to all: inout [SeriesSegment]) {
             switch self {
-            case .one(let segment): [segment]
-            case .many(let segments): segments
+            case .one(let segment): all.append(segment)
+            case .many(let segments): all.append(contentsOf: segments)
             }
         }
     }
@@ -42,10 +42,13 @@ struct Selection {
         self.cache = cache
         try context.check()
         reading = SeriesReading(request, in: context)
-        var lists = [try found(in: FoundInHead(request, head, cache))]
+        let newest = try found(in: FoundInHead(request, head, cache))
+        var lists: [[Series]] = []
         try store.view.forEachBlock(of: store, in: request.range, context) { block, tombstones in
             lists.append(try found(in: FoundInBlock(request, block, tombstones, cache)))
         }
+        // In the order of time.
+        lists.append(newest)
         series = Self.merged(lists)
         guard request.limit > 0, series.count > request.limit else { return }
         context.warn("the answer was cut to \(request.limit) of \(series.count) series, as the request asked")
@@ -60,12 +63,17 @@ struct Selection {
         var list: [Series] = []
         for (index, series) in head.series.enumerated() {
             if index % Self.checkInterval == 0 { try reading.context.check() }
-            let segments = head.tables(of: series).map { snapshot, age in
-                SeriesSegment(snapshot, column: series.column, age: age)
+            var (first, more): (SeriesSegment?, [SeriesSegment]) = (nil, [])
+            head.forEachTable(of: series) { snapshot, age in
+                let segment = SeriesSegment(snapshot, column: series.column, age: age)
+                if let one = first {
+                    more = more.isEmpty ? [one, segment] : more + [segment]
+                } else {
+                    first = segment
+                }
             }
-            if let first = segments.first {
-                list.append(
-                    Series(labels: series.labels, segments: segments.count == 1 ? .one(first) : .many(segments)))
+            if let first {
+                list.append(Series(labels: series.labels, segments: more.isEmpty ? .one(first) : .many(more)))
             }
         }
         return list
@@ -98,41 +106,53 @@ struct Selection {
         return list
     }
 
-    /// One list of several that are ordered; two by two, so that many blocks cost little more than few.
+    /// One list of several that are ordered; a few at a time, so that many blocks cost little more than few.
     private static func merged(_ lists: consuming [[Series]]) -> [Series] {
         var lists = lists.filter { !$0.isEmpty }
         while lists.count > 1 {
-            var next: [[Series]] = []
-            for index in stride(from: 0, to: lists.count - 1, by: 2) {
-                next.append(merged(lists[index], lists[index + 1]))
+            lists = stride(from: 0, to: lists.count, by: mergedMaximum).map { start in
+                let some = lists[start..<min(start + mergedMaximum, lists.count)]
+                return some.count == 1 ? some[start] : mergedAtOnce(Array(some))
             }
-            if lists.count % 2 == 1, let last = lists.last { next.append(last) }
-            lists = next
         }
         return lists.first ?? []
     }
 
-    private static func merged(_ left: [Series], _ right: [Series]) -> [Series] {
+    /// So many lists are merged at once.
+    private static let mergedMaximum = 8
+
+    private static func mergedAtOnce(_ lists: [[Series]]) -> [Series] {
         var result: [Series] = []
-        result.reserveCapacity(max(left.count, right.count))
-        var (a, b) = (0, 0)
-        while a < left.count, b < right.count {
-            if left[a].labels == right[b].labels {
-                let segments = left[a].segments.all + right[b].segments.all
-                result.append(Series(labels: left[a].labels, segments: .many(segments)))
-                a += 1
-                b += 1
-            } else if left[a].labels < right[b].labels {
-                result.append(left[a])
-                a += 1
-            } else {
-                result.append(right[b])
-                b += 1
+        result.reserveCapacity(lists.reduce(0) { max($0, $1.count) })
+        var next = [Int](repeating: 0, count: lists.count)
+        // The lists whose next series is the one to take.
+        var equal: [Int] = []
+        while true {
+            equal.removeAll(keepingCapacity: true)
+            for index in lists.indices where next[index] < lists[index].count {
+                guard let first = equal.first else {
+                    equal.append(index)
+                    continue
+                }
+                let (labels, least) = (lists[index][next[index]].labels, lists[first][next[first]].labels)
+                if labels == least {
+                    equal.append(index)
+                } else if labels < least {
+                    equal.removeAll(keepingCapacity: true)
+                    equal.append(index)
+                }
             }
+            guard let first = equal.first else { return result }
+            var series = lists[first][next[first]]
+            if equal.count > 1 {
+                var segments: [SeriesSegment] = []
+                segments.reserveCapacity(equal.count)
+                for index in equal { lists[index][next[index]].segments.append(to: &segments) }
+                series.segments = .many(segments)
+            }
+            result.append(series)
+            for index in equal { next[index] += 1 }
         }
-        result.append(contentsOf: left[a...])
-        result.append(contentsOf: right[b...])
-        return result
     }
 }
 
@@ -189,11 +209,17 @@ struct FoundInHead {
         return (selected.elements.map { found[Int($0.group)] }, version)
     }
 
-    /// The tables with samples of a series that reach into the range, and how old each is.
-    func tables(of series: HeadSeries) -> [(snapshot: HeadTable.Snapshot, age: Int)] {
-        (snapshots[series.group.id] ?? []).enumerated()
-            .filter { $1.times.overlaps(range) && $1.holds(column: series.column) }
-            .map { (snapshot: $1, age: $0) }
+    /// Calls `body` with the tables with samples of a series that reach into the range, and how old each is.
+    func forEachTable(of series: HeadSeries, _ body: (HeadTable.Snapshot, Int) -> Void) {
+        for (age, snapshot) in (snapshots[series.group.id] ?? []).enumerated()
+        where snapshot.times.overlaps(range) && snapshot.holds(column: series.column) { body(snapshot, age) }
+    }
+
+    /// Whether a series has samples in tables that reach into the range.
+    func holds(_ series: HeadSeries) -> Bool {
+        (snapshots[series.group.id] ?? []).contains {
+            $0.times.overlaps(range) && $0.holds(column: series.column)
+        }
     }
 }
 
@@ -250,7 +276,7 @@ struct FoundInBlock {
         do throws(ByteError) { return try index.labels(of: ordinal) } catch { throw damage(error) }
     }
 
-    /// The values of a label among the series with samples in the range.
+    /// The values of a label among the series with samples in the range, in the order of their bytes.
     func values(of name: String) throws -> [String] {
         let selected = try index.select(request.matchers)
         do throws(ByteError) {

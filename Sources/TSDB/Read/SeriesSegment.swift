@@ -72,14 +72,44 @@ struct SeriesSegment {
         }
     }
 
-    /// Fills an empty buffer with the samples, where they are numbers of a strip and nothing is to be merged.
-    func read(into buffer: inout SampleBuffer, labels: Labels) throws -> StripWindow.Outcome {
-        guard case .strip(let window, let ordinal, let holes) = place, holes.isEmpty else { return .mixed }
+    /// Looks for the samples; `mixed` where they must be opened.
+    func find(for reading: SeriesReading) throws -> FoundColumn.Finding {
+        switch place {
+        case .strip(let window, let ordinal, let holes): return holes.isEmpty ? try window.find(ordinal) : .mixed
+        case .table(let snapshot, let column):
+            return snapshot.table.rows.withLock { rows in
+                guard rows.isSorted, rows.histogramColumns.isEmpty, column < rows.columns.count else { return .mixed }
+                let count = rows.columns[column].count(belowRow: snapshot.rowCount)
+                guard rows.columns[column].starts.isEmpty, let first = rows.columns[column].rowsWithoutGap else {
+                    return .mixed
+                }
+                let times = reading.times(of: rows, first..<first + count, in: snapshot.table)
+                return times.times.isEmpty ? .nothing : .column(FoundColumn(times, snapshot.table, column: column))
+            }
+        }
+    }
+
+    /// What became of an attempt to read.
+    enum Outcome {
+        case filled
+        case nothing
+        case mixed
+    }
+
+    /// Fills an empty buffer with the samples, where they are numbers in one column and nothing is to be merged.
+    func read(into buffer: inout SampleBuffer, labels: Labels, for reading: SeriesReading) throws -> Outcome {
         do {
-            return try window.read(ordinal, into: &buffer)
+            switch try find(for: reading) {
+            case .nothing: return .nothing
+            case .mixed: return .mixed
+            case .column(let column):
+                try column.fill(&buffer)
+                return .filled
+            }
         } catch let damage as BlockDamage {
+            guard case .strip(let window, _, _) = place else { return .nothing }
             window.block.note(damage)
-            window.block.tell(damage, missing: times, of: labels, in: window.reading.context)
+            window.block.tell(damage, missing: times, of: labels, in: reading.context)
             return .nothing
         }
     }

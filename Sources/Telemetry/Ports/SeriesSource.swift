@@ -114,14 +114,16 @@ public struct SampleBuffer: Sendable {
     }
 
     /// Makes room for `count` values, all of which `body` writes.
-    package mutating func withValues(count: Int, _ body: (UnsafeMutablePointer<Double>) -> Void) {
+    package mutating func withValues(
+        count: Int, _ body: (UnsafeMutablePointer<Double>) throws -> Void
+    ) rethrows {
         if values.count < count {
             values.append(contentsOf: repeatElement(0, count: count - values.count))
         } else if values.count > count {
             values.removeLast(values.count - count)
         }
-        values.withUnsafeMutableBufferPointer { values in
-            if let start = values.baseAddress { body(start) }
+        try values.withUnsafeMutableBufferPointer { values in
+            if let start = values.baseAddress { try body(start) }
         }
     }
 }

@@ -136,16 +136,30 @@ package enum FloatText {
 
     /// Appends Swift's own description, which is the shortest that reads back; false where that has an exponent.
     private static func appendDescription(_ value: Double, to target: inout [UInt8]) -> Bool {
-        var text = value.description
-        return text.withUTF8 { bytes in
-            guard !bytes.contains(UInt8(ascii: "e")) else { return false }
-            // Whole numbers come with a decimal that is 0.
-            let isWhole =
-                bytes.count > 2 && bytes[bytes.count - 1] == UInt8(ascii: "0")
-                && bytes[bytes.count - 2] == UInt8(ascii: ".")
-            target.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[..<(bytes.count - (isWhole ? 2 : 0))]))
-            return true
+        let start = target.count
+        var sink = DescriptionSink(bytes: [])
+        swap(&sink.bytes, &target)
+        value.write(to: &sink)
+        swap(&sink.bytes, &target)
+        let end = target.count
+        if target[start...].contains(UInt8(ascii: "e")) {
+            target.removeLast(end - start)
+            return false
         }
+        // Whole numbers come with a decimal that is 0.
+        let hasDecimal = target[end - 1] != UInt8(ascii: "0") || target[end - 2] != UInt8(ascii: ".")
+        if !hasDecimal { target.removeLast(2) }
+        return true
+    }
+
+    /// Takes a description without a string in between.
+    private struct DescriptionSink: TextOutputStream {
+        var bytes: [UInt8]
+
+        mutating func write(_ text: String) { bytes.append(contentsOf: text.utf8) }
+
+        /// What the standard library calls for text that is ASCII; `write` where it does not.
+        mutating func _writeASCII(_ text: UnsafeBufferPointer<UInt8>) { bytes.append(contentsOf: text) }
     }
 
     /// Appends a value that has at most four decimals and fifteen digits; false for another. Among so few digits only

@@ -4,9 +4,11 @@
 /// was ended. Text that is not UTF-8 is written with U+FFFD in place of what is wrong, as Go does.
 package struct JSONWriter: Sendable {
     /// What was written so far, behind what the writer was given.
-    package private(set) var output: ByteWriter
-    private var needsComma = false
+    package internal(set) var output: ByteWriter
+    var needsComma = false
     private var depth = 0
+    /// Times that were written last, for the series behind.
+    var writtenTimes = WrittenTimes()
 
     /// Writes behind what `output` holds already.
     package init(_ output: ByteWriter = ByteWriter()) {
@@ -134,6 +136,7 @@ package struct JSONWriter: Sendable {
 
     /// Writes labels as an object of strings.
     package mutating func labels(_ labels: Labels) {
+        if putPlain(labels) { return }
         beginObject()
         labels.forEachPair { name, value in
             string(name)
@@ -177,7 +180,7 @@ extension JSONWriter {
         depth -= 1
     }
 
-    private mutating func separate() {
+    mutating func separate() {
         if needsComma { output.put(UInt8(ascii: ",")) }
         needsComma = true
     }
@@ -188,7 +191,7 @@ extension JSONWriter {
     }
 
     /// Whether nothing needs an escape and no byte needs to be checked as UTF-8.
-    private static func isPlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    static func isPlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
         // Eight bytes at a time: a borrow into the highest bit of a byte that did not have it tells of a smaller one.
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs = ones << 7

@@ -17,7 +17,8 @@ package struct ListenerFailure: Error, Sendable, CustomStringConvertible {
 /// Serves HTTP/1.1 on one address: keep-alive, pipelining, streaming both ways, TLS.
 ///
 /// Bounds for peers that mean harm or are broken: head size and time, body and idle time, time to take an answer,
-/// number of connections. A handler runs as a task of its own; it is cancelled when its client goes away.
+/// number of connections. A handler runs as a task of its own; it is cancelled when its client goes away. Where it is
+/// known to be brief it runs on the connection's event loop: two threads less to wake for a small answer.
 package final class HTTPListener: Sendable {
     /// Where to listen and what to allow. Times in milliseconds.
     package struct Options: Sendable {
@@ -70,9 +71,11 @@ package final class HTTPListener: Sendable {
         address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
-    /// Binds and serves. Throws `ListenerFailure`.
+    /// Binds and serves. The handler of requests that satisfy `isBrief` runs on the connection's event loop: it must
+    /// neither block nor compute for long between its waits. Throws `ListenerFailure`.
     package static func start(
-        _ options: Options, handler: @escaping @Sendable (ListenerRequest) async -> ListenerResponse
+        _ options: Options, isBrief: @escaping @Sendable (ListenerRequest) -> Bool = { _ in false },
+        handler: @escaping @Sendable (ListenerRequest) async -> ListenerResponse
     ) async throws -> HTTPListener {
         let connections = ConnectionTable(maximum: options.connectionsMaximum)
         let context = TLSContext()
@@ -87,7 +90,7 @@ package final class HTTPListener: Sendable {
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let connection = ListenerConnection(options: options, handler: handler)
+                    let connection = ListenerConnection(options: options, isBrief: isBrief, handler: handler)
                     let pipeline = channel.pipeline.syncOperations
                     if let context = context.current {
                         try pipeline.addHandler(NIOSSLServerHandler(context: context))

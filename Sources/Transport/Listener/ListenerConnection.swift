@@ -13,6 +13,7 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     let options: HTTPListener.Options
+    private let isBrief: @Sendable (ListenerRequest) -> Bool
     private let handler: @Sendable (ListenerRequest) async -> ListenerResponse
     private var context: ChannelHandlerContext?
     private var exchange: ListenerExchange?
@@ -34,9 +35,11 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     private var webSocket: WebSocketConnection?
 
     init(
-        options: HTTPListener.Options, handler: @escaping @Sendable (ListenerRequest) async -> ListenerResponse
+        options: HTTPListener.Options, isBrief: @escaping @Sendable (ListenerRequest) -> Bool,
+        handler: @escaping @Sendable (ListenerRequest) async -> ListenerResponse
     ) {
         self.options = options
+        self.isBrief = isBrief
         self.handler = handler
     }
 
@@ -174,7 +177,8 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
         let bound = NIOLoopBound(self, eventLoop: loop)
         let boundExchange = NIOLoopBound(exchange, eventLoop: loop)
         exchange.pipe.setDemand { loop.execute { bound.value.bodyWanted() } }
-        let remote = context.remoteAddress
+        // The channel remembers it, the context asks the system.
+        let remote = context.channel.remoteAddress
         let fields = head.headers.map { HTTPField($0.name, $0.value) }
         let length = head.headers.first(name: "content-length").flatMap { Int($0) }
         let isChunked = head.headers.contains(name: "transfer-encoding")
@@ -183,23 +187,21 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
             method: head.method.rawValue, target: head.uri, fields: fields, remoteAddress: addressText(remote),
             isLoopback: isLoopback(remote), isSecure: options.tls != nil, peer: knownPeer(context), body: body,
             disconnection: exchange.disconnection)
-        let writer = ListenerWriter(eventLoop: loop, connection: bound, exchange: boundExchange)
-        exchange.task = Task { [handler] in
+        let executor = isBrief(request) ? EventLoops.executor(of: loop) : nil
+        exchange.task = Task(executorPreference: executor) { [handler] in
             let response = await handler(request)
-            loop.execute { bound.value.answer(response, of: boundExchange.value) }
-            do {
-                switch response.body {
-                case .bytes: return
-                case .stream(let produce):
-                    if request.method == "HEAD" { return }
-                    try await produce(writer)
-                case .webSocket(let produce):
-                    try await produce(WebSocketWriter(eventLoop: loop, connection: bound))
-                }
-                loop.execute { bound.value.endStream(of: boundExchange.value, isWhole: true) }
-            } catch {
-                loop.execute { bound.value.endStream(of: boundExchange.value, isWhole: false) }
+            if loop.inEventLoop {
+                bound.value.answer(response, of: boundExchange.value)
+            } else {
+                loop.execute { bound.value.answer(response, of: boundExchange.value) }
             }
+            if case .bytes = response.body { return }
+            if request.method == "HEAD", case .stream = response.body { return }
+            // Whatever led to it, a long answer is not made on an event loop.
+            let isWhole = await withTaskExecutorPreference(globalConcurrentExecutor) {
+                await response.body.produce(on: loop, bound, boundExchange)
+            }
+            loop.execute { bound.value.endStream(of: boundExchange.value, isWhole: isWhole) }
         }
     }
 
@@ -276,6 +278,7 @@ extension ListenerConnection {
         if !exchange.isRequestWhole { isLastAnswer = true }
         var headers = HTTPHeaders(response.fields.map { ($0.name, $0.value) })
         let isBodiless = response.status == 204 || response.status == 304
+        exchange.kept = response.kept
         var fixed: [UInt8]?
         if case .bytes(let bytes) = response.body {
             fixed = bytes

@@ -20,6 +20,8 @@ final class ListenerExchange {
     var mustInviteBody: Bool
     /// The writer of a streamed answer, waiting for the client.
     var writer: PendingWrite?
+    /// What the answer holds until the client has taken it.
+    var kept: (any AnyObject & Sendable)?
 
     init(head: HTTPRequestHead) {
         self.head = head
@@ -34,5 +36,6 @@ final class ListenerExchange {
         pipe.fail(ListenerBodyFailure.disconnected)
         writer?.fail()
         writer = nil
+        kept = nil
     }
 }

@@ -139,6 +139,8 @@ package struct ListenerResponse: Sendable {
     package var status: Int
     package var fields: [HTTPField]
     package var body: Body
+    /// Held until the client has taken the answer, or has gone: what the answer is counted in.
+    package var kept: (any AnyObject & Sendable)?
 
     /// An answer.
     package init(status: Int, fields: [HTTPField] = [], body: Body = .bytes([])) {

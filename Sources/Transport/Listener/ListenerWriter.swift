@@ -30,3 +30,24 @@ package struct ListenerWriter: Sendable {
         }
     }
 }
+
+extension ListenerResponse.Body {
+    /// Writes what is made piece by piece; whether it came to its end.
+    func produce(
+        on eventLoop: any EventLoop, _ connection: NIOLoopBound<ListenerConnection>,
+        _ exchange: NIOLoopBound<ListenerExchange>
+    ) async -> Bool {
+        do {
+            switch self {
+            case .bytes: return true
+            case .stream(let produce):
+                try await produce(ListenerWriter(eventLoop: eventLoop, connection: connection, exchange: exchange))
+            case .webSocket(let produce):
+                try await produce(WebSocketWriter(eventLoop: eventLoop, connection: connection))
+            }
+            return true
+        } catch {
+            return false
+        }
+    }
+}

@@ -11,16 +11,24 @@ package struct RemoteReadQuery: Sendable {
     package var range: TimeRange
 }
 
+/// What a client asks for.
+package struct RemoteReadDemand: Sendable {
+    package var queries: [RemoteReadQuery]
+    /// Whether the answer is a stream of chunks rather than one message of samples.
+    package var isStreamed: Bool
+}
+
 /// Reads `prometheus.ReadRequest` (prompb/remote.proto of Prometheus), the body of `POST /api/v1/read` without its
 /// compression.
 package enum RemoteReadRequest {
     /// The kinds of answers a client takes, as it numbers them.
     private static let samples: UInt64 = 0
+    private static let streamedChunks: UInt64 = 1
     private static let queriesMaximum = 1_000
     private static let matchersMaximum = 1_000
 
-    /// The queries of a request whose client takes samples as the answer.
-    package static func read(_ body: [UInt8]) throws(RemoteReadError) -> [RemoteReadQuery] {
+    /// What a request asks for. Of the kinds of answers that its client takes, the first that there is here.
+    package static func read(_ body: [UInt8]) throws(RemoteReadError) -> RemoteReadDemand {
         var queries: [RemoteReadQuery] = []
         var accepted: [UInt64] = []
         let failure = body.withUnsafeBytes { raw -> RemoteReadError? in
@@ -34,11 +42,11 @@ package enum RemoteReadRequest {
             }
         }
         if let failure { throw failure }
-        guard accepted.isEmpty || accepted.contains(samples) else {
+        guard let kind = accepted.isEmpty ? samples : accepted.first(where: { $0 <= streamedChunks }) else {
             throw RemoteReadError(
-                description: "only samples are answered here: accepted_response_types must be empty or name SAMPLES")
+                description: "none of the accepted_response_types is known here; name SAMPLES or STREAMED_XOR_CHUNKS")
         }
-        return queries
+        return RemoteReadDemand(queries: queries, isStreamed: kind == streamedChunks)
     }
 
     private static func read(

@@ -61,7 +61,7 @@ package struct RemoteReadResponse {
 /// Writes `prometheus.Histogram`; `RemoteWriteHistogram` reads it.
 enum RemoteReadHistogram {
     static func write(_ histogram: NativeHistogram, milliseconds: Int64, to message: inout ProtobufEncoder) {
-        let isInteger = histogram.isInteger && isWhole(histogram)
+        let isInteger = histogram.isInteger && histogram.hasWholeCounts
         if isInteger {
             message.integer(1, UInt64(histogram.count))
         } else {
@@ -80,11 +80,6 @@ enum RemoteReadHistogram {
         message.integer(14, UInt64(histogram.counterResetHint.rawValue))
         message.integer(15, UInt64(bitPattern: milliseconds))
         if !histogram.customBounds.isEmpty { message.run(16, packed(histogram.customBounds)) }
-    }
-
-    private static func isWhole(_ histogram: NativeHistogram) -> Bool {
-        let counts = [histogram.count, histogram.zeroCount] + histogram.positiveCounts + histogram.negativeCounts
-        return counts.allSatisfy { $0 >= 0 && $0 < 0x1p62 && $0 == $0.rounded() }
     }
 
     /// Spans at the field `first`, deltas or counts at the next two.
@@ -113,5 +108,13 @@ enum RemoteReadHistogram {
         var writer = ByteWriter(capacity: numbers.count * 8)
         for number in numbers { writer.putDouble(number) }
         return writer.bytes
+    }
+}
+
+extension NativeHistogram {
+    /// Whether all counts are whole numbers that fit the integers of a histogram.
+    var hasWholeCounts: Bool {
+        let counts = [count, zeroCount] + positiveCounts + negativeCounts
+        return counts.allSatisfy { $0 >= 0 && $0 < 0x1p62 && $0 == $0.rounded() }
     }
 }
