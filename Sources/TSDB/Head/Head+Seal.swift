@@ -206,7 +206,7 @@ extension FrozenGroup {
         else { return nil }
         let column = rows.columns[number]
         guard column.count == times.count, column.hasEveryRow, column.starts.isEmpty else { return nil }
-        return column.bits(first: column.count)
+        return rows.bits(of: column)
     }
 
     private static func collect(

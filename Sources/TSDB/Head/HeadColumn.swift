@@ -2,53 +2,32 @@ internal import Telemetry
 
 /// The samples of one series in one head table, in the order of arrival. Only ever appended to.
 ///
-/// The newest values stand as they are, in one cache line beside the column's head, so that an append touches nothing
-/// else; when the line is full they are compressed together.
+/// There are as many of these as series: what only few of them need is elsewhere.
 struct HeadColumn {
-    /// The values that wait to be compressed.
-    private typealias Line = (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
-    private static let lineCount = 8
-
-    private var line: Line = (0, 0, 0, 0, 0, 0, 0, 0)
+    private var values = ValueStream()
+    /// The row of each sample, rising; empty while they are consecutive.
+    private var rows: [UInt32] = []
+    /// As long as the samples, 0 where not known; empty when none is known.
+    private(set) var starts: [Int64] = []
     /// The row of the first sample, for a series that missed none since.
     private var firstRow: UInt32 = 0
     private var sampleCount: UInt32 = 0
-    /// The row of each sample, rising; empty while they are consecutive.
-    private var rows: [UInt32] = []
-    /// All values but those in the line.
-    private var values = ValueStream()
-    /// As long as the samples, 0 where not known; empty when none is known.
-    private(set) var starts: [Int64] = []
 
     /// The number of samples.
     var count: Int { Int(sampleCount) }
 
     /// Adds a sample of a row above all others; returns how many bytes more are held, about.
     @inline(__always)
-    mutating func append(row: UInt32, bits value: UInt64, start: Int64) -> Int {
-        let place = Int(sampleCount) % Self.lineCount
-        withUnsafeMutableBytes(of: &line) { $0.storeBytes(of: value, toByteOffset: place * 8, as: UInt64.self) }
-        var bytes = self.place(row, start: start)
-        if place == Self.lineCount - 1 { bytes += compressLine() }
-        return bytes
+    mutating func append(row: UInt32, bits value: UInt64, start: Int64, _ lines: inout ValueLines) -> Int {
+        var bytes = 0
+        if sampleCount == 0 { values = ValueStream(value) } else { bytes = values.append(value, &lines) }
+        return bytes + place(row, start: start)
     }
 
-    private mutating func compressLine() -> Int {
-        let full = line
-        return withUnsafeBytes(of: full) { values.append($0.bindMemory(to: UInt64.self)) }
-    }
-
-    /// The bit patterns of the first `limit` samples.
-    func bits(first limit: Int) -> [UInt64] {
+    /// The bit patterns of the first `limit` samples; `lines` are those of the table.
+    func bits(first limit: Int, _ lines: ValueLines) -> [UInt64] {
         [UInt64](unsafeUninitializedCapacity: limit) { bits, initialized in
-            let compressed = min(limit, count - count % Self.lineCount)
-            bits.initialize(repeating: 0)
-            values.read(into: UnsafeMutableBufferPointer(rebasing: bits[..<compressed]))
-            withUnsafeBytes(of: line) { line in
-                for index in compressed..<limit {
-                    bits[index] = line.load(fromByteOffset: (index - compressed) * 8, as: UInt64.self)
-                }
-            }
+            values.read(into: UnsafeMutableBufferPointer(rebasing: bits[..<limit]), lines)
             initialized = limit
         }
     }
