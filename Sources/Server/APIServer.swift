@@ -61,6 +61,9 @@ package final class APIServer: Sendable {
             enrolment: dependencies.enrolment, crossOrigin: CrossOrigin(allowed: dependencies.options.crossOrigin),
             metrics: metrics,
             clock: dependencies.monotonicClock, log: dependencies.log)
+        var options = options
+        let quick = Set(routes.filter(\.isQuick).map(\.pattern))
+        options.isQuick = { quick.contains($0) }
         do {
             let listener = try await HTTPListener.start(options) { await router.answer($0) }
             parts.connections.watch(listener)

@@ -79,19 +79,19 @@ struct CodecTests {
 
     @Test(arguments: 0..<60) func columnsOfTheHeadComeBackBitwise(seed: Int) {
         var generator = SeededGenerator(seed: UInt64(seed))
-        var lines = ValueLines()
-        // Columns of one table share its lines.
+        var extras = ColumnExtras()
+        // Columns of one table share them.
         let columns = (0..<4).map { _ in ColumnGenerator.floats(using: &generator) }
         var heads = columns.map { _ in HeadColumn() }
         for row in 0..<(columns.map(\.count).max() ?? 0) {
             for (index, bits) in columns.enumerated() where row < bits.count {
-                _ = heads[index].append(row: UInt32(row), bits: bits[row], start: 0, &lines)
+                _ = heads[index].append(row: UInt32(row), bits: bits[row], start: 0, &extras)
             }
         }
         for (head, bits) in zip(heads, columns) {
-            #expect(head.bits(first: bits.count, lines) == bits)
+            #expect(head.bits(first: bits.count, extras) == bits)
             let some = generator.int(in: 0..<bits.count + 1)
-            #expect(head.bits(first: some, lines) == Array(bits.prefix(some)))
+            #expect(head.bits(first: some, extras) == Array(bits.prefix(some)))
         }
     }
 

@@ -14,18 +14,22 @@ struct Route: Sendable {
     let pattern: String
     let permission: Permission?
     let wording: Wording
+    /// Whether a small request is answered without lasting work on the thread that asks.
+    let isQuick: Bool
     let handle: @Sendable (ServerRequest) async throws -> ListenerResponse
     private let segments: [Substring]
 
     /// A route; `permission` is nil only for what tells nothing (liveness).
     init(
         _ methods: String, _ pattern: String, _ permission: Permission?, wording: Wording = .json,
+        isQuick: Bool = false,
         _ handle: @escaping @Sendable (ServerRequest) async throws -> ListenerResponse
     ) {
         self.methods = methods.split(separator: " ").map(String.init)
         self.pattern = pattern
         self.permission = permission
         self.wording = wording
+        self.isQuick = isQuick
         self.handle = handle
         segments = pattern.split(separator: "/")
     }

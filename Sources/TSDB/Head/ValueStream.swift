@@ -3,15 +3,14 @@ internal import Telemetry
 /// Values of one series in the head, in the order of arrival, compressed as they come.
 ///
 /// Most series hardly ever change: as long as one does not, it is a value and a count. The values of one that does
-/// gather in a line of the table's `ValueLines` and become a `ValueBlock` when it is full. In `bytes` stand blocks, and
-/// between them runs of the value before: a byte of 0x80 or more, for (byte & 0x7f) + 1 of them.
+/// gather in a line of the table's `ValueLines` and become a `ValueBlock` when it is full. In `bytes` stand the first
+/// value, then blocks, and between them runs of the value before: a byte of 0x80 or more, for (byte & 0x7f) + 1 of them.
 struct ValueStream {
     private static let runFlag: UInt8 = 0x80
     private static let runMaximum = 128
 
     private var bytes: [UInt8] = []
-    private var first: UInt64
-    /// The newest value that is in no line.
+    /// The newest value that is in no line. While there are no bytes, it is all there is.
     private var last: UInt64
     /// The line of the series; -1 while it needed none.
     private var line: Int32 = -1
@@ -21,10 +20,10 @@ struct ValueStream {
     private var lineCount: UInt8 = 0
 
     /// No values yet.
-    init() { (first, last) = (0, 0) }
+    init() { last = 0 }
 
     /// One value.
-    init(_ value: UInt64) { (first, last, runCount) = (value, value, 1) }
+    init(_ value: UInt64) { (last, runCount) = (value, 1) }
 
     /// Adds a value behind another; returns how many bytes more are held, about.
     @inline(__always)
@@ -50,14 +49,16 @@ struct ValueStream {
     }
 
     private mutating func closeRun() -> Int {
+        let before = bytes.count
         let runs = (Int(runCount) + Self.runMaximum - 1) / Self.runMaximum
-        makeRoom(for: runs)
+        makeRoom(for: runs + (bytes.isEmpty ? 8 : 0))
+        if bytes.isEmpty { withUnsafeBytes(of: last) { bytes.append(contentsOf: $0) } }
         while runCount > 0 {
             let count = min(Int(runCount), Self.runMaximum)
             bytes.append(Self.runFlag | UInt8(count - 1))
             runCount -= UInt16(count)
         }
-        return runs
+        return bytes.count - before
     }
 
     private mutating func compressLine(_ lines: ValueLines) -> Int {
@@ -82,10 +83,14 @@ struct ValueStream {
     /// Writes the first `values.count` values, of which there must be as many.
     func read(into values: UnsafeMutableBufferPointer<UInt64>, _ lines: ValueLines) {
         var filled = 0
-        var last = first
+        var last = last
         withUnsafeTemporaryAllocation(of: UInt64.self, capacity: ValueBlock.count) { block in
             bytes.withUnsafeBytes { bytes in
                 var place = 0
+                if !bytes.isEmpty {
+                    last = bytes.loadUnaligned(as: UInt64.self)
+                    place = 8
+                }
                 while filled < values.count, place < bytes.count {
                     let head = bytes[place]
                     if head >= Self.runFlag {

@@ -17,7 +17,8 @@ package struct ListenerFailure: Error, Sendable, CustomStringConvertible {
 /// Serves HTTP/1.1 on one address: keep-alive, pipelining, streaming both ways, TLS.
 ///
 /// Bounds for peers that mean harm or are broken: head size and time, body and idle time, time to take an answer,
-/// number of connections. A handler runs as a task of its own; it is cancelled when its client goes away.
+/// number of connections. A handler runs as a task of its own, on the cooperative pool, or on the event loop where it is
+/// quick; it is cancelled when its client goes away.
 package final class HTTPListener: Sendable {
     /// Where to listen and what to allow. Times in milliseconds.
     package struct Options: Sendable {
@@ -43,6 +44,11 @@ package final class HTTPListener: Sendable {
         package var lingerBytesMaximum = 4 << 20
         /// More are turned away with 503.
         package var connectionsMaximum = 12_000
+        /// Whether a request for this target is answered so quickly that it need not leave the event loop. Asked of
+        /// requests that announce a body of no more than `quickBytesMaximum`; their handlers do no lasting work between
+        /// two suspensions.
+        package var isQuick: @Sendable (_ target: String) -> Bool = { _ in false }
+        package var quickBytesMaximum = 64 << 10
         /// Told of each TLS handshake that failed: the client's address, and why. On an event loop.
         package var handshakeFailed: @Sendable (String, String) -> Void = { _, _ in }
 

@@ -15,6 +15,7 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     let options: HTTPListener.Options
     private let handler: @Sendable (ListenerRequest) async -> ListenerResponse
     private var context: ChannelHandlerContext?
+    private var quickTasks: EventLoopTasks?
     private var exchange: ListenerExchange?
     private var queue = CircularBuffer<HTTPServerRequestPart>()
     /// No further request: the connection closes behind the answer.
@@ -44,6 +45,7 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        quickTasks = EventLoopTasks(context.eventLoop)
         receiveTimer = DeadlineTimer(on: context.eventLoop) { [unowned self] in receiveTimedOut() }
         sendTimer = DeadlineTimer(on: context.eventLoop) { [unowned self] in sendTimedOut() }
     }
@@ -182,7 +184,8 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
             isLoopback: isLoopback(remote), isSecure: options.tls != nil, peer: knownPeer(context), body: body,
             disconnection: exchange.disconnection)
         let writer = ListenerWriter(eventLoop: loop, connection: bound, exchange: boundExchange)
-        exchange.task = Task { [handler] in
+        let isQuick = !isChunked && length ?? 0 <= options.quickBytesMaximum && options.isQuick(head.uri)
+        exchange.task = Task(executorPreference: isQuick ? quickTasks : nil) { [handler] in
             let response = await handler(request)
             loop.execute { bound.value.answer(response, of: boundExchange.value) }
             do {
