@@ -3,14 +3,15 @@ internal import Telemetry
 /// Values of one series in the head, in the order of arrival, compressed as they come.
 ///
 /// Most series hardly ever change: as long as one does not, it is a value and a count. The values of one that does
-/// gather in a line of the table's `ValueLines` and become a `ValueBlock` when it is full. In `bytes` stand the first
-/// value, then blocks, and between them runs of the value before: a byte of 0x80 or more, for (byte & 0x7f) + 1 of them.
+/// gather in a line of the table's `ValueLines` and become a `ValueBlock` when it is full and more come. In `bytes` stand
+/// the first value, then blocks, and between them runs of the value before: a byte of 0x80 or more, for (byte & 0x7f) + 1
+/// of them.
 struct ValueStream {
     private static let runFlag: UInt8 = 0x80
     private static let runMaximum = 128
 
     private var bytes: [UInt8] = []
-    /// The newest value that is in no line. While there are no bytes, it is all there is.
+    /// The newest value that is in no line.
     private var last: UInt64
     /// The line of the series; -1 while it needed none.
     private var line: Int32 = -1
@@ -37,22 +38,32 @@ struct ValueStream {
 
     private mutating func appendToLine(_ value: UInt64, _ lines: inout ValueLines) -> Int {
         var added = 0
-        if runCount > 0 { added += closeRun() }
+        if lineCount == ValueBlock.count {
+            added += compressLine(lines)
+            if value == last {
+                runCount = 1
+                return added
+            }
+        }
         if line < 0 {
             line = lines.add()
             added += ValueLines.lineBytes
         }
+        if runCount == 1, bytes.isEmpty {
+            // The first value goes into the line with those behind it: a young series needs no bytes.
+            lines.set(last, at: 0, of: line)
+            (runCount, lineCount) = (0, 1)
+        } else if runCount > 0 {
+            added += closeRun()
+        }
         lines.set(value, at: Int(lineCount), of: line)
         lineCount += 1
-        if lineCount == ValueBlock.count { added += compressLine(lines) }
         return added
     }
 
     private mutating func closeRun() -> Int {
         let before = bytes.count
-        let runs = (Int(runCount) + Self.runMaximum - 1) / Self.runMaximum
-        makeRoom(for: runs + (bytes.isEmpty ? 8 : 0))
-        if bytes.isEmpty { withUnsafeBytes(of: last) { bytes.append(contentsOf: $0) } }
+        begin(with: last, room: (Int(runCount) + Self.runMaximum - 1) / Self.runMaximum)
         while runCount > 0 {
             let count = min(Int(runCount), Self.runMaximum)
             bytes.append(Self.runFlag | UInt8(count - 1))
@@ -63,21 +74,26 @@ struct ValueStream {
 
     private mutating func compressLine(_ lines: ValueLines) -> Int {
         withUnsafeTemporaryAllocation(byteCount: ValueBlock.bytesMaximum, alignment: 8) { space in
+            let before = bytes.count
             let count = lines.withValues(of: line) { values in
+                if bytes.isEmpty { last = values[0] }
                 defer { last = values[ValueBlock.count - 1] }
-                return ValueBlock.write(values, behind: last, into: space)
+                let count = ValueBlock.write(values, behind: last, into: space)
+                begin(with: last, room: count)
+                return count
             }
             lineCount = 0
-            makeRoom(for: count)
             bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: space[..<count]))
-            return count
+            return bytes.count - before
         }
     }
 
-    /// There are as many of these as series: they must not double.
-    private mutating func makeRoom(for more: Int) {
-        let count = bytes.count + more
+    /// Makes room for bytes, in front of which the first value stands. There are as many of these as series: they must
+    /// not double.
+    private mutating func begin(with first: UInt64, room: Int) {
+        let count = bytes.count + room + (bytes.isEmpty ? 8 : 0)
         if count > bytes.capacity { bytes.reserveCapacity(count + count / 8) }
+        if bytes.isEmpty { withUnsafeBytes(of: first) { bytes.append(contentsOf: $0) } }
     }
 
     /// Writes the first `values.count` values, of which there must be as many.

@@ -196,7 +196,10 @@ internal import Testing
                         return try resolver.readSeries(1, target: target, interval: 1, from: &reader).series.count
                     }
                 }
-                do { return try result.get() } catch { throw .malformed(error) }
+                switch result {
+                case .success(let count): return count
+                case .failure(let error): throw .malformed(error)
+                }
             }
         }
         #expect(dictionary.memoryBytes - before < 1 << 20)
