@@ -116,14 +116,13 @@ struct CodecTests {
     @Test func decimalsOfTheHeadTakeAFewBitsEach() {
         let space = UnsafeMutableRawBufferPointer.allocate(byteCount: ValueBlock.bytesMaximum, alignment: 8)
         defer { space.deallocate() }
-        func bytes(_ values: [Double], behind last: Double) -> Int {
-            values.map(\.bitPattern).withUnsafeBufferPointer {
-                ValueBlock.write($0, behind: last.bitPattern, into: space)
-            }
+        func bytes(behind last: Double, _ value: (Int) -> Double) -> Int {
+            let bits = (1...ValueBlock.count).map { value($0).bitPattern }
+            return bits.withUnsafeBufferPointer { ValueBlock.write($0, behind: last.bitPattern, into: space) }
         }
-        #expect(bytes((1...8).map { 1_000_000 + Double($0 * 117) }, behind: 1_000_000) == 4)
-        #expect(bytes((1...8).map { 4096 * Double(1000 + $0 % 3) }, behind: 4_096_000) == 5)
-        #expect(bytes((1...8).map { Double(12_345 + 7 * $0 + $0 % 2) / 100 }, behind: 123.45) == 4)
+        #expect(bytes(behind: 1_000_000) { Double(1_000_000 + $0 * 117) } == 4)
+        #expect(bytes(behind: 4_096_000) { Double(4096 * (1000 + $0 % 3)) } == 5)
+        #expect(bytes(behind: 123.45) { Double(12_345 + 7 * $0 + $0 % 2) / 100 } == 4)
     }
 
     @Test func regularTimestampsTakeADozenBytes() {
