@@ -12,8 +12,8 @@ struct BlockIndexWriter {
         var rests: [UInt32]
     }
 
-    /// The distinct rests of all groups, numbered as they come, so that a million series of equal targets take the memory
-    /// of one target's.
+    /// The distinct rests of all groups, numbered as they come, so that a million series of equal targets take the
+    /// memory of one target's.
     struct LabelSets {
         fileprivate var distinct: [Labels] = []
         private var numbers: [Labels: UInt32] = [:]

@@ -44,8 +44,8 @@ final class HeadGroup: Sendable {
         /// By column; empty where the series was forgotten.
         var labels: [Labels] = []
         var freeColumns: [Int] = []
-        /// By column, where it is a later time than that of the group: up to when blocks may have samples of it that the
-        /// head does not know of, because it was not here before, or its newest were deleted.
+        /// By column, where it is a later time than that of the group: up to when blocks may have samples of it that
+        /// the head does not know of, because it was not here before, or its newest were deleted.
         var sealedMilliseconds: [Int: Int64] = [:]
         /// The newest histogram by column.
         var lastHistogramMilliseconds: [Int: Int64] = [:]

@@ -3,9 +3,9 @@ internal import Telemetry
 /// Values of one series in the head, in the order of arrival, compressed as they come.
 ///
 /// Most series hardly ever change: as long as one does not, it is a value and a count. The values of one that does
-/// gather in a line of the table's `ValueLines` and become a `ValueBlock` when it is full and more come. In `bytes` stand
-/// the first value, then blocks, and between them runs of the value before: a byte of 0x80 or more, for (byte & 0x7f) + 1
-/// of them.
+/// gather in a line of the table's `ValueLines` and become a `ValueBlock` when it is full and more come. In `bytes`
+/// stand the first value, then blocks, and between them runs of the value before: a byte of 0x80 or more, for
+/// (byte & 0x7f) + 1 of them.
 struct ValueStream {
     private static let runFlag: UInt8 = 0x80
     private static let runMaximum = 128

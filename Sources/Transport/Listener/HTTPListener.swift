@@ -17,8 +17,8 @@ package struct ListenerFailure: Error, Sendable, CustomStringConvertible {
 /// Serves HTTP/1.1 on one address: keep-alive, pipelining, streaming both ways, TLS.
 ///
 /// Bounds for peers that mean harm or are broken: head size and time, body and idle time, time to take an answer,
-/// number of connections. A handler runs as a task of its own, on the cooperative pool, or on the event loop where it is
-/// quick; it is cancelled when its client goes away.
+/// number of connections. A handler runs as a task of its own, on the cooperative pool, or on the event loop where it
+/// is quick; it is cancelled when its client goes away.
 package final class HTTPListener: Sendable {
     /// Where to listen and what to allow. Times in milliseconds.
     package struct Options: Sendable {
