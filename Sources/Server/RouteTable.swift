@@ -43,7 +43,9 @@ struct RouteTable: Sendable {
             Route("GET", "/api/v1/scrape_pools", .read, targets.pools),
             Route("GET", "/api/v1/alertmanagers", .read, targets.alertmanagers),
             Route("GET", "/federate", .read, wording: .text, federation.federate),
-            Route("POST", "/api/v1/write", .ingest, wording: .text, remoteWrite.write),
+            Route(
+                "POST", "/api/v1/write", .ingest, wording: .text, isBrief: true,
+                briefBytesMaximum: Route.pushBytes, remoteWrite.write),
             Route("POST", "/api/v1/read", .read, wording: .text, remoteRead.read),
             Route("GET", "/api/v1/status/config", .read, status.configuration),
             Route("GET", "/api/v1/status/buildinfo", .read, status.buildInformation),
@@ -73,7 +75,9 @@ struct RouteTable: Sendable {
 
     private var agents: [Route] {
         [
-            Route("POST", "/agent/v1/batch", .ingest, wording: .text, ingest.batch),
+            Route(
+                "POST", "/agent/v1/batch", .ingest, wording: .text, isBrief: true,
+                briefBytesMaximum: Route.pushBytes, ingest.batch),
             Route("GET", "/agent/v1/commands", .ingest, wording: .text, commands.commands),
             Route("POST", "/agent/v1/reports", .ingest, wording: .text, commands.reports),
             Route("POST", "/agent/v1/certificate", .ingest, enrolment.renew),

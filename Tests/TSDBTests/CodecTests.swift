@@ -77,14 +77,52 @@ struct CodecTests {
         }
     }
 
-    @Test(arguments: 0..<20) func streamsOfTheHeadComeBackBitwise(seed: Int) {
+    @Test(arguments: 0..<60) func columnsOfTheHeadComeBackBitwise(seed: Int) {
         var generator = SeededGenerator(seed: UInt64(seed))
-        let bits = ColumnGenerator.floats(using: &generator)
-        var column = HeadColumn()
-        for (row, value) in bits.enumerated() { _ = column.append(row: UInt32(row), bits: value, start: 0) }
-        #expect(column.bits(first: bits.count) == bits)
-        let some = generator.int(in: 0..<bits.count + 1)
-        #expect(column.bits(first: some) == Array(bits.prefix(some)))
+        var extras = ColumnExtras()
+        // Columns of one table share them.
+        let columns = (0..<4).map { _ in ColumnGenerator.floats(using: &generator) }
+        var heads = columns.map { _ in HeadColumn() }
+        for row in 0..<(columns.map(\.count).max() ?? 0) {
+            for (index, bits) in columns.enumerated() where row < bits.count {
+                _ = heads[index].append(row: UInt32(row), bits: bits[row], start: 0, &extras)
+            }
+        }
+        for (head, bits) in zip(heads, columns) {
+            #expect(head.bits(first: bits.count, extras) == bits)
+            let some = generator.int(in: 0..<bits.count + 1)
+            #expect(head.bits(first: some, extras) == Array(bits.prefix(some)))
+        }
+    }
+
+    @Test(arguments: 0..<200) func blocksOfEightValuesComeBackBitwise(seed: Int) {
+        var generator = SeededGenerator(seed: UInt64(seed))
+        var bits = ColumnGenerator.floats(using: &generator)
+        while bits.count < ValueBlock.count { bits += bits }
+        let last = generator.oneIn(2) ? generator.pick(ColumnGenerator.special) : bits[0]
+        let block = Array(bits.prefix(ValueBlock.count))
+        let space = UnsafeMutableRawBufferPointer.allocate(byteCount: ValueBlock.bytesMaximum, alignment: 8)
+        defer { space.deallocate() }
+        let count = block.withUnsafeBufferPointer { ValueBlock.write($0, behind: last, into: space) }
+        #expect(count > 0 && space[0] < 0x80)
+        var read = [UInt64](repeating: 0, count: ValueBlock.count)
+        var place = 0
+        read.withUnsafeMutableBufferPointer {
+            ValueBlock.read(UnsafeRawBufferPointer(rebasing: space[..<count]), at: &place, behind: last, into: $0)
+        }
+        #expect(read == block && place == count)
+    }
+
+    @Test func decimalsOfTheHeadTakeAFewBitsEach() {
+        let space = UnsafeMutableRawBufferPointer.allocate(byteCount: ValueBlock.bytesMaximum, alignment: 8)
+        defer { space.deallocate() }
+        func bytes(behind last: Double, _ value: (Int) -> Double) -> Int {
+            let bits = (1...ValueBlock.count).map { value($0).bitPattern }
+            return bits.withUnsafeBufferPointer { ValueBlock.write($0, behind: last.bitPattern, into: space) }
+        }
+        #expect(bytes(behind: 1_000_000) { Double(1_000_000 + $0 * 117) } == 4)
+        #expect(bytes(behind: 4_096_000) { Double(4096 * (1000 + $0 % 3)) } == 5)
+        #expect(bytes(behind: 123.45) { Double(12_345 + 7 * $0 + $0 % 2) / 100 } == 4)
     }
 
     @Test func regularTimestampsTakeADozenBytes() {

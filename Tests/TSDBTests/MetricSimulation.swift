@@ -33,6 +33,8 @@ struct MetricSimulation {
     /// Sent without an answer since the last start.
     private var doubts: [SampleBatch] = []
     private(set) var coverage = Coverage()
+    /// By instance: the series that its sender lists again and again, as agents do.
+    private var keptLists: [String: [SeriesReference]] = [:]
     /// What happened, for the report of a failing seed.
     private(set) var story: [String] = []
 
@@ -143,6 +145,7 @@ struct MetricSimulation {
         coverage.note("rejected sample", receipt.rejections.count)
         story.append("accepted \(receipt.accepted), \(receipt.rejections.map { "\($0.labels) \($0.milliseconds)" })")
         try model.accept(batch, receipt, moment)
+        learn(receipt.seriesIDs, of: batch)
         guard let delivery = batch.delivery else { return }
         guard receipt.marks?.synced == delivery.sequence else { throw HarnessError("marks \(receipt)") }
         unanswered[delivery.sender] = nil
@@ -174,16 +177,46 @@ struct MetricSimulation {
                 target: generator.oneIn(5) ? .empty : Labels(["instance": instance, "job": "node"]))
             let late = generator.oneIn(6) ? generator.int(in: 0..<(generator.oneIn(3) ? 120 : 20)) : 0
             let time = clock.nowMilliseconds / 500 * 500 - Int64(late) * 500
-            for name in 0..<generator.int(in: 1..<6) where !generator.oneIn(5) {
-                let labels = Labels.series("m\(name)", instance: instance)
-                let bits =
-                    generator.oneIn(12)
-                    ? generator.pick(ColumnGenerator.special) : Double(generator.int(in: 0..<100)).bitPattern
-                group.append(labels, milliseconds: time, value: Double(bitPattern: bits))
+            if !group.target.isEmpty, generator.oneIn(2) {
+                listAgain(instance, at: time, in: &group)
+            } else {
+                for name in 0..<generator.int(in: 1..<6) where !generator.oneIn(5) {
+                    group.append(Labels.series("m\(name)", instance: instance), milliseconds: time, value: value())
+                }
             }
             groups.append(group)
         }
         return SampleBatch(groups: groups)
+    }
+
+    private mutating func value() -> Double {
+        generator.oneIn(12)
+            ? Double(bitPattern: generator.pick(ColumnGenerator.special)) : Double(generator.int(in: 0..<100))
+    }
+
+    /// A sample of all series of an instance or of some, listed by the very array of the time before.
+    private mutating func listAgain(_ instance: String, at time: Int64, in group: inout SampleGroup) {
+        group.series =
+            keptLists[instance] ?? (0..<6).map { .labels(Labels.series("m\($0)", instance: instance)) }
+        group.keepsSeries = keptLists[instance] != nil
+        keptLists[instance] = group.series
+        let isWhole = generator.oneIn(2)
+        for index in group.series.indices where isWhole || generator.oneIn(2) {
+            group.seriesIndexes.append(UInt32(index))
+            group.timesMilliseconds.append(time)
+            group.values.append(value())
+        }
+    }
+
+    /// Names series by their ids from now on.
+    private mutating func learn(_ ids: [[SeriesID]], of batch: SampleBatch) {
+        for (group, ids) in zip(batch.groups, ids) where group.keepsSeries {
+            if ids.isEmpty {
+                coverage.note("list of series known as a whole")
+            } else if let instance = group.target["instance"] {
+                keptLists[instance] = zip(ids, group.series).map { .known($0, $1.labels) }
+            }
+        }
     }
 
     private mutating func retain(_ database: MetricDatabase) throws {

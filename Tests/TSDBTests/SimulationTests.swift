@@ -40,6 +40,7 @@ struct SimulationTests {
             "append", "refused append", "rejected sample", "repeated delivery", "duplicate delivery", "flush",
             "backfill", "merge", "retention", "delete", "replayed sample", "clean restart", "powerCut", "kill",
             "failed open", "append while starting", "refused append while starting", "crash while starting",
+            "list of series known as a whole",
         ] {
             #expect(coverage.events[event, default: 0] > 0, "\(event)")
         }

@@ -14,21 +14,30 @@ struct Route: Sendable {
     let pattern: String
     let permission: Permission?
     let wording: Wording
-    /// Whether it only reads its parameters and leads to a query's thread: the event loop does that itself.
+    /// Whether it does no lasting work on the thread that asks, the event loop's: it reads its parameters and leads to a
+    /// query's thread, or takes a small push and leads to a log's.
     let isBrief: Bool
+    /// A request with a longer body is not brief.
+    let briefBytesMaximum: Int
     let handle: @Sendable (ServerRequest) async throws -> ListenerResponse
+    /// Forms up to this are read at once, as query strings are.
+    static let formBytes = 16 << 10
+    /// Pushes up to this are read and resolved at once.
+    static let pushBytes = 64 << 10
     private let segments: [Substring]
 
     /// A route; `permission` is nil only for what tells nothing (liveness).
     init(
         _ methods: String, _ pattern: String, _ permission: Permission?, wording: Wording = .json,
-        isBrief: Bool = false, _ handle: @escaping @Sendable (ServerRequest) async throws -> ListenerResponse
+        isBrief: Bool = false, briefBytesMaximum: Int = Route.formBytes,
+        _ handle: @escaping @Sendable (ServerRequest) async throws -> ListenerResponse
     ) {
         self.methods = methods.split(separator: " ").map(String.init)
         self.pattern = pattern
         self.permission = permission
         self.wording = wording
         self.isBrief = isBrief
+        self.briefBytesMaximum = briefBytesMaximum
         self.handle = handle
         segments = pattern.split(separator: "/")
     }

@@ -29,13 +29,10 @@ struct Router: Sendable {
         self.log = log
     }
 
-    /// Forms up to this are read at once, as query strings are.
-    private static let briefFormBytes = 16 << 10
-
     /// Whether answering a request leaves all work to other threads.
     func isBrief(_ request: ListenerRequest) -> Bool {
-        guard let length = request.body.announcedBytes, length <= Router.briefFormBytes else { return false }
-        return find(request).0?.isBrief == true
+        guard let length = request.body.announcedBytes, let route = find(request).0 else { return false }
+        return route.isBrief && length <= route.briefBytesMaximum
     }
 
     /// Answers a request, always.

@@ -8,8 +8,24 @@ struct BlockIndexWriter {
     struct Group {
         var group: BlockGroup
         var common: Labels
-        /// By number.
-        var rests: [Labels]
+        /// By number of the series: which of `LabelSets` is the rest of its labels.
+        var rests: [UInt32]
+    }
+
+    /// The distinct rests of all groups, numbered as they come, so that a million series of equal targets take the
+    /// memory of one target's.
+    struct LabelSets {
+        fileprivate var distinct: [Labels] = []
+        private var numbers: [Labels: UInt32] = [:]
+
+        /// The number of a set of labels.
+        mutating func number(of labels: Labels) -> UInt32 {
+            if let known = numbers[labels] { return known }
+            let number = UInt32(distinct.count)
+            numbers[labels] = number
+            distinct.append(labels)
+            return number
+        }
     }
 
     private let groups: [BlockGroup]
@@ -17,12 +33,13 @@ struct BlockIndexWriter {
     private let entries: ByteWriter
     private let postings: ByteWriter
 
-    /// Numbers the strings and the label sets, and inverts the latter.
-    init(_ groups: [Group]) {
-        let distinct = Set(groups.flatMap(\.rests)).map { (labels: $0, key: FamilyKey($0).bytes) }
-            .sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.labels)
-        var numbers: [Labels: UInt32] = [:]
-        for (number, labels) in distinct.enumerated() { numbers[labels] = UInt32(number) }
+    /// Numbers the strings and, in their own order, the label sets, and inverts the latter.
+    init(_ groups: [Group], _ sets: LabelSets) {
+        let keys = sets.distinct.map { FamilyKey($0).bytes }
+        let order = sets.distinct.indices.sorted { keys[$0].lexicographicallyPrecedes(keys[$1]) }
+        let distinct = order.map { sets.distinct[$0] }
+        var entryOf = [UInt32](repeating: 0, count: order.count)
+        for (number, place) in order.enumerated() { entryOf[place] = UInt32(number) }
         var strings: Set<String> = []
         for labels in distinct + groups.map(\.common) {
             for pair in labels.pairs { strings.formUnion([pair.name, pair.value]) }
@@ -37,7 +54,7 @@ struct BlockIndexWriter {
             var group = one.group
             group.common = pairs(one.common)
             group.entries = Postings()
-            for labels in one.rests { if let number = numbers[labels] { group.entries.append(number) } }
+            for number in one.rests { group.entries.append(entryOf[Int(number)]) }
             return group
         }
         var entries = ByteWriter()

@@ -13,6 +13,7 @@ struct BlockWriter {
     private var buffer = ByteWriter(capacity: BlockWriter.bufferByteCount)
     private var flushed: UInt64 = 0
     private var groups: [BlockIndexWriter.Group] = []
+    private var labelSets = BlockIndexWriter.LabelSets()
     private var seriesCount: UInt32 = 0
     private var times: TimeRange?
     private(set) var sampleCount = 0
@@ -41,7 +42,8 @@ struct BlockWriter {
         let first = seriesCount
         seriesCount += UInt32(layout.rests.count)
         let group = BlockGroup(target: target, ordinals: first..<seriesCount, sealedThrough: sealedThrough, strips: [])
-        groups.append(BlockIndexWriter.Group(group: group, common: layout.common, rests: layout.rests))
+        let rests = layout.rests.map { labelSets.number(of: $0) }
+        groups.append(BlockIndexWriter.Group(group: group, common: layout.common, rests: rests))
         return first
     }
 
@@ -61,7 +63,7 @@ struct BlockWriter {
         var footer = BlockFooter(
             sequence: sequence, history: history, sealedThrough: sealedThrough, times: times ?? none,
             seriesCount: Int(seriesCount), sampleCount: sampleCount)
-        let index = BlockIndexWriter(groups)
+        let index = BlockIndexWriter(groups, labelSets)
         for kind in BlockFormat.SectionKind.allCases {
             let (bytes, flag) = Self.compressed(index.section(kind))
             let place = offset

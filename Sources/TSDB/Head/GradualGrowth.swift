@@ -7,8 +7,8 @@ extension Array {
         append(element)
     }
 
-    /// Room for so many elements, and where that is not enough yet, for an eighth more.
+    /// Room for so many elements; what has grown before gets room for an eighth more.
     mutating func makeRoomGradually(for count: Int) {
-        if count > capacity { reserveCapacity(count + count / 8 + 4) }
+        if count > capacity { reserveCapacity(isEmpty ? count : count + count / 8 + 4) }
     }
 }

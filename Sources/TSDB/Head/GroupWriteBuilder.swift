@@ -48,6 +48,20 @@ struct GroupWriteBuilder {
         bits.append(value)
     }
 
+    /// Adds a float to each of `newColumns`, none of which occurs twice, all at one time.
+    mutating func addRow(_ newColumns: [UInt32], milliseconds: Int64, values: [Double], starts newStarts: [Int64]) {
+        guard columns.isEmpty, histograms.isEmpty else {
+            for index in newColumns.indices {
+                add(
+                    column: Int(newColumns[index]), milliseconds: milliseconds, bits: values[index].bitPattern,
+                    start: newStarts.isEmpty ? 0 : newStarts[index])
+            }
+            return
+        }
+        (columns, rowTime, starts) = (newColumns, milliseconds, newStarts)
+        bits = values.map(\.bitPattern)
+    }
+
     /// Adds a histogram.
     mutating func add(column: Int, milliseconds: Int64, start: Int64, histogram: NativeHistogram) {
         if isOneRow { leaveOneRow() }
@@ -57,6 +71,12 @@ struct GroupWriteBuilder {
 
     /// Whether the row has the column already; it has from now on.
     private mutating func isSeen(_ column: Int) -> Bool {
+        // A row that was added as a whole is not looked at before something is added to it.
+        if seen.isEmpty { for known in columns { _ = markSeen(Int(known)) } }
+        return markSeen(column)
+    }
+
+    private mutating func markSeen(_ column: Int) -> Bool {
         let place = column >> 6
         if place >= seen.count { seen.append(contentsOf: repeatElement(0, count: max(4, place + 1 - seen.count))) }
         let bit: UInt64 = 1 << UInt64(column & 63)

@@ -53,6 +53,18 @@ extension Head {
     }
 }
 
+extension SampleGroup {
+    /// Whether sample i belongs to series i.
+    fileprivate var hasOneSampleEach: Bool {
+        guard seriesIndexes.count == series.count else { return false }
+        var difference: UInt32 = 0
+        for index in seriesIndexes.indices {
+            difference |= seriesIndexes[index] ^ UInt32(truncatingIfNeeded: index)
+        }
+        return difference == 0
+    }
+}
+
 /// Resolves and checks the samples of one batch, group by group.
 private struct Preparation {
     /// What a series of the batch is in the head. Nothing here is counted by reference: there is one per sample.
@@ -95,6 +107,7 @@ private struct Preparation {
     }
 
     mutating func add(_ group: SampleGroup, to index: inout HeadIndex) {
+        if let roster = index.roster(of: group), addRow(group, roster, index) { return }
         hasNewIDs = false
         var resolutions = [Resolution](repeating: .unknown, count: group.series.count)
         for sample in group.values.indices {
@@ -121,7 +134,45 @@ private struct Preparation {
                 column: column, milliseconds: time, start: sample.startMilliseconds, histogram: sample.histogram)
         }
         addExemplars(of: group, resolutions, index)
+        if group.keepsSeries, !hasNewIDs { remember(group, resolutions, in: &index) }
         prepared.seriesIDs.append(hasNewIDs ? resolutions.map { Self.id(of: $0, in: index) } : [])
+    }
+
+    /// Adds a group whose series are known as a whole and whose samples are of one time, before which all of its target
+    /// lie; false, with nothing added, when it is anything else.
+    private mutating func addRow(_ group: SampleGroup, _ roster: SeriesRoster, _ index: HeadIndex) -> Bool {
+        guard let time = group.timesMilliseconds.first, group.histograms.isEmpty, group.exemplars.isEmpty,
+            time <= latest, time >= oldest, time > index.sealedMilliseconds,
+            group.timesMilliseconds.allSatisfy({ $0 == time })
+        else { return false }
+        let builder = builder(for: roster.group, .new, capacity: 0)
+        guard time >= builders[builder].newestMilliseconds else { return false }
+        let starts = group.startTimesMilliseconds
+        if group.hasOneSampleEach {
+            builders[builder].addRow(roster.columns, milliseconds: time, values: group.values, starts: starts)
+        } else {
+            for sample in group.values.indices {
+                builders[builder].add(
+                    column: Int(roster.columns[Int(group.seriesIndexes[sample])]), milliseconds: time,
+                    bits: group.values[sample].bitPattern, start: starts.isEmpty ? 0 : starts[sample])
+            }
+        }
+        prepared.seriesIDs.append([])
+        return true
+    }
+
+    /// Remembers a list of series that is of one group and has none twice.
+    private func remember(_ group: SampleGroup, _ resolutions: [Resolution], in index: inout HeadIndex) {
+        var columns: [UInt32] = []
+        columns.reserveCapacity(resolutions.count)
+        for resolution in resolutions {
+            guard case .series(_, let column, let builder) = resolution, builder == lastBuilder?.place else { return }
+            columns.append(UInt32(column))
+        }
+        guard let home = lastBuilder?.group, home.target == group.target, Set(columns).count == columns.count else {
+            return
+        }
+        index.remember(SeriesRoster(series: group.series, group: home, columns: columns))
     }
 
     private static func id(of resolution: Resolution, in index: HeadIndex) -> SeriesID {

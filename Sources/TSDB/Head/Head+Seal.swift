@@ -205,8 +205,8 @@ extension FrozenGroup {
             number < rows.columns.count, rows.histogramColumns[number] == nil
         else { return nil }
         let column = rows.columns[number]
-        guard column.count == times.count, column.hasEveryRow, column.starts.isEmpty else { return nil }
-        return column.bits(first: column.count)
+        guard column.count == times.count, column.isPlain else { return nil }
+        return rows.bits(of: column)
     }
 
     private static func collect(
@@ -216,7 +216,7 @@ extension FrozenGroup {
         rows.samples(of: column, belowRow: .max, in: span, into: &run)
         // One table may know start times where another does not.
         if run.starts.isEmpty { return }
-        if column.starts.isEmpty { run.starts += [Int64](repeating: 0, count: run.count - before) }
+        if column.starts(rows.extras).isEmpty { run.starts += [Int64](repeating: 0, count: run.count - before) }
         let missing = run.count - run.starts.count
         if missing > 0 { run.starts.insert(contentsOf: repeatElement(0, count: missing), at: 0) }
     }

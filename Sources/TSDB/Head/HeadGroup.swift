@@ -22,9 +22,6 @@ final class HeadGroup: Sendable {
         /// The newest float, so that the common case (later than it, or the same again) needs no search.
         var lastMilliseconds = Int64.min
         var lastBits: UInt64 = 0
-        /// Up to this time blocks may have samples that the head does not know of: it was not here before, or its
-        /// newest were deleted.
-        var sealedMilliseconds: Int64
         /// What the log said last, if that was in the chain of rows it writes now.
         var loggedBits: UInt64 = 0
         var loggedChain: UInt32 = 0
@@ -47,6 +44,9 @@ final class HeadGroup: Sendable {
         /// By column; empty where the series was forgotten.
         var labels: [Labels] = []
         var freeColumns: [Int] = []
+        /// By column, where it is a later time than that of the group: up to when blocks may have samples of it that
+        /// the head does not know of, because it was not here before, or its newest were deleted.
+        var sealedMilliseconds: [Int: Int64] = [:]
         /// The newest histogram by column.
         var lastHistogramMilliseconds: [Int: Int64] = [:]
         var log = LogState()
@@ -66,6 +66,8 @@ final class HeadGroup: Sendable {
 
     let id: UInt64
     let target: Labels
+    /// Up to this time blocks may have samples of its series that the head does not know of.
+    let sealedMilliseconds: Int64
     let state = Mutex(State())
     /// Appends that know the group and were not applied yet: it must not be forgotten meanwhile.
     let pendingAppends = Atomic<Int>(0)
@@ -75,10 +77,11 @@ final class HeadGroup: Sendable {
     let labelBytes = Atomic<Int>(0)
     let labelBytesMaximum = Atomic<Int>(0)
 
-    /// A group without series.
-    init(id: UInt64, target: Labels) {
+    /// A group without series; blocks have samples up to `sealedMilliseconds`.
+    init(id: UInt64, target: Labels, sealedMilliseconds: Int64) {
         self.id = id
         self.target = target
+        self.sealedMilliseconds = sealedMilliseconds
     }
 
     /// Gives a series the next free column, under the lock of the index.
@@ -87,16 +90,20 @@ final class HeadGroup: Sendable {
         labelBytes.add(bytes, ordering: .relaxed)
         if bytes > labelBytesMaximum.load(ordering: .relaxed) { labelBytesMaximum.store(bytes, ordering: .relaxed) }
         return state.withLock { state in
-            if let column = state.freeColumns.popLast() {
-                state.columns[column] = Column(id: id, sealedMilliseconds: sealedMilliseconds)
+            let column: Int
+            if let free = state.freeColumns.popLast() {
+                column = free
+                state.columns[column] = Column(id: id)
                 state.labels[column] = labels
                 // The list of the last row may name the column for the series it had before.
                 state.log.columns = []
-                return column
+            } else {
+                column = state.columns.count
+                state.columns.appendGradually(Column(id: id))
+                state.labels.appendGradually(labels)
             }
-            state.columns.appendGradually(Column(id: id, sealedMilliseconds: sealedMilliseconds))
-            state.labels.appendGradually(labels)
-            return state.columns.count - 1
+            if sealedMilliseconds != self.sealedMilliseconds { state.sealedMilliseconds[column] = sealedMilliseconds }
+            return column
         }
     }
 
@@ -106,7 +113,7 @@ final class HeadGroup: Sendable {
             let last =
                 ofHistograms
                 ? state.lastHistogramMilliseconds[column] ?? .min : state.columns[column].lastMilliseconds
-            return max(last, state.columns[column].sealedMilliseconds)
+            return max(last, sealedMilliseconds, state.sealedMilliseconds[column] ?? .min)
         }
     }
 
@@ -160,13 +167,17 @@ extension HeadGroup.State {
     mutating func forgetNewest(of column: Int, within range: TimeRange) {
         let last = columns[column].lastMilliseconds
         if range.contains(last) {
-            columns[column].sealedMilliseconds = max(columns[column].sealedMilliseconds, last)
+            noteSealed(last, of: column)
             columns[column].lastMilliseconds = .min
         }
         if let last = lastHistogramMilliseconds[column], range.contains(last) {
-            columns[column].sealedMilliseconds = max(columns[column].sealedMilliseconds, last)
+            noteSealed(last, of: column)
             lastHistogramMilliseconds[column] = nil
         }
+    }
+
+    private mutating func noteSealed(_ milliseconds: Int64, of column: Int) {
+        sealedMilliseconds[column] = max(sealedMilliseconds[column] ?? .min, milliseconds)
     }
 
     /// The number of series.
@@ -179,7 +190,8 @@ extension HeadGroup.State {
 
     /// Lets go of a series.
     mutating func forget(column: Int) {
-        columns[column] = HeadGroup.Column(id: 0, sealedMilliseconds: .min)
+        columns[column] = HeadGroup.Column(id: 0)
+        sealedMilliseconds[column] = nil
         labels[column] = .empty
         lastHistogramMilliseconds[column] = nil
         freeColumns.append(column)

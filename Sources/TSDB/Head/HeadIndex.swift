@@ -23,6 +23,8 @@ struct HeadIndex: LabelIndex {
     private(set) var memoryBytes = 0
     /// Changes with every change of the index.
     private(set) var version: UInt64 = 0
+    /// By the id of their group; they hold as long as the columns do.
+    private var rosters: [UInt64: SeriesRosters] = [:]
 
     /// A pair and the place of its postings.
     private struct RecentPair {
@@ -77,13 +79,24 @@ struct HeadIndex: LabelIndex {
     /// What names a series in later appends.
     func id(of number: Int) -> SeriesID { SeriesID(rawValue: generation << 32 | UInt64(number)) }
 
+    /// The columns of the series of a group of samples, where its sender has sent that very list before.
+    mutating func roster(of samples: SampleGroup) -> SeriesRoster? {
+        guard samples.keepsSeries, let group = groups[samples.target] else { return nil }
+        return rosters[group.id]?.find(samples.series)
+    }
+
+    /// Remembers which columns a list of series comes to that its sender keeps.
+    mutating func remember(_ roster: SeriesRoster) {
+        rosters[roster.group.id, default: SeriesRosters()].add(roster)
+    }
+
     /// Adds a series to the group of `target`; its number.
     mutating func add(_ labels: Labels, target: Labels) -> Int {
         let group: HeadGroup
         if let known = groups[target] {
             group = known
         } else {
-            group = HeadGroup(id: ids.next(), target: target)
+            group = HeadGroup(id: ids.next(), target: target, sealedMilliseconds: sealedMilliseconds)
             groups[target] = group
         }
         let column = group.addColumn(id: ids.next(), labels: labels, sealedMilliseconds: sealedMilliseconds)
@@ -96,7 +109,7 @@ struct HeadIndex: LabelIndex {
         let kept = series.filter { gone[ObjectIdentifier($0.group)]?.contains($0.column) != true }
         version += 1
         generation += 1
-        (series, numbers, places, lists, recentPairs) = ([], LabelTable(), [:], [], [])
+        (series, numbers, places, lists, recentPairs, rosters) = ([], LabelTable(), [:], [], [], [:])
         memoryBytes = 0
         for one in kept { insert(one) }
         for target in emptyGroups { groups[target] = nil }

@@ -13,6 +13,7 @@ final class HeadTable: Sendable {
         var times: [Int64] = []
         /// By the group's column numbers; shorter than the group when its last series have no sample here.
         var columns: [HeadColumn] = []
+        fileprivate(set) var extras = ColumnExtras()
         var histogramColumns: [Int: HeadHistogramColumn] = [:]
         var minimumMilliseconds = Int64.max
         var maximumMilliseconds = Int64.min
@@ -86,12 +87,15 @@ extension HeadTable.Rows {
         if let last = wanted.max() { grow(to: Int(last) + 1) }
         let row = UInt32(row)
         var bytes = 0
+        var extras = ColumnExtras()
+        swap(&extras, &self.extras)
         columns.withUnsafeMutableBufferPointer { columns in
             for index in wanted.indices {
                 bytes += columns[Int(wanted[index])].append(
-                    row: row, bits: bits[index], start: starts.isEmpty ? 0 : starts[index])
+                    row: row, bits: bits[index], start: starts.isEmpty ? 0 : starts[index], &extras)
             }
         }
+        swap(&extras, &self.extras)
         memoryBytes += bytes
         sampleCount += wanted.count
     }
@@ -99,7 +103,7 @@ extension HeadTable.Rows {
     /// Adds a float to a column.
     mutating func append(column: Int, row: Int, bits: UInt64, start: Int64) {
         grow(to: column + 1)
-        memoryBytes += columns[column].append(row: UInt32(row), bits: bits, start: start)
+        memoryBytes += columns[column].append(row: UInt32(row), bits: bits, start: start, &extras)
         sampleCount += 1
     }
 
@@ -119,11 +123,21 @@ extension HeadTable.Rows {
         memoryBytes += HeadColumn.memoryBytes(of: histogram)
     }
 
+    /// The bit patterns of all samples of a column.
+    func bits(of column: HeadColumn) -> [UInt64] { column.bits(first: column.count, extras) }
+
+    /// How many samples, histograms included, a column has in rows below `limit`.
+    func count(ofColumn column: Int, belowRow limit: Int) -> Int {
+        let floats = column < columns.count ? columns[column].count(belowRow: limit, extras) : 0
+        return floats + (histogramColumns[column]?.count(belowRow: limit) ?? 0)
+    }
+
     /// The value a series has at a time already.
     func bits(column: Int, at time: Int64) -> UInt64? {
         guard column < columns.count, minimumMilliseconds <= time, time <= maximumMilliseconds else { return nil }
         let found = columns[column]
-        return index(of: time, count: found.count) { found.row($0) }.flatMap { found.bits(first: $0 + 1).last }
+        let rows = found.rows(extras)
+        return index(of: time, count: found.count) { rows[$0] }.flatMap { found.bits(first: $0 + 1, extras).last }
     }
 
     /// The histogram a series has at a time already.
@@ -147,12 +161,13 @@ extension HeadTable.Rows {
     func samples(
         of column: HeadColumn, belowRow rowLimit: Int, in range: TimeRange, into run: inout SampleRun
     ) {
-        let count = column.count(belowRow: rowLimit)
-        let bits = column.bits(first: count)
-        forEachSample(count, in: range, row: { column.row($0) }) { index, time in
+        let count = column.count(belowRow: rowLimit, extras)
+        let bits = column.bits(first: count, extras)
+        let (rows, starts) = (column.rows(extras), column.starts(extras))
+        forEachSample(count, in: range, row: { rows[$0] }) { index, time in
             run.timesMilliseconds.append(time)
             run.bits.append(bits[index])
-            if !column.starts.isEmpty { run.starts.append(column.starts[index]) }
+            if !starts.isEmpty { run.starts.append(starts[index]) }
         }
     }
 

@@ -382,9 +382,6 @@ extension TimeRange {
 extension HeadTable.Snapshot {
     /// Whether the table had a sample of a series when the snapshot was taken.
     func holds(column: Int) -> Bool {
-        table.rows.withLock { rows in
-            if column < rows.columns.count, rows.columns[column].count(belowRow: rowCount) > 0 { return true }
-            return (rows.histogramColumns[column]?.count(belowRow: rowCount) ?? 0) > 0
-        }
+        table.rows.withLock { $0.count(ofColumn: column, belowRow: rowCount) > 0 }
     }
 }

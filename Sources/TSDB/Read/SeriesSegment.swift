@@ -79,10 +79,8 @@ struct SeriesSegment {
         case .table(let snapshot, let column):
             return snapshot.table.rows.withLock { rows in
                 guard rows.isSorted, rows.histogramColumns.isEmpty, column < rows.columns.count else { return .mixed }
-                let count = rows.columns[column].count(belowRow: snapshot.rowCount)
-                guard rows.columns[column].starts.isEmpty, let first = rows.columns[column].rowsWithoutGap else {
-                    return .mixed
-                }
+                let count = rows.columns[column].count(belowRow: snapshot.rowCount, rows.extras)
+                guard let first = rows.columns[column].rowsWithoutGap else { return .mixed }
                 let times = reading.times(of: rows, first..<first + count, in: snapshot.table)
                 return times.times.isEmpty ? .nothing : .column(FoundColumn(times, snapshot.table, column: column))
             }

@@ -254,10 +254,10 @@ struct FoundColumn {
                 let column = rows.columns[column]
                 guard samples.lowerBound > 0 else {
                     return values.withMemoryRebound(to: UInt64.self, capacity: samples.count) {
-                        column.read(into: UnsafeMutableBufferPointer(start: $0, count: samples.count))
+                        column.read(into: UnsafeMutableBufferPointer(start: $0, count: samples.count), rows.extras)
                     }
                 }
-                let bits = column.bits(first: samples.upperBound)
+                let bits = column.bits(first: samples.upperBound, rows.extras)
                 for (place, index) in samples.enumerated() { values[place] = Double(bitPattern: bits[index]) }
             }
         }

@@ -33,6 +33,9 @@ public struct SampleGroup: Sendable {
     /// The interval at which the target is read, 0 when not known. A hint for the layout only.
     public var intervalMilliseconds: Int64
     public var series: [SeriesReference]
+    /// Whether the caller keeps `series` and will append the very same array again, as for an agent's ticks: a database
+    /// may then remember what it resolved it to.
+    public var keepsSeries = false
     public var seriesIndexes: [UInt32]
     public var timesMilliseconds: [Int64]
     public var values: [Double]

@@ -92,20 +92,13 @@ enum SamplesPayload {
     private static func readGroup(
         _ reader: inout ByteReader, _ resolver: SeriesDictionary.Resolver
     ) throws(ByteError) -> SampleGroup {
-        let target = resolver.labels(of: try reader.varint())
+        let targetID = try reader.varint()
+        let target = resolver.labels(of: targetID)
         let interval = try reader.quantity("interval")
         var group = SampleGroup(target: target, intervalMilliseconds: Int64(interval))
         let seriesCount = try reader.itemCount("series")
-        var ids: [UInt64] = []
-        ids.reserveCapacity(seriesCount)
-        group.series.reserveCapacity(seriesCount)
-        var id: UInt64 = 0
-        for _ in 0..<seriesCount {
-            id = id &+ UInt64(bitPattern: try reader.signed())
-            ids.append(id)
-            group.series.append(resolver.series(id))
-        }
-        resolver.note(group: ids)
+        (group.series, group.keepsSeries) = try resolver.readSeries(
+            seriesCount, target: targetID, interval: UInt64(interval), from: &reader)
         let shapeOffset = reader.offset
         let shape = Shape(rawValue: try reader.byte())
         guard shape.rawValue < 32 else { throw ByteError(offset: shapeOffset, reason: "unknown columns of a group") }

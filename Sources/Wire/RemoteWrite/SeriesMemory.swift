@@ -44,7 +44,7 @@ package final class SeriesMemory: Sendable {
         state.withLock { state in
             guard places.generation == state.generation, ids.count == places.places.count else { return }
             for (place, id) in zip(places.places, ids) where place >= 0 {
-                state.entries[Int(place)].reference = .known(id, state.entries[Int(place)].reference.labels)
+                state.entries[Int(place)].id = id
             }
         }
     }
@@ -55,7 +55,7 @@ package final class SeriesMemory: Sendable {
         state.withLock { state in
             let count = state.entries.count
             state.entries = []
-            state.places = [:]
+            state.places = LabelTable()
             state.generation += 1
             return count
         }
@@ -70,16 +70,19 @@ package final class SeriesMemory: Sendable {
 extension SeriesMemory {
     /// A series and what is known of it.
     fileprivate struct Entry {
-        /// With the database's id once the first append told it.
-        var reference: SeriesReference
+        let labels: Labels
+        /// The database's, 0 before the first append told it.
+        var id = SeriesID(rawValue: 0)
         /// The entry that followed this one last time.
         var successor: Int32 = -1
         var isRecent = true
+
+        var reference: SeriesReference { id.rawValue == 0 ? .labels(labels) : .known(id, labels) }
     }
 
     fileprivate struct State {
         var entries: [Entry] = []
-        var places: [Labels: Int32] = [:]
+        var places = LabelTable()
         /// Rises when entries move, so that places noted before mean nothing any more.
         var generation: UInt64 = 0
         var hits: UInt64 = 0
@@ -141,16 +144,17 @@ extension SeriesMemory {
             state.misses += 1
             guard let labels = Labels(validating: encoded) else { return false }
             let place: Int32
-            if let known = state.places[labels] {
-                place = known
+            let hash = LabelTable.hash(labels)
+            if let known = state.places.find(hash, isSame: { state.entries[$0].labels == labels }) {
+                place = Int32(known)
             } else {
                 if state.entries.count >= seriesMaximum { forget() }
                 place = Int32(state.entries.count)
                 // One per series: doubling would leave half of it empty.
                 let count = state.entries.count
                 if count == state.entries.capacity { state.entries.reserveCapacity(count + count / 8 + 64) }
-                state.entries.append(Entry(reference: .labels(labels)))
-                state.places[labels] = place
+                state.entries.append(Entry(labels: labels))
+                state.places.add(Int(place), hash)
             }
             state.entries[Int(place)].isRecent = true
             if previous >= 0 { state.entries[Int(previous)].successor = place }
@@ -169,8 +173,8 @@ extension SeriesMemory {
                 kept[index].successor = -1
             }
             state.entries = kept
-            state.places = Dictionary(
-                uniqueKeysWithValues: kept.enumerated().map { ($1.reference.labels, Int32($0)) })
+            state.places = LabelTable()
+            for (place, entry) in kept.enumerated() { state.places.add(place, LabelTable.hash(entry.labels)) }
             state.generation += 1
             // What this request has noted so far is nowhere any more.
             places = Places(generation: state.generation, places: places.places.map { _ in -1 })

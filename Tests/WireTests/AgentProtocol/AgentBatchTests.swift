@@ -154,6 +154,57 @@ internal import Testing
         dictionary.learn([], of: first.declaredIDs)
     }
 
+    @Test func aGroupListedInTheSameBytesIsTheSameArray() throws {
+        var encoder = AgentFrameEncoder()
+        let dictionary = SeriesDictionary()
+        let batch = BatchExamples.batch(.samples(BatchExamples.tick, isUrgent: false))
+        func group() throws -> (group: SampleGroup, ids: [[UInt64]]) {
+            let decoded = try decode(AgentBatchEncoder.body(of: batch, with: &encoder), dictionary)
+            guard case .samples(let found, _) = decoded.batch.signal else { return (SampleGroup(), []) }
+            return (found.groups[0], decoded.declaredIDs)
+        }
+        func place(_ series: [SeriesReference]) -> UnsafePointer<SeriesReference>? {
+            series.withUnsafeBufferPointer(\.baseAddress)
+        }
+        let first = try group()
+        #expect(!first.group.keepsSeries)
+        dictionary.learn([[SeriesID(rawValue: 70), SeriesID(rawValue: 71)]], of: first.ids)
+        let (second, third) = (try group(), try group())
+        #expect(second.group.keepsSeries && third.group.keepsSeries)
+        #expect(place(second.group.series) == place(third.group.series) && second.ids == third.ids)
+        // What the database says later holds, and an answer without ids changes nothing.
+        dictionary.learn([[]], of: third.ids)
+        #expect(place(try group().group.series) == place(third.group.series))
+        dictionary.learn([[SeriesID(rawValue: 80), SeriesID(rawValue: 81)]], of: third.ids)
+        let fourth = try group()
+        #expect(fourth.group.series.map(\.labels) == third.group.series.map(\.labels))
+        #expect(fourth.group.series != third.group.series && fourth.group.keepsSeries)
+    }
+
+    @Test func listsOfAnAgentStayBounded() throws {
+        let dictionary = SeriesDictionary()
+        #expect(dictionary.declare(1, Labels(["a": "b"])))
+        dictionary.learn([[SeriesID(rawValue: 7)]], of: [[1]])
+        let before = dictionary.memoryBytes
+        for target in UInt64(0)..<10_000 {
+            var writer = ByteWriter()
+            writer.putSigned(1)
+            _ = try dictionary.resolving { resolver throws(AgentProtocolError) in
+                let result = writer.bytes.withUnsafeBytes { raw in
+                    Result { () throws(ByteError) in
+                        var reader = ByteReader(raw)
+                        return try resolver.readSeries(1, target: target, interval: 1, from: &reader).series.count
+                    }
+                }
+                switch result {
+                case .success(let count): return count
+                case .failure(let error): throw .malformed(error)
+                }
+            }
+        }
+        #expect(dictionary.memoryBytes - before < 1 << 20)
+    }
+
     @Test func namesAVersionItDoesNotKnow() {
         let body: [UInt8] = [9, 0, 0]
         #expect(throws: AgentProtocolError.version(9)) { try decode(body, SeriesDictionary()) }

@@ -1,27 +1,28 @@
-internal import Telemetry
-
 /// Numbers of series by their labels, which are kept elsewhere. Each place holds a hash beside the number, so that a
 /// search reads the labels of the series it finds and of hardly any other; a dictionary reads those of all it passes.
-struct LabelTable {
+package struct LabelTable: Sendable {
     /// The hash in the upper half, the number and one in the lower; 0 is a free place.
-    private var places: [UInt64]
-    private(set) var count = 0
+    @usableFromInline var places: [UInt64]
+    package private(set) var count = 0
 
     /// An empty table.
-    init() {
+    package init() {
         places = [UInt64](repeating: 0, count: 64)
     }
 
     /// What `find` and `add` want.
-    static func hash(_ labels: Labels) -> UInt32 {
+    package static func hash(_ labels: Labels) -> UInt32 {
         var hasher = Hasher()
         labels.hash(into: &hasher)
         return UInt32(truncatingIfNeeded: hasher.finalize())
     }
 
+    /// The memory held.
+    package var memoryBytes: Int { places.count * 8 }
+
     /// The number with that hash for which `isSame` holds; nil when there is none.
-    @inline(__always)
-    func find(_ hash: UInt32, isSame: (Int) -> Bool) -> Int? {
+    @inlinable
+    package func find(_ hash: UInt32, isSame: (Int) -> Bool) -> Int? {
         var place = Int(hash) & (places.count - 1)
         while places[place] != 0 {
             if Self.hash(in: places[place]) == hash {
@@ -34,7 +35,7 @@ struct LabelTable {
     }
 
     /// Adds a number that is not there.
-    mutating func add(_ number: Int, _ hash: UInt32) {
+    package mutating func add(_ number: Int, _ hash: UInt32) {
         if (count + 1) * 4 > places.count * 3 { grow() }
         put(UInt64(hash) << 32 | UInt64(number + 1))
         count += 1
@@ -52,5 +53,5 @@ struct LabelTable {
         for entry in old where entry != 0 { put(entry) }
     }
 
-    private static func hash(in entry: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: entry >> 32) }
+    @usableFromInline static func hash(in entry: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: entry >> 32) }
 }
