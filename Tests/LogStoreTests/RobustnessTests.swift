@@ -162,8 +162,7 @@ struct RobustnessTests {
     }
 
     /// The lines of a store, and how many findings of damage its start and its first look at the parts told.
-    private func lines(_ storage: SimulatedStorage, _ clock: ManualClock) throws -> (texts: [String], findings: Int)
-    {
+    private func lines(_ storage: SimulatedStorage, _ clock: ManualClock) throws -> (texts: [String], findings: Int) {
         let store = try open(storage, clock)
         let parts = store.state.withLock { $0.parts }
         store.scrub.round(parts, isCancelled: { false }) { store.noteDamage($2, of: $1, in: $0) }

@@ -88,13 +88,7 @@ struct LiteralMoves {
     private func numbers(
         _ column: IntegerColumn, _ places: Range<Int>, _ body: (Int) -> Void, _ test: (Int64) -> Bool
     ) {
-        let least = digits?.value ?? 0
-        column.forEachChunk(places) { chunk, first in
-            var most: UInt64 = 0
-            for value in chunk { most = max(most, value.magnitude) }
-            guard most >= least else { return }
-            for index in chunk.indices where test(chunk[index]) { body(first + index) }
-        }
+        column.forEachIndex(places, where: test, body)
     }
 
     /// The digits before the point and those behind it, each by themselves.
@@ -107,23 +101,13 @@ struct LiteralMoves {
             scales.forEachChunk(first..<first + chunk.count) { scales, _ in
                 for index in chunk.indices {
                     let scale = min(max(Int(scales[index]), 0), DigitSearch.digitsMaximum)
-                    let mantissa = UInt64(Int64(clamping: chunk[index].magnitude))
-                    let power = UInt64(TimestampForm.powers[scale])
-                    let (whole, fraction) =
-                        mantissa >> 32 == 0 && power >> 32 == 0
-                        ? LiteralMoves.divided(UInt32(truncatingIfNeeded: mantissa), UInt32(truncatingIfNeeded: power))
-                        : (mantissa / power, mantissa % power)
-                    if digits.isIn(whole) || digits.isIn(fraction, width: scale) { body(first + index) }
+                    let (whole, fraction) = ColumnValues.split(Int64(clamping: chunk[index].magnitude), scale)
+                    if digits.isIn(fraction.magnitude, width: scale) || digits.isIn(whole.magnitude) {
+                        body(first + index)
+                    }
                 }
             }
         }
-    }
-
-    /// Twice as fast with half of the bits.
-    @inline(__always)
-    private static func divided(_ number: UInt32, _ power: UInt32) -> (UInt64, UInt64) {
-        let whole = number / power
-        return (UInt64(whole), UInt64(number &- whole &* power))
     }
 
     private func addresses(_ column: IntegerColumn, _ places: Range<Int>, _ body: (Int) -> Void) {
@@ -141,14 +125,14 @@ struct LiteralMoves {
         }
     }
 
-    /// Most lines come within the second of the one before: what stands before the fraction is read once.
+    /// The date is read once a day, the clock once a second: most lines come within the second of the one before.
     private func timestamps(
         _ digits: DigitSearch, _ automaton: ByteAutomaton, _ form: TimestampForm, _ column: TimestampColumn,
         _ places: Range<Int>, _ body: (Int) -> Void
     ) {
         let units = TimestampForm.powers[form.fractionDigits]
+        var whole = WholeSeconds(form, digits, automaton)
         let isInSuffix = form.suffix.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
-        var text: [UInt8] = []
         var start: Int64 = 0
         var isInWhole = false
         var isFirst = true
@@ -157,12 +141,10 @@ struct LiteralMoves {
                 var fraction = chunk[index] &- start
                 if isFirst || fraction < 0 || fraction >= units {
                     isFirst = false
-                    let second = ValueParsing.floor(chunk[index], units)
+                    let second = units == 1 ? chunk[index] : ValueParsing.floor(chunk[index], units)
                     start = second &* units
                     fraction = chunk[index] &- start
-                    text.removeAll(keepingCapacity: true)
-                    form.appendWhole(second, to: &text)
-                    isInWhole = isInSuffix || text.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
+                    isInWhole = isInSuffix || whole.have(second)
                 }
                 if isInWhole || digits.isIn(UInt64(bitPattern: fraction), width: form.fractionDigits) {
                     body(first + index)
@@ -191,4 +173,42 @@ struct LiteralMoves {
             }
         }
     }
+}
+
+/// Whether digits stand in a point in time before its fraction.
+private struct WholeSeconds {
+    private let form: TimestampForm
+    private let digits: DigitSearch
+    private let automaton: ByteAutomaton
+    /// Whether they stand in two digits: those of hours, minutes and seconds.
+    private let pairs: [Bool]
+    private var day = Int64.min
+    private var isInDate = false
+
+    init(_ form: TimestampForm, _ digits: DigitSearch, _ automaton: ByteAutomaton) {
+        (self.form, self.digits, self.automaton) = (form, digits, automaton)
+        pairs = (0..<60).map { digits.isIn(UInt64($0), width: 2) }
+    }
+
+    mutating func have(_ second: Int64) -> Bool {
+        if form.kind == .epoch {
+            // Ten digits, of which a number that is larger than they are shows the last ones.
+            return digits.isIn(UInt64(bitPattern: second), width: 10)
+        }
+        let today = ValueParsing.floor(second, 86_400)
+        if today != day {
+            day = today
+            // The clock of its first second stands behind it, and is told apart by what stands between them.
+            var text: [UInt8] = []
+            form.appendWhole(today &* 86_400, to: &text)
+            let date = text.dropLast(WholeSeconds.clockBytes)
+            isInDate = date.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
+        }
+        if isInDate { return true }
+        let clock = Int(second &- today &* 86_400)
+        return pairs[clock / 3600] || pairs[clock / 60 % 60] || pairs[clock % 60]
+    }
+
+    /// `12:34:56`
+    private static let clockBytes = 8
 }

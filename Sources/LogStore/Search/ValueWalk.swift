@@ -246,30 +246,54 @@ struct ValueWalk {
         _ literal: LiteralMoves, _ column: StoredColumn, _ own: NodeRows, _ scope: Scope
     ) throws -> Bool {
         let places = own.first..<own.first + own.count
-        var found: [Int] = []
+        let note = LineNotes(own: own, scope: scope)
         switch column.form {
         case .templated: return false
         case .raw:
             let targets = try scan.targets(behind: 0, column, block)
-            for place in places where targets[place] == literal.found { found.append(place) }
+            note.lines(&matched) { note in
+                for place in places where targets[place] == literal.found { note(place) }
+                return true
+            }
         case .dictionary:
             let targets = try scan.targets(behind: 0, column, block)
             guard targets.contains(literal.found) else { return true }
             guard case .dictionary(_, let indexes) = try block.values(column, rows: nil) else { return false }
-            indexes.forEachChunk(places) { chunk, first in
-                for index in chunk.indices where targets[Int(chunk[index])] == literal.found {
-                    found.append(first + index)
+            note.lines(&matched) { note in
+                targets.withUnsafeBufferPointer { targets in
+                    indexes.forEachIndex(
+                        places,
+                        where: { place in
+                            place < targets.count && targets[Int(place)] == literal.found
+                        }, note)
                 }
+                return true
             }
         default:
             let values = try block.values(column, rows: OpenBlock.rows(columnRows(scope, column), of: scope.rows))
-            guard literal.forEach(values, places, automaton, { found.append($0) }) else { return false }
-        }
-        for place in found {
-            let own = own.rows.map { Int($0[$0.startIndex + place - own.first]) } ?? place
-            matched[scope.rows.map { Int($0[$0.startIndex + own]) } ?? own] = true
+            let automaton = automaton
+            return note.lines(&matched) { literal.forEach(values, places, automaton, $0) }
         }
         return true
+    }
+
+    /// Notes lines by the places they have in a column.
+    private struct LineNotes {
+        let own: NodeRows
+        let scope: Scope
+
+        /// Hands `body` what notes the line that has a place.
+        @discardableResult
+        func lines(_ matched: inout [Bool], _ body: ((Int) -> Void) -> Bool) -> Bool {
+            matched.withUnsafeMutableBufferPointer { matched in
+                guard own.rows != nil || scope.rows != nil else { return body { matched[$0] = true } }
+                let (inner, outer, first) = (own.rows, scope.rows, own.first)
+                return body { place in
+                    let row = inner.map { Int($0[$0.startIndex + place - first]) } ?? place
+                    matched[outer.map { Int($0[$0.startIndex + row]) } ?? row] = true
+                }
+            }
+        }
     }
 
     /// The states behind the values of the column of node `index`.
