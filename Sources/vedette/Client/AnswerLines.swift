@@ -72,7 +72,8 @@ extension ServerClient {
             var body: [UInt8] = []
             while body.count < 65_536, let piece = try? await stream.next() { body += piece }
             throw CommandFailure(
-                ServerClient.words(of: HTTPReply(status: stream.status, fields: stream.fields, body: body)),
+                ServerClient.words(
+                    of: HTTPReply(status: stream.status, fields: stream.fields, body: body), parameters),
                 isFinal: (400..<500).contains(stream.status))
         }
         return AnswerLines(stream)

@@ -98,11 +98,19 @@ struct ServerClient {
             "\(endpoint) cannot be reached (\(failure)); start one with `vedette up`, or name one with --server")
     }
 
+    /// Why the server refused what it was asked with these parameters: a place in a query is marked below it.
+    static func words(of reply: HTTPReply, _ parameters: [(String, String)]) -> String {
+        let message = words(of: reply)
+        return parameters.first { $0.0 == "query" }.map { QueryCommand.pointing(message, $0.1) } ?? message
+    }
+
     /// Why the server answered as it did.
     static func words(of reply: HTTPReply) -> String {
         let parsed = try? JSONValue(parsing: reply.body)
         if let text = parsed?["error"]?.text { return text }
-        let text = String(decoding: reply.body.prefix(2_000), as: UTF8.self)
+        var body = reply.body.prefix(2_000)
+        while body.last == UInt8(ascii: "\n") { body.removeLast() }
+        let text = String(decoding: body, as: UTF8.self)
         return text.isEmpty ? "the server answered \(reply.status)" : text
     }
 

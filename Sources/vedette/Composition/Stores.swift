@@ -28,7 +28,8 @@ struct Stores: Sendable {
                 wallClock: SystemWallClock(), lineTransform: limits.redactsNumbers ? RedactingTransform() : nil)
             for finding in logs.findings { logger.warning("logs: \(finding)") }
             for quarantined in logs.quarantine {
-                logger.warning("logs: \(quarantined.path): \(quarantined.reason)")
+                let isNamed = quarantined.reason.contains(quarantined.path)
+                logger.warning("logs: \(isNamed ? "" : quarantined.path + ": ")\(quarantined.reason)")
             }
             return Stores(metrics: metrics, logs: logs, lock: lock)
         } catch {
