@@ -173,7 +173,6 @@ enum ValueParsing {
 
     /// `nanoseconds` in whole units, rounded down.
     @inline(__always)
-    @inline(__always)
     static func floor(_ nanoseconds: Int64, _ unit: Int64) -> Int64 {
         let quotient = nanoseconds / unit
         return nanoseconds < 0 && quotient * unit != nanoseconds ? quotient - 1 : quotient
