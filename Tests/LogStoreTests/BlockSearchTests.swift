@@ -46,6 +46,14 @@ struct BlockSearchTests {
         }
         texts += ["00000", "00012", "10000", "99999"]
         texts += ["0", "00", "000", "7", "17", "404", "0.3", ".0", "1.", "2026", "05"]
+        texts += [" 5", ":0", "0:0", "T0", "-1", "3Z", "9.1", "05.3", "10.0", ".25", "0.0.", "7.9", "59.9", "00 U"]
+        // What stands around a point, of whatever kind.
+        for _ in 0..<40 {
+            let line = random.pick(lines)
+            guard let point = line.indices.filter({ line[$0] == 46 }).randomElement(using: &random) else { continue }
+            let piece = line[max(0, point - random.int(in: 0..<4))..<min(line.count, point + random.int(in: 1..<4))]
+            texts.append(String(decoding: piece, as: UTF8.self))
+        }
         var predicates = texts.map { LinePredicate(.contains, [$0]) }
         predicates += texts.prefix(20).map { LinePredicate(.contains, [$0], foldsCase: true) }
         predicates += texts.suffix(8).map { LinePredicate(.contains, [$0], isNegated: true) }

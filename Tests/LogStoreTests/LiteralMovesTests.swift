@@ -49,6 +49,26 @@ struct LiteralMovesTests {
         #expect(DigitSearch(Array(repeating: 49, count: 19)) == nil)
     }
 
+    @Test func digitsAroundAPoint() throws {
+        var random = SeededGenerator(seed: 9)
+        for _ in 0..<4000 {
+            let number = LiteralMovesTests.number(&random) % 100_000
+            let (width, other) = (random.int(in: 1..<7), LiteralMovesTests.number(&random))
+            let fraction = other % UInt64(TimestampForm.powers[width])
+            let digits = String(fraction)
+            let text = "\(number).\(String(repeating: "0", count: width - digits.count))\(digits)"
+            let pieces = LiteralMovesTests.pieces(of: text, &random)
+            guard let search = PointSearch(pieces) else { continue }
+            let found = search.ends(number) && search.begins(fraction, width: width)
+            let searched = String(decoding: pieces, as: UTF8.self)
+            #expect(found == text.contains(searched), "\(searched) in \(text)")
+        }
+        #expect(PointSearch(Array(".".utf8)) == nil && PointSearch(Array("1.2.3".utf8)) == nil)
+        #expect(try #require(PointSearch(Array("0.3".utf8))).ends(10))
+        #expect(try !#require(PointSearch(Array("00.3".utf8))).ends(0))
+        #expect(try #require(PointSearch(Array("05.3".utf8))).endsPadded(5))
+    }
+
     @Test(arguments: 0..<4) func digitsOfPackedIdentifiers(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         for _ in 0..<200 {

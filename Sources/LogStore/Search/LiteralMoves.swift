@@ -14,6 +14,10 @@ struct LiteralMoves {
     private let upper: [UInt8]?
     /// Octets of addresses that have the digits.
     private let octets: [Bool]
+    /// Where the text is digits around a point.
+    private let point: PointSearch?
+    /// Octets that end with what is before the point, and those that begin with what is behind it.
+    private let octetsAtPoint: (end: [Bool], begin: [Bool])
 
     private static let bytesMaximum = 64
 
@@ -26,6 +30,10 @@ struct LiteralMoves {
         let digits = DigitSearch(literal)
         self.digits = digits
         octets = digits.map { digits in (0..<256).map { digits.isIn(UInt64($0)) } } ?? []
+        let point = PointSearch(literal)
+        self.point = point
+        octetsAtPoint =
+            point.map { point in ((0..<256).map { point.ends($0) }, (0..<256).map { point.begins($0) }) } ?? ([], [])
     }
 
     private static func nibbles(_ text: [UInt8], letters: UInt8) -> [UInt8]? {
@@ -61,17 +69,26 @@ struct LiteralMoves {
             guard let digits, width <= DigitSearch.digitsMaximum else { return false }
             numbers(column, places, body) { digits.isIn(UInt64(bitPattern: $0), width: width) }
         case .decimals(let scales, let mantissas):
-            guard let digits else { return false }
-            decimals(digits, scales, mantissas, places, body)
+            if let digits {
+                decimals(scales, mantissas, places, body) { digits.isIn($1, width: $2) || digits.isIn($0) }
+            } else if let point {
+                decimals(scales, mantissas, places, body) { point.begins($1, width: $2) && point.ends($0) }
+            } else {
+                return false
+            }
         case .addresses(let column):
-            guard digits != nil else { return false }
-            addresses(column, places, body)
+            if digits != nil {
+                addresses(column, places, body)
+            } else if point != nil {
+                addressesAtPoint(column, places, body)
+            } else {
+                return false
+            }
         case .hexadecimal(let width, let isUpper, let column):
             guard let nibbles = isUpper ? upper : lower, nibbles.count <= width, width <= 16 else { return false }
             hexadecimal(column, nibbles, width, places, body)
         case .timestamps(let form, let column):
-            guard let digits, form.suffix.first.map({ isEnded(by: $0) }) ?? true else { return false }
-            timestamps(digits, automaton, form, column, places, body)
+            return timestamps(automaton, form, column, places, body)
         case .packed(let width, let isUpper, let hasHyphens, let bytes):
             guard let nibbles = isUpper ? upper : lower,
                 let search = NibbleSearch(nibbles, width: width, hasHyphens: hasHyphens)
@@ -92,9 +109,10 @@ struct LiteralMoves {
     }
 
     /// The digits before the point and those behind it, each by themselves.
+    @inline(__always)
     private func decimals(
-        _ digits: DigitSearch, _ scales: IntegerColumn, _ mantissas: IntegerColumn, _ places: Range<Int>,
-        _ body: (Int) -> Void
+        _ scales: IntegerColumn, _ mantissas: IntegerColumn, _ places: Range<Int>, _ body: (Int) -> Void,
+        _ test: (_ whole: UInt64, _ fraction: UInt64, _ width: Int) -> Bool
     ) {
         mantissas.forEachChunk(places) { chunk, first in
             // As many at a time: one chunk goes with one.
@@ -102,9 +120,7 @@ struct LiteralMoves {
                 for index in chunk.indices {
                     let scale = min(max(Int(scales[index]), 0), DigitSearch.digitsMaximum)
                     let (whole, fraction) = ColumnValues.split(Int64(clamping: chunk[index].magnitude), scale)
-                    if digits.isIn(fraction.magnitude, width: scale) || digits.isIn(whole.magnitude) {
-                        body(first + index)
-                    }
+                    if test(whole.magnitude, fraction.magnitude, scale) { body(first + index) }
                 }
             }
         }
@@ -125,13 +141,61 @@ struct LiteralMoves {
         }
     }
 
-    /// The date is read once a day, the clock once a second: most lines come within the second of the one before.
+    /// Places of addresses where octets of either side of a dot fit.
+    private func addressesAtPoint(_ column: IntegerColumn, _ places: Range<Int>, _ body: (Int) -> Void) {
+        guard octetsAtPoint.end.contains(true), octetsAtPoint.begin.contains(true) else { return }
+        octetsAtPoint.end.withUnsafeBufferPointer { end in
+            octetsAtPoint.begin.withUnsafeBufferPointer { begin in
+                column.forEachChunk(places) { chunk, first in
+                    for index in chunk.indices {
+                        let value = chunk[index]
+                        let octets = (
+                            Int(value >> 24 & 255), Int(value >> 16 & 255), Int(value >> 8 & 255), Int(value & 255)
+                        )
+                        let isThere =
+                            end[octets.0] && begin[octets.1] || end[octets.1] && begin[octets.2]
+                            || end[octets.2] && begin[octets.3]
+                        if isThere { body(first + index) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// False where the fraction of a second could be part of the text in a way that is not known here.
     private func timestamps(
-        _ digits: DigitSearch, _ automaton: ByteAutomaton, _ form: TimestampForm, _ column: TimestampColumn,
-        _ places: Range<Int>, _ body: (Int) -> Void
+        _ automaton: ByteAutomaton, _ form: TimestampForm, _ column: TimestampColumn, _ places: Range<Int>,
+        _ body: (Int) -> Void
+    ) -> Bool {
+        guard form.suffix.first.map({ isEnded(by: $0) }) ?? true else { return false }
+        let whole = WholeSeconds(form, digits, automaton)
+        if let digits {
+            timestamps(whole, automaton, form, column, places, body) { digits.isIn($1, width: form.fractionDigits) }
+        } else if form.fractionDigits == 0 || isEnded(by: form.fractionSeparator) {
+            // With another byte than digits in it the text ends before the fraction.
+            timestamps(whole, automaton, form, column, places, body) { _, _ in false }
+        } else if let point, form.fractionSeparator == UInt8(ascii: "."), form.kind == .epoch || point.isShort {
+            let isEpoch = form.kind == .epoch
+            timestamps(whole, automaton, form, column, places, body) { second, fraction in
+                // The clock shows the seconds of a minute, in two digits.
+                let shown = isEpoch ? second : (second % 60 + 60) % 60
+                return point.begins(fraction, width: form.fractionDigits) && point.endsPadded(shown.magnitude)
+            }
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// The date is read once a day, the clock once a second: most lines come within the second of the one before.
+    @inline(__always)
+    private func timestamps(
+        _ seconds: WholeSeconds, _ automaton: ByteAutomaton, _ form: TimestampForm, _ column: TimestampColumn,
+        _ places: Range<Int>, _ body: (Int) -> Void, _ test: (_ second: Int64, _ fraction: UInt64) -> Bool
     ) {
         let units = TimestampForm.powers[form.fractionDigits]
-        var whole = WholeSeconds(form, digits, automaton)
+        var whole = seconds
+        var second: Int64 = 0
         let isInSuffix = form.suffix.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
         var start: Int64 = 0
         var isInWhole = false
@@ -141,14 +205,12 @@ struct LiteralMoves {
                 var fraction = chunk[index] &- start
                 if isFirst || fraction < 0 || fraction >= units {
                     isFirst = false
-                    let second = units == 1 ? chunk[index] : ValueParsing.floor(chunk[index], units)
+                    second = units == 1 ? chunk[index] : ValueParsing.floor(chunk[index], units)
                     start = second &* units
                     fraction = chunk[index] &- start
                     isInWhole = isInSuffix || whole.have(second)
                 }
-                if isInWhole || digits.isIn(UInt64(bitPattern: fraction), width: form.fractionDigits) {
-                    body(first + index)
-                }
+                if isInWhole || test(second, UInt64(bitPattern: fraction)) { body(first + index) }
             }
         }
     }
@@ -175,22 +237,29 @@ struct LiteralMoves {
     }
 }
 
-/// Whether digits stand in a point in time before its fraction.
+/// Whether a text stands in a point in time before its fraction.
 private struct WholeSeconds {
     private let form: TimestampForm
-    private let digits: DigitSearch
+    /// The text, if it is digits: then the clock need not be written out.
+    private let digits: DigitSearch?
     private let automaton: ByteAutomaton
     /// Whether they stand in two digits: those of hours, minutes and seconds.
     private let pairs: [Bool]
+    private var text: [UInt8] = []
     private var day = Int64.min
     private var isInDate = false
 
-    init(_ form: TimestampForm, _ digits: DigitSearch, _ automaton: ByteAutomaton) {
+    init(_ form: TimestampForm, _ digits: DigitSearch?, _ automaton: ByteAutomaton) {
         (self.form, self.digits, self.automaton) = (form, digits, automaton)
-        pairs = (0..<60).map { digits.isIn(UInt64($0), width: 2) }
+        pairs = digits.map { digits in (0..<60).map { digits.isIn(UInt64($0), width: 2) } } ?? []
     }
 
     mutating func have(_ second: Int64) -> Bool {
+        guard let digits else {
+            text.removeAll(keepingCapacity: true)
+            form.appendWhole(second, to: &text)
+            return text.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
+        }
         if form.kind == .epoch {
             // Ten digits, of which a number that is larger than they are shows the last ones.
             return digits.isIn(UInt64(bitPattern: second), width: 10)
@@ -199,7 +268,7 @@ private struct WholeSeconds {
         if today != day {
             day = today
             // The clock of its first second stands behind it, and is told apart by what stands between them.
-            var text: [UInt8] = []
+            text.removeAll(keepingCapacity: true)
             form.appendWhole(today &* 86_400, to: &text)
             let date = text.dropLast(WholeSeconds.clockBytes)
             isInDate = date.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
