@@ -188,6 +188,17 @@ extension LogDatabase {
         keepDamage(LogDatabase.words(error, block, part.reader.footer.streams[summary.stream]), of: block)
     }
 
+    /// Tells the operator about damage that costs no line.
+    func noteBlemish(_ words: String, of part: OpenPart) {
+        let entry = PartFile.blemished(part.reader.path, words)
+        state.withLock { state in
+            guard !state.quarantine.contains(where: { $0.path == entry.path && $0.reason.hasPrefix(words.prefix(30)) }),
+                state.quarantine.count < StoreState.quarantineMaximum
+            else { return }
+            state.quarantine.append(entry)
+        }
+    }
+
     private static func words(_ error: any Error, _ block: StoredBlock, _ labels: Labels) -> String {
         let summary = block.summary
         let last = summary.lastNanoseconds
