@@ -154,7 +154,9 @@ struct RobustnessTests {
                 // The header of a segment of the log is found again from the frame behind it.
                 let isHeader = file.contains("/log/") && byte < SegmentHeader.byteCount
                 #expect(lost <= (file.contains("/parts/") ? 3 : isHeader ? 0 : 1), "\(file) byte \(byte)")
-                if lost > 0 || isHeader || !file.contains("/log/") {
+                // The last four bytes of an anchor stand for nothing.
+                let isUnused = file.contains("/parts/") && ((28..<32).contains(byte) || byte >= size - 4)
+                if lost > 0 || isHeader || !file.contains("/log/") && !isUnused {
                     #expect(found > 0, "\(file) byte \(byte)")
                 }
             }

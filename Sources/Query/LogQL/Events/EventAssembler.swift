@@ -2,8 +2,8 @@
 /// were written; only what is shown and matched together is decided here.
 ///
 /// A line continues an event when it is indented, when it is one of the lines that runtimes write unindented within a
-/// trace (`Caused by:`, `Traceback`, `goroutine 1 [running]:`) and the line before is no JSON object, or when the trace it stands in says so
-/// (`TraceKind`). Fed with the lines of one stream in their order.
+/// trace (`Caused by:`, `Traceback`, `goroutine 1 [running]:`) and the line before is no JSON object, or when the
+/// trace it stands in says so (`TraceKind`). Fed with the lines of one stream in their order.
 package struct EventAssembler: Sendable {
     /// Lines further apart are never one event: a trace is written at once.
     private static let gapNanosecondsMaximum: Int64 = 2_000_000_000
