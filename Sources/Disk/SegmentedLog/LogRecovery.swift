@@ -56,8 +56,8 @@ package struct LogRecovery: Sendable, Equatable, CustomStringConvertible {
         if tornBytes > 0 {
             sentences.append(
                 "cut off \(tornBytes) bytes from byte \(tornOffset) of \(tornPath) on, behind its last whole frame: "
-                    + "a write that a crash interrupted before its sync, or damage to the newest records, which looks the "
-                    + "same; after a clean stop check the disk")
+                    + "a write that a crash interrupted before its sync, or damage to the newest records, which looks "
+                    + "the same; after a clean stop check the disk")
         }
         if unconfirmedFramesLost > 0 {
             sentences.append(
