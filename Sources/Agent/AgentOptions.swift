@@ -21,8 +21,8 @@ package struct AgentOptions: Sendable {
     package var node: String?
     package var version: String
     package var intervalMilliseconds: Int64 = 1_000
-    /// The engine's socket; nil for `DOCKER_HOST`, else `/var/run/docker.sock`.
-    package var engineSocket: String?
+    /// The path of the engine's socket.
+    package var engineSocket = AgentOptions.usualEngineSocket
     /// Where the engine keeps its containers while it cannot be asked.
     package var engineDataFolder = "/var/lib/docker"
     /// The allow-list of actions.
@@ -39,6 +39,8 @@ package struct AgentOptions: Sendable {
     package var textfileFolder = "/var/lib/prometheus/node-exporter"
     /// Which logs are followed beside those of the engine's containers.
     package var logs = LogSettings()
+    /// Where Kubernetes is asked about this node's pods.
+    package var kubernetes = KubernetesSettings()
     /// How much of each log that was there before the agent's first start is read.
     package var firstStartLogBytes: UInt64 = 1 << 20
 
@@ -49,10 +51,13 @@ package struct AgentOptions: Sendable {
         self.version = version
     }
 
-    /// The path of the engine's socket that an environment names: `DOCKER_HOST=unix:///…`, else the usual one.
-    package static func engineSocket(environment: [String: String]) -> String {
-        guard let host = environment["DOCKER_HOST"], host.hasPrefix("unix://") else { return "/var/run/docker.sock" }
-        return String(host.dropFirst("unix://".count))
+    /// Where an engine listens when nobody says otherwise.
+    package static let usualEngineSocket = "/var/run/docker.sock"
+
+    /// The path of a socket as it is written, `unix:///PATH` or `/PATH`; nil for anything else.
+    package static func engineSocket(_ text: String) -> String? {
+        let path = text.hasPrefix("unix://") ? String(text.dropFirst("unix://".count)) : text
+        return path.hasPrefix("/") ? path : nil
     }
 }
 
@@ -64,6 +69,8 @@ package struct AgentPorts: Sendable {
     package var monotonicClock: any MonotonicClock
     /// Makes `http` use another certificate under the name `NodeAgent.enrolledProfile`.
     package var adopt: @Sendable (TLSProfile) -> Void = { _ in }
+    /// Makes `http` use a certificate and authorities under a name.
+    package var use: @Sendable (TLSProfile, _ name: String) -> Void = { _, _ in }
 
     /// Ports; the clocks are the system's unless a test gives its own.
     package init(

@@ -20,6 +20,12 @@ package struct AgentStatusFile: Sendable, Equatable {
     package var agent = ""
     package var node = ""
     package var server = ""
+    /// How it stands with the agent's certificate; empty where it has none.
+    package var certificate = ""
+    /// Whether that is why the server takes nothing: it ended, or was revoked.
+    package var isCertificateRefused = false
+    /// Why the server takes nothing; empty while it does.
+    package var serverTrouble = ""
     package var processIdentifier: Int64 = 0
     package var startedMilliseconds: Int64 = 0
     package var writtenMilliseconds: Int64 = 0
@@ -28,6 +34,8 @@ package struct AgentStatusFile: Sendable, Equatable {
     package var step = 0
     package var cgroups = ""
     package var isEngineAnswering = false
+    /// Who tells of this node's pods; empty where Kubernetes is not asked.
+    package var kubernetes = ""
     /// What runs, by who made it.
     package var found: [String: Int] = [:]
     /// What is read.
@@ -53,6 +61,11 @@ package struct AgentStatusFile: Sendable, Equatable {
         writer.member("agent", agent)
         writer.member("node", node)
         writer.member("server", server)
+        if !certificate.isEmpty {
+            writer.member("certificate", certificate)
+            writer.member("certificate_refused", isCertificateRefused)
+        }
+        if !serverTrouble.isEmpty { writer.member("server_trouble", serverTrouble) }
         writer.member("pid", processIdentifier)
         writer.member("started_ms", startedMilliseconds)
         writer.member("written_ms", writtenMilliseconds)
@@ -60,6 +73,7 @@ package struct AgentStatusFile: Sendable, Equatable {
         writer.member("degraded_step", step)
         writer.member("cgroups", cgroups)
         writer.member("engine_answers", isEngineAnswering)
+        if !kubernetes.isEmpty { writer.member("kubernetes", kubernetes) }
         counts("found", found.mapValues { UInt64($0) }, &writer)
         writer.member("samples_per_reading", samplesPerReading)
         number("reading_seconds", readingSeconds, &writer)
@@ -111,6 +125,9 @@ package struct AgentStatusFile: Sendable, Equatable {
             return counts
         }
         (version, agent, node, server) = (text("version"), text("agent"), text("node"), text("server"))
+        certificate = text("certificate")
+        isCertificateRefused = json["certificate_refused"]?.truth ?? false
+        serverTrouble = text("server_trouble")
         processIdentifier = whole("pid")
         startedMilliseconds = whole("started_ms")
         writtenMilliseconds = whole("written_ms")
@@ -118,6 +135,7 @@ package struct AgentStatusFile: Sendable, Equatable {
         step = Int(whole("degraded_step"))
         cgroups = text("cgroups")
         isEngineAnswering = json["engine_answers"]?.truth ?? false
+        kubernetes = text("kubernetes")
         found = counts("found").mapValues { Int($0) }
         samplesPerReading = Int(whole("samples_per_reading"))
         readingSeconds = number("reading_seconds")

@@ -1,17 +1,19 @@
 internal import Disk
 internal import Glibc
 internal import Telemetry
+internal import Transport
 
 /// How an agent tells how it is.
 extension NodeAgent {
     /// Writes down how the agent is, and says at the start and whenever it changes what it cannot see.
     func statusReport(_ session: AgentSession, _ disk: DiskWork) -> @Sendable (AgentStatistics) -> Void {
-        let (options, ports, notices, registry) = (options, ports, notices, registry)
+        let (options, ports, notices, registry, cluster) = (options, ports, notices, registry, cluster)
+        let (enrolment, word) = (enrolment, serverWord)
         let path = "\(options.dataFolder)/\(AgentStatusFile.name)"
         let started = ports.wallClock.nowMilliseconds
         let layout = CgroupLayout(of: session.host)
         let blindSpots = BlindSpots(
-            host: session.host, layout: layout, engineSocket: session.engineSocket(options))
+            host: session.host, layout: layout, engineSocket: options.engineSocket)
         return { statistics in
             let now = ports.wallClock.nowNanoseconds
             var status = AgentStatusFile()
@@ -22,6 +24,10 @@ extension NodeAgent {
             (status.startedMilliseconds, status.writtenMilliseconds) = (started, now / 1_000_000)
             status.cgroups = layout.summary
             status.isEngineAnswering = registry.isEngineAnswering(atNanoseconds: ports.monotonicClock.nowNanoseconds)
+            (status.certificate, status.isCertificateRefused) =
+                enrolment?.value.standing.words(word, atNanoseconds: now) ?? ("", false)
+            status.serverTrouble = word.trouble ?? ""
+            status.kubernetes = cluster?.summary ?? ""
             for container in registry.snapshot.containers.values where container.isRunning {
                 status.found[container.runtime.rawValue, default: 0] += 1
             }
@@ -43,6 +49,20 @@ extension NodeAgent {
                 }
             }
         }
+    }
+}
+
+extension PeerCertificate {
+    /// How it stands with the agent's certificate, for people, and whether nothing is taken from the agent because of
+    /// it.
+    fileprivate func words(_ word: ServerWord, atNanoseconds now: Int64) -> (text: String, isRefused: Bool) {
+        let end = Timestamps.rfc3339(nanoseconds: validity.endNanoseconds)
+        if word.isRevocation { return ("revoked: \(word.trouble ?? "")", true) }
+        if now > validity.endNanoseconds {
+            return ("expired at \(end): enroll again with a new token (vedette enroll), the spool is kept", true)
+        }
+        if let refusal = validity.refusal(at: now) { return ("not valid: \(refusal)", true) }
+        return ("holds until \(end)", false)
     }
 }
 

@@ -14,11 +14,15 @@ package final class NodeAgent: Sendable {
     let ports: AgentPorts
     let notices: Notices
     let registry = ContainerRegistry()
+    /// What Kubernetes says of this node; nil where it is not asked.
+    let cluster: ClusterView?
     private let counters = EventCounters()
     /// Made once: the descriptors that a service manager passes belong to the process.
     private let keeper = DescriptorKeeper()
     private let isStopped = Atomic<Bool>(false)
     let enrolment: CurrentEnrolment?
+    /// What the server said last.
+    let serverWord = ServerWord()
     /// How far its threads have come.
     package let progress = AgentProgress()
 
@@ -32,6 +36,9 @@ package final class NodeAgent: Sendable {
         self.options = options
         self.ports = ports
         enrolment = options.enrolment.map { CurrentEnrolment($0) }
+        cluster =
+            options.kubernetes.isOff
+            ? nil : ClusterView(clock: { [clock = ports.monotonicClock] in clock.nowNanoseconds })
         notices = Notices(notify)
     }
 
@@ -151,7 +158,7 @@ package final class NodeAgent: Sendable {
     private func communicate(
         _ session: AgentSession, _ spool: Spool, _ link: ServerLink, _ hub: EventHub, _ disk: DiskWork
     ) async {
-        let engine = DockerEngine(socket: session.engineSocket(options), http: ports.http)
+        let engine = DockerEngine(socket: options.engineSocket, http: ports.http)
         let files = DockerFiles(host: session.host, notices: notices)
         let watch = EngineWatch(
             engine: engine, registry: registry, clock: ports.monotonicClock, notices: notices,
@@ -170,7 +177,7 @@ package final class NodeAgent: Sendable {
                 link: link, engine: engine, registry: registry, policy: ActionPolicyFile(path: options.actionsFile),
                 storage: ports.storage, ledgerPath: "\(options.dataFolder)/commands", wallClock: ports.wallClock,
                 monotonicClock: ports.monotonicClock, notices: notices, disk: disk, tell: { spool.submit($0) }))
-        let forwarder = Forwarder(spool: spool, link: link, notices: notices)
+        let forwarder = Forwarder(spool: spool, link: link, notices: notices, word: serverWord)
         let scrapes = ScrapeService(
             ScrapeService.Ports(
                 sink: SpoolScrapeSink(spool: spool), storage: ports.storage, wallClock: ports.wallClock,
@@ -181,6 +188,7 @@ package final class NodeAgent: Sendable {
             group.addTask { await forwarder.run() }
             group.addTask { await runner.run() }
             if !options.scrapeJobs.isEmpty { group.addTask { await scrapes.run() } }
+            for work in self.kubernetesWork(session, disk) { group.addTask { await work() } }
             if let enrolment { group.addTask { await self.renewal(of: enrolment, disk).run() } }
         }
     }
@@ -204,7 +212,7 @@ extension NodeAgent {
             },
             deliver: { spool.submit($0, isUrgent: $1) }, tell: { spool.submit($0) }, incidents: incidents,
             limits: options.limits, scope: options.isAlone ? .process : .thread,
-            textfileFolder: options.textfileFolder, report: report)
+            textfileFolder: options.textfileFolder, cluster: cluster, report: report)
     }
 
     /// What earlier runs counted and told, and how this one keeps it.
@@ -244,7 +252,7 @@ extension NodeAgent {
             registry: registry, host: session.host, node: session.node, agent: session.agent, sink: spool,
             storage: ports.storage, positionsPath: "\(options.dataFolder)/positions", notices: notices,
             settings: options.logs, keeper: keeper,
-            engine: DockerEngine(socket: session.engineSocket(options), http: ports.http), waker: waker,
+            engine: DockerEngine(socket: options.engineSocket, http: ports.http), waker: waker,
             firstStartBytes: options.firstStartLogBytes, wallNanoseconds: ports.wallClock.nowNanoseconds)
     }
 
@@ -297,13 +305,6 @@ struct AgentSession: Sendable {
     var secret: String
     var node: String
     var host: HostRoot
-
-    /// The engine's socket: as it was said, or as the environment says.
-    func engineSocket(_ options: AgentOptions) -> String {
-        if let socket = options.engineSocket { return socket }
-        let named = getenv("DOCKER_HOST").map { ["DOCKER_HOST": String(cString: $0)] }
-        return AgentOptions.engineSocket(environment: named ?? [:])
-    }
 }
 
 extension Container {

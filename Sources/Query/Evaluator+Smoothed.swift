@@ -30,7 +30,7 @@ extension Evaluator {
     ) -> SeriesColumn {
         let lookback = options.lookbackMilliseconds
         var ends = lookups
-        ends.startMilliseconds += lookback
+        ends.startMilliseconds &+= lookback
         var windows = WindowBounds()
         windows.find(run.times, windowEnds: ends, length: 2 * lookback)
         var histogramWindows = WindowBounds()
@@ -65,12 +65,13 @@ extension Evaluator {
     func extendedPoints(of matrix: MatrixSelector, _ extent: VectorSelector.Extension) throws -> [SeriesPoints] {
         let lookback = options.lookbackMilliseconds
         let end = StepTimes(matrix.selector.modifiers, times).startMilliseconds
-        let start = end - matrix.range.preparedMilliseconds
-        let latest = extent == .smoothed ? end + lookback : end
+        let start = end &- matrix.range.preparedMilliseconds
+        let latest = extent == .smoothed ? end &+ lookback : end
         let workspace = Workspace()
         let run = workspace.run
         var result: [SeriesPoints] = []
-        for cursor in try cursors(matrix.selector, from: start - lookback + 1, through: latest, hints: SelectHints()) {
+        for cursor in try cursors(matrix.selector, from: start &- lookback &+ 1, through: latest, hints: SelectHints())
+        {
             try context.check()
             try fill(from: cursor, workspace)
             guard run.histograms.isEmpty else {

@@ -124,12 +124,12 @@ struct Evaluator: Sendable {
 
     /// Adds a warning with its place in the query.
     func warn(_ message: String, at span: SourceSpan) {
-        context.warn("PromQL warning: \(message) \(placeText(span))")
+        context.warn("PromQL warning: \(message)", place: placeText(span))
     }
 
     /// Adds a remark with its place in the query.
     func inform(_ message: String, at span: SourceSpan) {
-        context.inform("PromQL info: \(message) \(placeText(span))")
+        context.inform("PromQL info: \(message)", place: placeText(span))
     }
 
     private func placeText(_ span: SourceSpan) -> String {

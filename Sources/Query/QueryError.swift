@@ -10,6 +10,8 @@ package struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
         case parameters
         /// The expression is fine and its evaluation failed on the data: 422 `execution`.
         case execution
+        /// A line failed in the pipeline of a log query that does not say what to make of it: 400 `bad_data`, as Loki.
+        case pipeline
         /// The language has it and this engine does not evaluate it: 422 `execution`.
         case notSupported
     }
@@ -36,7 +38,7 @@ package struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
         case .parse:
             line == 0 ? "unknown position: parse error: \(message)" : "\(line):\(column): parse error: \(message)"
         case .notSupported: "not yet supported: \(message) at \(line):\(column)"
-        case .parameters, .execution: message
+        case .parameters, .execution, .pipeline: message
         }
     }
 }

@@ -27,6 +27,7 @@ struct VedetteCommand: AsyncParsableCommand {
         QueryCommand.self,
         LogsCommand.self,
         AlertsCommand.self,
+        SilencesCommand.self,
         RulesCommand.self,
         RemediesCommand.self,
         AuditCommand.self,
@@ -47,7 +48,7 @@ struct VedetteCommand: AsyncParsableCommand {
             }
         } catch let failure as CommandFailure {
             Terminal.error(failure.description)
-            Glibc.exit(1)
+            Glibc.exit(failure.status)
         } catch {
             exit(for: error)
         }
@@ -67,9 +68,11 @@ struct VedetteCommand: AsyncParsableCommand {
     }
 }
 
-/// What was asked for could not be done: one message that says what, where and what to do. Exit status 1.
+/// What was asked for could not be done: one message that says what, where and what to do.
 struct CommandFailure: Error, CustomStringConvertible {
     let description: String
+    /// The exit status: 1, or 2 where the command itself was written wrongly.
+    private(set) var status: Int32 = 1
     /// Whether asking again would give the same answer.
     var isFinal = false
 
@@ -77,5 +80,12 @@ struct CommandFailure: Error, CustomStringConvertible {
     init(_ description: String, isFinal: Bool = false) {
         self.description = description
         self.isFinal = isFinal
+    }
+
+    /// A value of an option or argument that cannot be meant.
+    static func wrongUsage(_ description: String) -> CommandFailure {
+        var failure = CommandFailure(description, isFinal: true)
+        failure.status = 2
+        return failure
     }
 }

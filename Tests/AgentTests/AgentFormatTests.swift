@@ -39,10 +39,17 @@ import Wire
         reach.mark = ContentMark(headLength: 300, head: 0x1122_3344_5566_7788, tail: 0x99aa_bbcc_ddee_ff00)
         positions.submitted(1, [(place, reach)])
         positions.settled(1)
+        let log = LogDescription(
+            path: "/l", format: "cri", labels: [Labels(["a": "b"]), Labels(["a": "c"])])
+        positions.describe("c", log)
+        positions.describe("gone", log)
         try Self.check("agent-state.md", "positions of one file", positions.encoded)
         let golden = try GoldenPage("agent-state.md").bytes(of: "positions of one file")
         #expect(try TailPositions(decoding: golden).reaches == positions.reaches)
-        // What an agent of the version before left is read.
+        #expect(try TailPositions(decoding: golden).logs == ["c": log])
+        // What agents of the versions before left is read.
+        let second = try GoldenPage("agent-state.md").bytes(of: "positions of version 2")
+        #expect(try TailPositions(decoding: second).reaches == positions.reaches)
         let before = try GoldenPage("agent-state.md").bytes(of: "positions of version 1")
         #expect(try TailPositions(decoding: before).reaches == [place: .init(generation: 1, offset: 300)])
     }

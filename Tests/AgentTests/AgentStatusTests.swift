@@ -8,6 +8,10 @@ import Testing
         var status = AgentStatusFile()
         status.node = "n\"1"
         status.server = "http://10.0.0.5:9797"
+        status.certificate = "revoked: agent x was revoked at noon by root"
+        status.isCertificateRefused = true
+        status.serverTrouble = "it answered 403"
+        status.kubernetes = "the API server answers: 3 pods"
         status.processIdentifier = 7
         status.writtenMilliseconds = 1_795_456_800_000
         status.intervalSeconds = 5
@@ -29,7 +33,21 @@ import Testing
         let read = try AgentStatusFile(decoding: status.encoded)
         #expect(read == status)
         #expect(read.queues[1].oldestSeconds == nil)
+        #expect(read.isCertificateRefused && read.certificate.hasPrefix("revoked"))
+        #expect(read.serverTrouble == "it answered 403")
+        #expect(read.kubernetes == "the API server answers: 3 pods")
         #expect(read.blindSpots.map(\.what) == ["OOM records"])
+    }
+
+    @Test func aRevocationIsKnownByTheServersWords() {
+        let word = ServerWord()
+        #expect(word.trouble == nil && !word.isRevocation)
+        word.set("it answered 403: agent a was revoked at 2026-11-23T08:00:00Z by root. A node that …")
+        #expect(word.isRevocation)
+        word.set("connect: connection refused")
+        #expect(!word.isRevocation)
+        word.set(nil)
+        #expect(word.trouble == nil)
     }
 
     @Test func anotherVersionsFileIsReadAsFarAsItGoes() throws {

@@ -1,3 +1,4 @@
+import Glibc
 import Telemetry
 import Testing
 
@@ -108,6 +109,20 @@ import Testing
             default: nil
             }
         }
+    }
+
+    @Test func theBalloonDriversFileIsReadWhereTheToolsAreNotInstalled() throws {
+        let scratch = ScratchFolder()
+        #expect(VMwareBalloonFile(host: HostRoot(scratch.path)) == nil)
+        for folder in ["sys", "sys/kernel", "sys/kernel/debug"] { scratch.makeFolder(folder) }
+        scratch.write(
+            "target:             1024 pages\ncurrent:             512 pages\nrateSleepAlloc:      2048 pages/sec\n",
+            to: "sys/kernel/debug/vmmemctl")
+        let balloon = try #require(VMwareBalloonFile(host: HostRoot(scratch.path)))
+        #expect(balloon.value(.balloonedMegabytes) == 2)
+        #expect(balloon.value(.stolenMilliseconds) == nil)
+        unlink("\(scratch.path)/sys/kernel/debug/vmmemctl")
+        #expect(!balloon.update())
     }
 
     @Test func whatAHypervisorTakesIsShown() throws {

@@ -29,7 +29,8 @@ import Testing
         var elements = Writer()
         for (name, active) in units {
             elements.align(8)
-            for text in [name, "About \(name)", "loaded", active, "sub", "", "/org/unit"] { elements.text(text) }
+            let load = name.hasPrefix("missing") ? "not-found" : "loaded"
+            for text in [name, "About \(name)", load, active, "sub", "", "/unit/\(name)"] { elements.text(text) }
             elements.word(0)
             elements.text("")
             elements.text("/")
@@ -85,8 +86,39 @@ import Testing
         }
     }
 
-    /// A bus at `path` that answers `ListUnits` with `reply`, once.
-    private static func serve(_ path: String, _ reply: [UInt8]) -> AgentThread? {
+    /// A value as `Properties.Get` answers it.
+    private static func variant(_ kind: String, _ put: (inout Writer) -> Void) -> [UInt8] {
+        var writer = Writer(bytes: [1] + Array(kind.utf8) + [0])
+        put(&writer)
+        return writer.bytes
+    }
+
+    /// What a systemd with a few units says to a message.
+    private static func systemd(_ call: [UInt8]) -> [UInt8] {
+        let serial = Int(call[8]) | Int(call[9]) << 8
+        let text = String(decoding: call, as: UTF8.self)
+        if text.contains("ListUnits") {
+            return answer(
+                serial, list([("x.service", "failed"), ("backup.timer", "active"), ("missing.service", "inactive")]))
+        }
+        if text.contains("NRestarts") { return answer(serial, variant("u") { $0.word(4) }) }
+        if text.contains("LastTriggerUSec") {
+            return answer(
+                serial,
+                variant("t") { writer in
+                    writer.align(8)
+                    writer.word(1_500_000)
+                    writer.word(0)
+                })
+        }
+        if text.contains("ExecMainCode") { return answer(serial, variant("i") { $0.word(2) }) }
+        if text.contains("ExecMainStatus") { return answer(serial, variant("i") { $0.word(9) }) }
+        if text.contains("Type") { return answer(serial, variant("s") { $0.text("notify") }) }
+        return answer(serial, kind: 3, [])
+    }
+
+    /// A bus at `path` that answers as `reply` says, on one connection.
+    private static func serve(_ path: String, _ reply: @escaping @Sendable ([UInt8]) -> [UInt8]) -> AgentThread? {
         let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -114,33 +146,70 @@ import Testing
             let word = Array((isOrderly ? "OK 0123\r\n" : "REJECTED\r\n").utf8)
             _ = send(peer, word, word.count, 0)
             text = []
-            while text.count < 7 + 16 {
+            var isBegun = false
+            while true {
                 let count = recv(peer, &buffer, buffer.count, 0)
                 guard count > 0 else { return }
                 text += buffer[..<count]
+                if !isBegun, text.count >= 7 {
+                    text.removeFirst(7)
+                    isBegun = true
+                }
+                while isBegun, let size = BusMessage.size(text[...]), text.count >= size {
+                    let answer = reply(Array(text[..<size]))
+                    text.removeFirst(size)
+                    // In two pieces, as a slow bus would.
+                    _ = send(peer, answer, min(20, answer.count), Int32(MSG_NOSIGNAL))
+                    let rest = Array(answer.dropFirst(20))
+                    if !rest.isEmpty { _ = send(peer, rest, rest.count, Int32(MSG_NOSIGNAL)) }
+                }
             }
-            // In two pieces, as a slow bus would.
-            _ = send(peer, reply, min(20, reply.count), 0)
-            let rest = Array(reply.dropFirst(20))
-            _ = send(peer, rest, rest.count, 0)
-            _ = recv(peer, &buffer, buffer.count, 0)
         }
     }
 
     @Test func unitsComeFromASocket() async throws {
         let scratch = ScratchFolder()
         let path = "\(scratch.path)/bus"
-        let other = Self.answer(0, kind: 4, [])
-        let thread = Self.serve(path, other + Self.answer(2, Self.list([("x.service", "failed")])))
+        let signal = Self.answer(0, kind: 4, [])
+        let thread = Self.serve(path) { signal + Self.systemd($0) }
         let units = try #require(SystemdUnits(sockets: [(path, false)]))
-        #expect(units.list() == [UnitState(name: "x.service", active: "failed")])
+        let list = try #require(units.list())
+        var service = UnitState(name: "x.service", active: "failed", path: "/unit/x.service")
+        (service.type, service.restarts) = ("notify", 4)
+        var timer = UnitState(name: "backup.timer", active: "active", path: "/unit/backup.timer")
+        timer.triggeredSeconds = 1.5
+        // What is not loaded is asked nothing.
+        let missing = UnitState(
+            name: "missing.service", active: "inactive", load: "not-found", path: "/unit/missing.service")
+        #expect(list == [service, timer, missing])
+        await thread?.ended()
+    }
+
+    @Test func howAServiceEndedIsAsked() async throws {
+        let scratch = ScratchFolder()
+        let path = "\(scratch.path)/bus"
+        let thread = Self.serve(path) { Self.systemd($0) }
+        let units = try #require(SystemdUnits(sockets: [(path, false)]))
+        // Killed by signal 9.
+        #expect(units.exitCode(of: "x.service") == 137)
+        await thread?.ended()
+    }
+
+    @Test func aSystemdThatAnswersTheListAloneStillGivesTheList() async throws {
+        let scratch = ScratchFolder()
+        let path = "\(scratch.path)/bus"
+        let thread = Self.serve(path) { call in
+            String(decoding: call, as: UTF8.self).contains("ListUnits") ? Self.systemd(call) : []
+        }
+        let units = try #require(SystemdUnits(sockets: [(path, false)]))
+        #expect(units.list()?.map(\.name) == ["x.service", "backup.timer", "missing.service"])
         await thread?.ended()
     }
 
     @Test func aBusThatRefusesGivesNothing() async throws {
         let scratch = ScratchFolder()
         let path = "\(scratch.path)/bus"
-        let thread = Self.serve(path, Self.answer(2, kind: 3, []))
+        let thread = Self.serve(path) { _ in Self.answer(2, kind: 3, []) }
         let units = try #require(SystemdUnits(sockets: [(path, false)]))
         #expect(units.list() == nil)
         await thread?.ended()
@@ -159,13 +228,18 @@ import Testing
             questions += 1
             return answers.isEmpty ? nil : answers.removeFirst()
         }
+
+        func exitCode(of service: String) -> Int? { nil }
     }
 
     @Test func aFailedServiceIsShownAndSystemdIsAskedSeldom() throws {
         let host = HostRoot("/nowhere")
+        var service = UnitState(name: "a.service", active: "failed")
+        (service.type, service.restarts) = ("simple", 3)
         let fake = FakeUnits([
             [
-                UnitState(name: "a.service", active: "failed"), UnitState(name: "b.mount", active: "active"),
+                service, UnitState(name: "wished.service", active: "inactive", load: "not-found"),
+                UnitState(name: "b.mount", active: "active"),
                 UnitState(name: "c.timer", active: "active"),
             ], nil,
         ])
@@ -180,7 +254,11 @@ import Testing
             return Fixture.text([samples.group])
         }
         let first = lines(0)
-        #expect(first.contains("node_systemd_unit_state{name=\"a.service\", state=\"failed\"} 1.0"))
+        #expect(
+            first.contains("node_systemd_unit_state{name=\"a.service\", state=\"failed\", type=\"simple\"} 1.0"))
+        #expect(first.contains("node_systemd_service_restart_total{name=\"a.service\"} 3.0"))
+        #expect(!first.contains { $0.contains("wished") })
+        #expect(first.contains("node_systemd_units{state=\"inactive\"} 1.0"))
         #expect(first.contains("node_systemd_unit_state{name=\"c.timer\", state=\"active\"} 1.0"))
         #expect(!first.contains { $0.contains("b.mount") })
         #expect(first.contains("node_systemd_units{state=\"active\"} 2.0"))

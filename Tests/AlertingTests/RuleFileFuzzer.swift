@@ -27,7 +27,7 @@ struct RuleFileFuzzer: Fuzzer {
           - name: restart
             match: ['alertname="X"', severity=~"critical|page"]
             action: container.restart
-            arguments: {timeout_seconds: 10}
+            arguments: {grace: 10}
             mode: auto
             cooldown: 5m
             budget: {service: 3/1h}

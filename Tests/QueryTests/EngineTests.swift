@@ -29,6 +29,19 @@ struct EngineTests {
         #expect(points.map(\.milliseconds) == [150_000, 150_000])
     }
 
+    @Test(
+        arguments: ["requests_total[5m] anchored", "requests_total[5m] smoothed", "requests_total smoothed"],
+        [Int64.min, .min + 300_000, .max, .max - 300_000])
+    func timesAtTheEndsOfTheScaleAreAnswered(_ query: String, _ time: Int64) async throws {
+        try await load()
+        let value = try Engine(series: store).instant(query, atMilliseconds: time, in: context)
+        switch value {
+        case .vector(let points): #expect(points.isEmpty)
+        case .matrix(let series): #expect(series.isEmpty)
+        default: Issue.record("\(value.typeName)")
+        }
+    }
+
     @Test func aRangeQueryAnswersPointsPerSeries() async throws {
         try await load()
         let value = try Engine(series: store).range(
@@ -49,6 +62,38 @@ struct EngineTests {
             error?.description
                 == "exceeded maximum resolution of 11,000 points per timeseries. "
                 + "Try decreasing the query resolution (?step=XX)")
+    }
+
+    @Test func whatIsSaidOfSeveralPlacesIsSaidOnceOfTheLast() async throws {
+        try await load()
+        _ = try Engine(series: store).range(
+            "sort(abs(sort(requests_total)))", startMilliseconds: 0, endMilliseconds: 60_000, stepMilliseconds: 1_000,
+            in: context)
+        #expect(
+            context.warnings == [
+                "PromQL warning: sort is ineffective for range queries since results are always ordered by labels (1:1)"
+            ])
+    }
+
+    @Test func remarksOnASubqueryPointToTheStartOfTheQuery() async throws {
+        try await load()
+        let engine = Engine(series: store)
+        for (query, place) in [("abs(rate(up[1m]))", "(1:10)"), ("abs(rate(up[1m:1s]))", "(1:1)")] {
+            var group = SampleGroup()
+            group.append(.init(["__name__": "up"]), milliseconds: 10_000, value: 1)
+            group.append(.init(["__name__": "up"]), milliseconds: 20_000, value: 1)
+            _ = try await store.append(SampleBatch(groups: [group]))
+            let context = QueryContext(clock: ManualClock())
+            _ = try engine.instant(query, atMilliseconds: 30_000, in: context)
+            #expect(context.infos.count == 1 && context.infos.allSatisfy { $0.hasSuffix(place) }, "\(context.infos)")
+        }
+    }
+
+    @Test func aDurationThatTurnsOutWrongIsAFaultOfTheRequest() {
+        let error = #expect(throws: QueryError.self) {
+            try Engine(series: store).instant("sum_over_time(a[step()])", atMilliseconds: 0, in: context)
+        }
+        #expect(error?.kind == .parameters && error?.message == "16:22: duration must be greater than 0")
     }
 
     @Test func aQueryThatIsCancelledStops() async throws {

@@ -113,6 +113,7 @@ package final class HealingStage: @unchecked Sendable {
             match:
               - alertname="ContainerOOMKilled"
             action: container.restart
+            arguments: {grace: 5}
             mode: \(options.mode)
             cooldown: \(options.cooldown)
             budget:

@@ -18,6 +18,8 @@ package final class PrometheusServer: Sendable {
                 "--config.file=\(file)", "--storage.tsdb.path=\(scratch.file("received"))",
                 "--web.listen-address=127.0.0.1:\(port)", "--web.enable-remote-write-receiver",
                 "--storage.tsdb.retention.time=100y",
+                // Version 2.42 warns that it does not know it.
+                "--enable-feature=promql-experimental-functions",
             ],
             logPath: scratch.file("receiving.log"))
         let call = HTTPCall("GET", HTTPEndpoint(.tcp(host: "127.0.0.1", port: port)), "/-/ready")

@@ -98,7 +98,7 @@ package final class VedetteProcess: @unchecked Sendable {
 
     private func call(
         _ method: String, _ path: String, _ parameters: [String: String], body: [UInt8],
-        type: String = "application/json"
+        type: String = "application/json", timeoutMilliseconds: Int64 = 10_000
     ) async throws -> (status: Int, body: String) {
         var allowed = CharacterSet.alphanumerics
         allowed.insert(charactersIn: "-._~")
@@ -108,13 +108,17 @@ package final class VedetteProcess: @unchecked Sendable {
         let target = query.isEmpty ? path : "\(path)?\(query.joined(separator: "&"))"
         let endpoint = HTTPEndpoint(.tcp(host: "127.0.0.1", port: port))
         let fields = body.isEmpty ? [] : [HTTPField("Content-Type", type)]
-        let reply = try await client.send(HTTPCall(method, endpoint, target, fields: fields, body: body))
+        let reply = try await client.send(
+            HTTPCall(method, endpoint, target, fields: fields, body: body, timeoutMilliseconds: timeoutMilliseconds))
         return (reply.status, String(decoding: reply.body, as: UTF8.self))
     }
 
     /// A GET request whose answer is JSON.
-    package func json(_ path: String, _ parameters: [String: String] = [:]) async throws -> JSONTree {
-        let (status, body) = try await get(path, parameters)
+    package func json(
+        _ path: String, _ parameters: [String: String] = [:], timeoutMilliseconds: Int64 = 10_000
+    ) async throws -> JSONTree {
+        let (status, body) = try await call(
+            "GET", path, parameters, body: [], timeoutMilliseconds: timeoutMilliseconds)
         guard status == 200 else { throw ScenarioError("\(path) \(parameters): \(status) \(body.prefix(500))") }
         return try JSONTree(body)
     }

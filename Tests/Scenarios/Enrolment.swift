@@ -93,6 +93,11 @@ internal import Testing
     }
 
     private func play(_ stage: Stage) async throws {
+        // What the server proposes at its start works as it is printed.
+        let proposal =
+            stage.server.output.split(separator: "\n").first { $0.contains(" query ") }.map(String.init) ?? ""
+        let proposed = try ChildProcess.run("sh", ["-c", proposal])
+        #expect(proposed.status == 0 && !proposal.isEmpty, "\(proposal): \(proposed.output)")
         let made = try stage.ask("enroll", "token", "--lifetime", "10m")
         let token = made.output.split(separator: "\n").last.map(String.init) ?? ""
         #expect(made.status == 0 && token.hasPrefix("vedette1_"), "\(made.output)")

@@ -2,10 +2,15 @@ internal import Foundation
 internal import ScenarioSupport
 internal import Testing
 
-/// Thousands of expressions made by chance, asked of the distribution's Prometheus and of us over the same samples.
+/// Thousands of expressions made by chance, asked of the Prometheus in PATH, the distribution's or version 3, and of us
+/// over the same samples.
 /// `VEDETTE_DIFFERENTIAL_SEED` and `VEDETTE_DIFFERENTIAL_COUNT` choose others.
 @Suite(.serialized) struct PromQLDifferential {
     private static let isAbsent = ChildProcess.find("prometheus") == nil
+    private static let isBefore3: Bool = {
+        guard let text = try? ChildProcess.run("prometheus", ["--version"]) else { return true }
+        return text.output.contains("version 2.")
+    }()
 
     private static func setting(_ name: String, _ fallback: Int) -> Int {
         ProcessInfo.processInfo.environment["VEDETTE_DIFFERENTIAL_\(name)"].flatMap { Int($0) } ?? fallback
@@ -85,10 +90,10 @@ internal import Testing
         _ question: Question, _ prometheus: PrometheusClient, _ vedette: PrometheusClient
     ) async throws -> String? {
         let text = "\(question.expression)"
-        let theirs = question.call(text)
-        let ours = question.call(
-            text.replacingOccurrences(
-                of: ExpressionGenerator.smoothingBefore3, with: "double_exponential_smoothing"))
+        let newText = text.replacingOccurrences(
+            of: ExpressionGenerator.smoothingBefore3, with: "double_exponential_smoothing")
+        let theirs = question.call(Self.isBefore3 ? text : newText)
+        let ours = question.call(newText)
         async let left = prometheus.post(theirs.path, theirs.parameters)
         async let right = vedette.post(ours.path, ours.parameters)
         let hasDeviation = text.contains("stddev") || text.contains("stdvar")

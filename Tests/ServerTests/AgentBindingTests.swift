@@ -123,6 +123,17 @@ import Wire
         #expect(agents.agent(forNode: "n") == "b")
     }
 
+    @Test func anAgentSpeaksForOneNodeHoweverOftenItRenamesItsHost() {
+        let agents = KnownAgents()
+        for number in 0..<100 {
+            agents.saw(
+                AgentInformation(agent: "a", node: "n\(number)", version: "1", sentNanoseconds: 0),
+                nowNanoseconds: 1, remoteAddress: "")
+        }
+        #expect(agents.agent(forNode: "n99") == "a")
+        #expect((0..<99).allSatisfy { agents.agent(forNode: "n\($0)") == nil })
+    }
+
     @Test func targetsAreShownAsPrometheusShowsThem() async throws {
         struct Targets: TargetSource {
             var activeTargets: [ScrapedTarget] {

@@ -115,10 +115,11 @@ import Wire
                 + #""op":"-","type":"unaryExpr"}"#
         ),
         (
-            #"rate({"m"}[(5) + step()] @ 1.5)"#,
+            #"rate({"m"}[(5+1) + step()] @ 1.5)"#,
             #"{"args":[{"anchored":false,"matchers":[{"name":"__name__","type":"=","value":"m"}],"name":"","#
-                + #""offset":0,"offsetExpr":null,"range":0,"rangeExpr":{"lhs":{"lhs":null,"op":"+","#
-                + #""rhs":{"duration":false,"type":"numberLiteral","val":"5"},"type":"durationExpr","wrapped":true},"#
+                + #""offset":0,"offsetExpr":null,"range":0,"rangeExpr":{"lhs":{"#
+                + #""lhs":{"duration":false,"type":"numberLiteral","val":"5"},"op":"+","#
+                + #""rhs":{"duration":false,"type":"numberLiteral","val":"1"},"type":"durationExpr","wrapped":true},"#
                 + #""op":"+","rhs":{"lhs":null,"op":"step","rhs":null,"type":"durationExpr","wrapped":false},"#
                 + #""type":"durationExpr","wrapped":false},"smoothed":false,"startOrEnd":null,"timestamp":1500,"#
                 + #""type":"matrixSelector"}],"func":{"argTypes":["matrix"],"name":"rate","returnType":"vector","#

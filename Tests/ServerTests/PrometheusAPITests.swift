@@ -122,6 +122,10 @@ import Wire
         let late = [("query", "up"), ("time", "1700000200")]
         #expect(try await fixture.text("/api/v1/query", late).contains(#""job":"a""#))
         #expect(try await fixture.text("/api/v1/query", late + [("lookback_delta", "1m")]).contains(#""result":[]"#))
+        let usual = try await fixture.text("/api/v1/query", late)
+        for none in ["0", "0s", "-5"] {
+            #expect(try await fixture.text("/api/v1/query", late + [("lookback_delta", none)]) == usual, "\(none)")
+        }
     }
 
     @Test func tellsStatisticsWhenAsked() async throws {

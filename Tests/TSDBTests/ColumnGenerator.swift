@@ -75,23 +75,32 @@ enum ColumnGenerator {
         return columns
     }
 
+    /// A histogram that a store takes, of numbers as odd as may be.
     static func histogram(using generator: inout SeededGenerator) -> NativeHistogram {
         var histogram = NativeHistogram()
         histogram.schema = Int32(generator.int(in: -4..<9))
-        histogram.zeroThreshold = generator.oneIn(2) ? 0.001 : 0
+        let isCustom = generator.oneIn(4)
+        histogram.zeroThreshold = !isCustom && generator.oneIn(2) ? 0.001 : 0
         histogram.isInteger = generator.oneIn(2)
         let isInteger = histogram.isInteger
         let buckets = generator.int(in: 0..<20)
         func count() -> Double {
-            isInteger ? Double(generator.int(in: 0..<1000)) : Double(bitPattern: generator.next())
+            isInteger ? Double(generator.int(in: 0..<1000)) : Double(bitPattern: generator.next() >> 1)
         }
-        if buckets > 0 { histogram.positiveSpans = [NativeHistogram.Span(offset: -3, length: UInt32(buckets))] }
+        if buckets > 0 {
+            histogram.positiveSpans = [NativeHistogram.Span(offset: isCustom ? 1 : -3, length: UInt32(buckets))]
+        }
         histogram.positiveCounts = (0..<buckets).map { _ in count() }
-        histogram.zeroCount = count()
-        histogram.count = count()
+        if isCustom {
+            histogram.schema = NativeHistogram.customBucketsSchema
+            histogram.customBounds = (0..<buckets + 2).map { Double($0) * 0.7 - 1 }
+        } else {
+            histogram.zeroCount = count()
+        }
+        histogram.count = isInteger ? histogram.positiveCounts.reduce(histogram.zeroCount, +) : count()
         histogram.sum = Double(bitPattern: generator.next())
+        if isInteger, histogram.sum.isNaN { histogram.count += 1 }
         histogram.counterResetHint = generator.pick([.unknown, .reset, .notReset, .gauge])
-        if generator.oneIn(4) { histogram.customBounds = [0.1, 1, 10] }
         return histogram
     }
 }

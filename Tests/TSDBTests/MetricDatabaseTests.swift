@@ -71,6 +71,26 @@ struct MetricDatabaseTests {
         #expect(try !harness.append(batch).isDuplicate)
     }
 
+    @Test func aHistogramThatCannotBeIsRefusedAlone() throws {
+        let harness = try DatabaseHarness()
+        var good = NativeHistogram()
+        (good.positiveSpans, good.positiveCounts, good.count) = ([.init(offset: 0, length: 1)], [2], 2)
+        var bad = good
+        bad.schema = 100
+        var group = SampleGroup()
+        group.series = [.labels(.series("good")), .labels(.series("bad"))]
+        let now = harness.clock.nowMilliseconds
+        group.histograms = [
+            HistogramSample(seriesIndex: 1, milliseconds: now, histogram: bad),
+            HistogramSample(seriesIndex: 0, milliseconds: now, histogram: good),
+        ]
+        let receipt = try harness.append(SampleBatch(groups: [group]))
+        #expect(receipt.accepted == 1)
+        let refused = try #require(receipt.rejections.first)
+        #expect(receipt.rejections.count == 1 && refused.labels == .series("bad"))
+        #expect(refused.explanation.hasPrefix("invalid histogram: histogram has an invalid schema"))
+    }
+
     @Test func samplesAreRefusedForAReasonEach() throws {
         var harness = try DatabaseHarness()
         let now = harness.clock.nowMilliseconds

@@ -21,16 +21,20 @@ struct SeriesLifeTests {
             histogram.negativeSpans = [NativeHistogram.Span(offset: -4, length: 1)]
             histogram.negativeCounts = [Double(tick)]
         }
+        let isCustom = histogram.schema == NativeHistogram.customBucketsSchema
         histogram.positiveSpans = [
-            NativeHistogram.Span(offset: -2, length: 2), NativeHistogram.Span(offset: 3, length: 1),
+            NativeHistogram.Span(offset: isCustom ? 0 : -2, length: 2), NativeHistogram.Span(offset: 2, length: 1),
         ]
         histogram.positiveCounts = [Double(tick), 0.5, 9_007_199_254_740_994]
         histogram.count = Double(tick) + 3
-        histogram.zeroCount = tick % 2 == 0 ? -0.0 : 1
+        histogram.zeroCount = isCustom || tick % 2 == 0 ? -0.0 : 1
         // The sum of a series that ended is the stale marker.
         histogram.sum = tick % 7 == 6 ? Sample.stale : Double(bitPattern: UInt64(tick) &* 0x9e37_79b9_7f4a_7c15)
         histogram.counterResetHint = [.unknown, .reset, .notReset, .gauge][tick % 4]
         histogram.isInteger = tick % 5 == 0
+        if histogram.isInteger {
+            histogram.count = (histogram.positiveCounts + histogram.negativeCounts).reduce(histogram.zeroCount, +)
+        }
         return histogram
     }
 

@@ -43,6 +43,18 @@ import Wire
         case sendsMoreAndResets
     }
 
+    @Test func aRequestForTwoHostsIsRefused() async throws {
+        let listener = try await HTTPListener.start(HTTPListener.Options(host: "127.0.0.1", port: 0)) { _ in
+            .text(200, "")
+        }
+        let text = await onThread {
+            let socket = RawSocket(port: listener.port)
+            socket.send("POST / HTTP/1.1\r\nHost: a\r\nhost: b\r\nContent-Length: 3\r\n\r\nabc")
+            return socket.read()
+        }
+        #expect(text.hasPrefix("HTTP/1.1 400 ") && text.contains("Host"), "\(text)")
+    }
+
     @Test(arguments: Departure.allCases, [100, 4_096, 300_000])
     func everyWriterLearnsThatItsClientLeft(departure: Departure, piece: Int) async throws {
         let endings = Endings()

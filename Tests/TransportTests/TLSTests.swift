@@ -63,6 +63,23 @@ import Wire
         #expect(await stage(listener.port, profile: "broken") == .tls)
     }
 
+    @Test func aFailedHandshakeIsToldInWords() async throws {
+        let listener = try await listen()
+        let plain = try await HTTPListener.start(HTTPListener.Options(host: "127.0.0.1", port: 0)) { _ in .text(200, "")
+        }
+        for (port, profile, words) in [
+            (listener.port, nil, "no authority that is believed here vouches for the peer's certificate"),
+            (listener.port, "other name", "the peer's certificate is for other names"),
+            (plain.port, "own", "the peer does not speak TLS (WRONG_VERSION_NUMBER)"),
+        ] {
+            let failure = await #expect(throws: HTTPFailure.self) { try await send(port, profile: profile) }
+            let text = try #require(failure?.description)
+            #expect(text.contains(words), "\(text)")
+            // Not where in the library's sources it happened.
+            #expect(!text.contains(".cc") && !text.contains("Error"), "\(text)")
+        }
+    }
+
     @Test func aListenerMayAskForACertificate() async throws {
         let listener = try await listen(asksForCertificate: true)
         #expect(try await send(listener.port, profile: "proven") == "true 0\n")

@@ -1,11 +1,12 @@
 internal import Telemetry
+internal import Wire
 
 /// `container.restart`: the engine ends the container's process, after the grace kills it, and starts it anew.
 /// Arguments: `grace` (seconds or a duration, default 10 within the allowed range) and `started_at` (RFC 3339: only if
 /// the container has not been started since, so that a late command does not restart what was restarted already).
 struct ContainerRestart: Action {
     static let name = "container.restart"
-    static let arguments: Set<String> = ["grace", "started_at"]
+    static let arguments: Set<String> = [ActionArgument.grace, ActionArgument.startedAt]
 
     private let container: Container
     private let graceSeconds: Int
@@ -13,7 +14,7 @@ struct ContainerRestart: Action {
     init(_ order: ActionOrder) throws(ActionRefusal) {
         container = order.container
         graceSeconds = try Self.grace(order)
-        guard let text = order.arguments["started_at"] else { return }
+        guard let text = order.arguments[ActionArgument.startedAt] else { return }
         guard let expected = Timestamps.nanoseconds(rfc3339: text) else {
             throw ActionRefusal(description: "started_at is no RFC 3339 time: \(QuotedText.quoted(text))")
         }
@@ -25,7 +26,7 @@ struct ContainerRestart: Action {
 
     private static func grace(_ order: ActionOrder) throws(ActionRefusal) -> Int {
         let allowed = order.permission.graceSeconds
-        guard let text = order.arguments["grace"] else {
+        guard let text = order.arguments[ActionArgument.grace] else {
             return Int(min(max(10, allowed.lowerBound), allowed.upperBound))
         }
         let seconds = Int64(text) ?? (try? Durations.milliseconds(prometheus: text)).map { $0 / 1000 }

@@ -26,6 +26,8 @@ final class CollectionLoop {
         /// Whether the process is the agent's alone.
         var scope = CollectionPace.Scope.process
         var textfileFolder: String?
+        /// What Kubernetes says of this node; nil where it is not asked.
+        var cluster: ClusterView?
         /// Takes the agent's own numbers every few seconds, for those who ask how it is.
         var report: @Sendable (AgentStatistics) -> Void = { _ in }
     }
@@ -36,12 +38,15 @@ final class CollectionLoop {
     private let groups: GroupWatcher
     private let kernelLog: KernelLogReader?
     private let notify: Inotify?
+    private let exitFiles: ExitFiles
     private var notified: [Int32: String] = [:]
     private var targets: [String: ContainerTarget] = [:]
     private var generation: UInt64 = .max
     private let hostTarget: HostTarget
     private let ownSamples: OwnSamples
     private var peaks: ServicePeaks
+    private let cluster: ClusterSamples?
+    private let parents: ParentGroups
     private let pace: CollectionPace
     private let keeper: IncidentKeeper
     private let hostEvents: HostEvents
@@ -81,15 +86,21 @@ final class CollectionLoop {
         context = CollectionContext(
             host: setting.host, layout: layout, node: setting.node, notices: setting.notices,
             counters: setting.counters, textfileFolder: setting.textfileFolder,
-            guest: VMwareGuestLibrary(host: setting.host, notices: setting.notices),
+            guest: VMwareGuestLibrary(host: setting.host, notices: setting.notices)
+                ?? VMwareBalloonFile(host: setting.host),
             units: setting.host.isMachine ? SystemdUnits() : nil)
         groups = GroupWatcher(
             host: setting.host, layout: layout, registry: setting.registry, clock: setting.monotonicClock)
         kernelLog = KernelLogReader(host: setting.host, notices: setting.notices)
         notify = setting.host.isMachine ? Inotify() : nil
+        exitFiles = ExitFiles(host: setting.host, hub: setting.hub)
         hostTarget = HostTarget(context, intervalMilliseconds: setting.intervalMilliseconds)
         ownSamples = OwnSamples(context, intervalMilliseconds: setting.intervalMilliseconds)
         peaks = ServicePeaks(context, intervalMilliseconds: setting.intervalMilliseconds)
+        parents = ParentGroups(context, intervalMilliseconds: setting.intervalMilliseconds)
+        cluster = setting.cluster.map {
+            ClusterSamples($0, node: setting.node, intervalMilliseconds: setting.intervalMilliseconds)
+        }
         pace = CollectionPace(setting.limits, scope: setting.scope, node: setting.node, notices: setting.notices)
         // Behind whatever a run that died a moment ago has stamped, which may be a little ahead of its time.
         lastMilliseconds = setting.wallClock.nowMilliseconds + Self.stampMilliseconds
@@ -112,6 +123,7 @@ final class CollectionLoop {
     func run(until isStopped: () -> Bool) {
         loop.add(setting.waker.descriptor) { [setting] in setting.waker.drain() }
         if groups.descriptor >= 0 { loop.add(groups.descriptor) { [groups] in groups.drain() } }
+        if exitFiles.descriptor >= 0 { loop.add(exitFiles.descriptor) { [exitFiles] in exitFiles.drain() } }
         if let kernelLog {
             loop.add(kernelLog.descriptor) { [unowned self] in
                 kernelLog.drain(onWarning: { hostEvents.take(kernelRecord: $0) }) { take($1) }
@@ -185,6 +197,15 @@ extension CollectionLoop {
         }
         if let group = peaks.finish(tick) { batch.groups.append(group) }
         metadata += peaks.samples.takeMetadata()
+        batch.groups += parents.follow(
+            groups.above.paths, generation: groups.above.generation, setting.registry.snapshot,
+            milliseconds: milliseconds)
+        batch.groups += parents.collect(tick)
+        metadata += parents.takeMetadata()
+        if let cluster {
+            batch.groups += cluster.collect(tick)
+            metadata += cluster.takeMetadata()
+        }
         if let group = hostEvents.collect(tick) { batch.groups.append(group) }
         metadata += hostEvents.takeMetadata()
         let now = setting.monotonicClock.nowNanoseconds
@@ -226,6 +247,7 @@ extension CollectionLoop {
             if container.startedNanoseconds > 0, container.startedNanoseconds != known?.startedNanoseconds {
                 begun.append(id)
             }
+            if known?.processIdentifier != container.processIdentifier { exitFiles.follow(container) }
             if let target = targets[id] {
                 ended += target.adopt(container, milliseconds: milliseconds)
             } else {
@@ -372,7 +394,8 @@ extension CollectionLoop {
         for incident in setting.hub.takeDue(atNanoseconds: setting.monotonicClock.nowNanoseconds) {
             let container =
                 setting.registry.container(incident.container)
-                ?? removed.first { $0.id == incident.container } ?? Container(id: incident.container)
+                ?? removed.first { $0.id == incident.container } ?? groups.gone[incident.container]
+                ?? Container(id: incident.container)
             keeper.told(incident, of: container)
             setting.counters.add(
                 incident.kind == .oomKill ? .oomKill : .exit, to: container, count: incident.count)

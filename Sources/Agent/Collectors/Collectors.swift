@@ -11,6 +11,8 @@ enum Collectors {
         case container(@Sendable (ContainerContext, TargetSamples) -> (any Collector)?)
         /// Reads a container once in fifteen intervals.
         case slowContainer(@Sendable (ContainerContext, TargetSamples) -> (any Collector)?)
+        /// Reads a group above containers once in fifteen intervals.
+        case parent(@Sendable (ContainerContext, TargetSamples) -> (any Collector)?)
     }
 
     /// All collectors, in the order they are read.
@@ -55,5 +57,12 @@ enum Collectors {
         .slowContainer(ContainerSchedulerCollector.init),
         .slowContainer(ContainerProcessCollector.init),
         .slowContainer(ContainerFilesystemCollector.init),
+        .parent(ContainerCPUCollector.init),
+        .parent(RootMemoryCollector.init),
+        .parent(ContainerPressureCollector.init),
+        .parent(ContainerInputOutputCollector.init),
+        .parentBelowRoot(ContainerMemoryCollector.init),
+        .parentBelowRoot(ContainerThrottlingCollector.init),
+        .parentBelowRoot(ContainerSpecificationCollector.init),
     ]
 }

@@ -7,6 +7,7 @@ struct Forwarder: Sendable {
     let spool: Spool
     let link: ServerLink
     let notices: Notices
+    var word = ServerWord()
 
     /// Forwards all queues.
     func run() async {
@@ -24,10 +25,12 @@ struct Forwarder: Sendable {
             switch await deliver(entry, of: queue) {
             case .done:
                 backoff.reset()
+                word.set(nil)
                 notices.settle("server")
             case .wait(let reason, let seconds):
                 guard !Task.isCancelled else { return }
                 spool.failed(queue)
+                word.set(reason)
                 notices.say(
                     .warning, about: "server",
                     "the server at \(link.endpoint) takes nothing (\(reason)); the spool keeps it until it does")

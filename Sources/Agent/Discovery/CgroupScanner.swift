@@ -12,6 +12,22 @@ struct CgroupScanner {
         var groups: [String: ContainerGroup] = [:]
         /// The folders in which groups of containers come and go: what is to be watched.
         var parents: [String] = []
+        /// The groups above containers: the root, slices, pods, and whatever else has containers below it.
+        var above: [String] {
+            let holders = Set(groups.values.flatMap { Self.ancestors(of: $0.path) })
+            return visited.filter { path in
+                path == "/" || path.hasSuffix(".slice") || holders.contains(path)
+                    || ContainerPath.pod(ofGroup: path) != nil
+            }.prefix(Self.aboveMaximum).sorted()
+        }
+        /// All groups that are no containers, services or machines.
+        fileprivate(set) var visited: [String] = []
+
+        private static let aboveMaximum = 1_024
+
+        private static func ancestors(of path: String) -> [String] {
+            path.indices.filter { path[$0] == "/" && $0 > path.startIndex }.map { String(path[..<$0]) }
+        }
     }
 
     /// Walks the hierarchy; empty where no cgroup hierarchy is mounted.
@@ -45,6 +61,7 @@ struct CgroupScanner {
                 continue
             }
             finding.parents.append(folder)
+            finding.visited.append(group)
             guard depth < Self.depthMaximum else { continue }
             for name in host.folderNames(folder) ?? [] where !Self.isIgnored(name) {
                 pending.append((group == "/" ? "/\(name)" : "\(group)/\(name)", depth + 1))

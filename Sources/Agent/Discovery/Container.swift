@@ -43,6 +43,8 @@ struct Container: Sendable, Equatable {
     var hasOwnNetwork: Bool
     /// The pod's uid from its cgroup; nil outside of Kubernetes.
     var podUID: String?
+    /// What the pod is an instance of, as Kubernetes said; nil where it was not asked.
+    var workload: String?
 
     /// A container of which nothing but its id is known.
     init(id: String) {
@@ -98,13 +100,14 @@ struct Container: Sendable, Equatable {
 
     /// What the container is an instance of; counters and alerts about a service outlive its containers.
     ///
-    /// The label `vedette.service`, else the Kubernetes workload, Swarm service, Compose project and service, Marathon
-    /// application, else the name.
+    /// The label `vedette.service`, else the Kubernetes workload (by what made the pod, else by labels, else by the
+    /// pod's name), Swarm service, Compose project and service, Marathon application, else the name.
     var service: String {
         if let service = labels["vedette.service"], !service.isEmpty { return service }
         if let namespace, labels["io.kubernetes.pod.name"] != nil {
             // Pods are named anew whenever they are made anew; what made them is not.
-            let workload = labels["app.kubernetes.io/name"] ?? labels["app"] ?? PodName.workload(pod ?? "")
+            let workload =
+                workload ?? labels["app.kubernetes.io/name"] ?? labels["app"] ?? PodName.workload(pod ?? "")
             return containerName.isEmpty ? "\(namespace)/\(workload)" : "\(namespace)/\(workload)/\(containerName)"
         }
         if let service = labels["com.docker.swarm.service.name"] { return service }

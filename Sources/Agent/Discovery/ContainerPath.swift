@@ -43,6 +43,9 @@ struct ContainerPath: Equatable, Sendable {
         (runtime, id, name) = (other.runtime, other.id, other.name)
     }
 
+    /// The uid of the pod whose own group `path` is, with dashes; nil for any other group.
+    static func pod(ofGroup path: String) -> String? { path.split(separator: "/").last.flatMap { podUID(String($0)) } }
+
     /// Whether it is a container, rather than a service or a machine of the host.
     var isContainer: Bool { runtime != .systemd && runtime != .machine }
 

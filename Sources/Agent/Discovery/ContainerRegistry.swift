@@ -1,7 +1,8 @@
 internal import Synchronization
 
-/// The containers known on this host, merged from three views: what the engine says, what its files say, and which
-/// cgroups there are. Any of them may be missing; the collection thread and the tailer read whole snapshots.
+/// The containers known on this host, merged from four views: what the engine says, what its files say, which cgroups
+/// there are, and what Kubernetes says of pods. Any of them may be missing; the collection thread and the tailer read
+/// whole snapshots.
 final class ContainerRegistry: Sendable {
     /// All containers at one moment.
     struct Snapshot: Sendable {
@@ -92,6 +93,13 @@ final class ContainerRegistry: Sendable {
         change(now) { $0.groups = groups }
     }
 
+    /// What Kubernetes says of the pods of this node, by the uid that their cgroups carry.
+    func setPods(_ pods: [String: PodIdentity], atNanoseconds now: Int64) { change(now) { $0.take(pods: pods) } }
+
+    /// Kubernetes is asked about pods: a container of a pod waits a little for the answer, so that its series do not
+    /// begin under another name.
+    func expectPods() { state.withLock { $0.expectsPods = true } }
+
     /// The main process of the life that began at `startedNanoseconds` ended, whatever the engine may still say.
     func noteEnd(of id: String, startedNanoseconds: Int64, atNanoseconds now: Int64) {
         guard startedNanoseconds > 0 else { return }
@@ -150,11 +158,14 @@ struct ContainerDifference: Sendable {
     var isEmpty: Bool { appeared.isEmpty && changed.isEmpty && vanished.isEmpty }
 }
 
-/// The three views and how they become one. Pure: time is an argument.
+/// The four views and how they become one. Pure: time is an argument.
 struct ContainerViews: Sendable {
     var engine = EngineView()
     var files: [String: Container] = [:]
     var groups: [String: ContainerGroup] = [:]
+    /// What Kubernetes says of pods; of those it has forgotten, what it said last while anything of them is here.
+    private(set) var pods: [String: PodIdentity] = [:]
+    var expectsPods = false
     /// When the engine answered last, monotonic; nil for never.
     var engineAnswered: Int64?
     /// Lives that are over, by the start that began them.
@@ -192,6 +203,12 @@ struct ContainerViews: Sendable {
         return difference
     }
 
+    /// Kubernetes has these pods and no others.
+    mutating func take(pods told: [String: PodIdentity]) {
+        let here = Set(merged.containers.values.compactMap(\.podUID) + groups.values.compactMap(\.facts.pod))
+        pods = pods.filter { here.contains($0.key) }.merging(told) { _, new in new }
+    }
+
     private mutating func containers(_ now: Int64) -> [String: Container] {
         let isAnswering = isEngineAnswering(now)
         var next: [String: Container] = [:]
@@ -199,18 +216,24 @@ struct ContainerViews: Sendable {
         strangers = strangers.filter { groups[$0.key] != nil && next[$0.key] == nil }
         for (id, group) in groups where next[id] == nil {
             let isDocker = group.facts.runtime == .docker
+            let isAwaited = expectsPods && group.facts.pod.map { pods[$0] == nil } ?? false
             if let file = files[id] {
                 next[id] = file
                 continue
             }
             let since = strangers[id] ?? now
             strangers[id] = since
-            if isDocker, now - since < Self.strangerNanoseconds { continue }
+            if isDocker || isAwaited, now - since < Self.strangerNanoseconds { continue }
             next[id] = group.container ?? Container(id: id)
         }
         for id in next.keys {
             next[id]?.cgroup = groups[id]?.path ?? merged.containers[id]?.cgroup
-            next[id]?.podUID = groups[id]?.facts.pod ?? merged.containers[id]?.podUID
+            let podUID = groups[id]?.facts.pod ?? merged.containers[id]?.podUID
+            next[id]?.podUID = podUID
+            if let podUID, let pod = pods[podUID], var container = next[id] {
+                pod.complete(&container)
+                next[id] = container
+            }
             // The kernel knows better than an engine that hangs; without any cgroup in sight the engine's word stands.
             if !isAnswering || engine[id] == nil { next[id]?.isRunning = groups[id] != nil }
             if let started = next[id]?.startedNanoseconds, ended[id] == started { next[id]?.isRunning = false }

@@ -10,6 +10,8 @@ final class GroupWatcher {
     private let registry: ContainerRegistry
     private let clock: any MonotonicClock
     private let inotify: Inotify?
+    /// The groups above containers, and how often that list changed.
+    private(set) var above: (paths: [String], generation: UInt64) = ([], 0)
     private var watched: [String: Int32] = [:]
     private var needsScan = true
     private var lastScan: Int64 = 0
@@ -19,6 +21,10 @@ final class GroupWatcher {
     private static let watchesMaximum = 1_024
     /// A runtime writes its files about the time it makes the group; a log folder may come later.
     private static let triesMaximum = 4
+    private static let goneMaximum = 256
+
+    /// What was known of containers whose group is gone: their ends may be told later than that.
+    private(set) var gone: [String: Container] = [:]
 
     /// A watcher that tells `registry`.
     init(host: HostRoot, layout: CgroupLayout, registry: ContainerRegistry, clock: any MonotonicClock) {
@@ -45,6 +51,8 @@ final class GroupWatcher {
         lastScan = now
         let finding = scanner.scan()
         watch(finding.parents)
+        let paths = finding.above
+        if paths != above.paths { above = (paths, above.generation + 1) }
         registry.setGroups(describe(finding.groups), atNanoseconds: now)
     }
 
@@ -60,6 +68,10 @@ final class GroupWatcher {
                 known.tries += 1
             }
             next[id] = known
+        }
+        for (id, known) in described where next[id] == nil {
+            if gone.count >= Self.goneMaximum { gone.removeAll() }
+            gone[id] = known.group.container
         }
         described = next
         return next.mapValues(\.group)

@@ -27,6 +27,7 @@ struct RuntimeFiles {
             if let bundle = bundle(of: group) { readBundle(bundle, into: &container) }
             if let state = state(of: group) { readState(state, into: &container) }
             if group.facts.runtime == .podman { readPodman(group, into: &container) }
+            if container.name == container.id.prefix(12) { readMonitor(processes.first ?? 0, into: &container) }
             if container.pod == nil, let uid = group.facts.pod { readPodLogs(uid, into: &container) }
         }
         if container.processIdentifier == 0 { container.processIdentifier = processes.first ?? 0 }
@@ -131,14 +132,29 @@ struct RuntimeFiles {
         for folder in storageFolders(of: group) {
             guard let list = json("\(folder)/overlay-containers/containers.json")?.elements else { continue }
             guard let entry = list.first(where: { $0["id"]?.text == container.id }) else { continue }
-            if let name = entry["names"]?.elements?.first?.text { container.name = name }
-            if let text = entry["metadata"]?.text, let metadata = try? JSONValue(parsing: text),
-                let image = metadata["image-name"]?.text
-            {
-                container.image = image
-            }
-            return
+            return readEntry(entry, into: &container)
         }
+    }
+
+    private func readEntry(_ entry: JSONValue, into container: inout Container) {
+        if let name = entry["names"]?.elements?.first?.text { container.name = name }
+        guard let text = entry["metadata"]?.text, let metadata = try? JSONValue(parsing: text),
+            let image = metadata["image-name"]?.text
+        else { return }
+        container.image = image
+    }
+
+    /// Where Podman keeps its containers elsewhere, their monitor's command line still names them.
+    private func readMonitor(_ process: Int32, into container: inout Container) {
+        guard
+            let monitor = Conmon(of: container.processIdentifier > 0 ? container.processIdentifier : process, on: host)
+        else { return }
+        if let name = monitor.name, !name.isEmpty { container.name = name }
+        guard let folder = monitor.bundle.map({ $0.split(separator: "/").dropLast(2).joined(separator: "/") }),
+            let list = json("/\(folder)/containers.json")?.elements,
+            let entry = list.first(where: { $0["id"]?.text == container.id })
+        else { return }
+        readEntry(entry, into: &container)
     }
 
     // MARK: - Kubernetes without its interface

@@ -94,6 +94,12 @@ final class ContainerWatch {
             lastCount = now
             hub.saw(.killCount(rise), of: container, by: .cgroup)
         }
+        if isAwaitingCode {
+            looksForCode += 1
+            let code = LinuxCalls.exitCode(ofProcess: processDescriptor)
+            if let code { hub.learned(exitCode: code, of: container) }
+            isAwaitingCode = code == nil && looksForCode < Self.looksForCodeMaximum
+        }
         guard let members, context.read(members, { population.parse($0) }) != nil, population.has(0) else { return }
         let isPopulated = population.values[0] > 0
         if wasPopulated, !isPopulated { readUsage() }
@@ -153,8 +159,14 @@ final class ContainerWatch {
         }
     }
 
-    /// Set when the kernel said that memory ran out; the kill itself is counted a moment later.
+    /// Set when the kernel said that memory ran out or that the main process ended; the kill itself is counted, and the
+    /// exit code known, a moment later.
     var isExpectingKill = false
+    /// Whether the main process ended, and its parent has not taken note of that yet.
+    private(set) var isAwaitingCode = false
+    private var looksForCode = 0
+    /// Kernels that do not tell never will.
+    private static let looksForCodeMaximum = 8
 
     private func watchProcess(_ pid: Int32) {
         guard pid > 0 else { return }
@@ -166,7 +178,12 @@ final class ContainerWatch {
             // Readable for ever from now on: once is enough.
             loop.remove(descriptor)
             readUsage()
+            let code = LinuxCalls.exitCode(ofProcess: descriptor)
             hub.saw(.exit(code: nil), of: container, by: .process)
+            if let code { hub.learned(exitCode: code, of: container) }
+            // Its parent takes note of it a moment later.
+            isAwaitingCode = code == nil
+            isExpectingKill = isExpectingKill || isAwaitingCode
             onEnd(life.startedNanoseconds)
             look()
         }

@@ -35,6 +35,12 @@ final class EventHub: Sendable {
         wake()
     }
 
+    /// The kernel told the code of an end that was seen.
+    func learned(exitCode code: Int, of container: String) {
+        let now = monotonicClock.nowNanoseconds
+        correlator.withLock { $0.learned(exitCode: code, of: container, atNanoseconds: now) }
+    }
+
     /// The kernel's log told how large a victim was.
     func sawVictim(_ pid: Int32, anonymousKilobytes: Int64) {
         correlator.withLock { $0.sawVictim(pid, anonymousKilobytes: anonymousKilobytes) }

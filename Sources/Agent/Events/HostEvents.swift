@@ -150,12 +150,14 @@ final class HostEvents {
         if unitsTold.count > 1_024 { unitsTold.removeAll() }
         unitsTold[failure.unit] = now
         let result = failure.result.isEmpty ? "" : " with result \(failure.result)"
+        let code = failure.unit.hasSuffix(".service") ? context.units?.exitCode(of: failure.unit) : nil
         happened(
             Self.unitFailures, [("unit", failure.unit)], about: "unit \(failure.unit)",
             HostEvent(
                 .unitFailed, nanoseconds: wallClock.nowNanoseconds, source: failure.source,
                 subject: Labels(["node": context.node, "unit": failure.unit, "service": failure.unit]),
-                details: Labels(["result": failure.result]), text: "unit \(failure.unit) failed\(result)"),
+                details: Labels(["result": failure.result, "exit_code": code.map { "\($0)" } ?? ""]),
+                text: "unit \(failure.unit) failed\(result)\(code.map { " with exit code \($0)" } ?? "")"),
             everyTime: true)
     }
 

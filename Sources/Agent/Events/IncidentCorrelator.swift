@@ -17,6 +17,8 @@ struct IncidentCorrelator {
         case engine = "docker"
         /// The main process' own descriptor.
         case process = "pidfd"
+        /// What the monitor of Podman's and CRI-O's containers writes down.
+        case conmon
         /// The engine's record of a container, read when the agent started.
         case state
     }
@@ -113,6 +115,14 @@ struct IncidentCorrelator {
         case .exit(let code): sawExit(code, container, source, moment)
         default: sawKill(sighting, container, source, moment)
         }
+    }
+
+    /// The kernel told with which code a container's main process ended whose end was seen: the end is told as soon as
+    /// somebody else has seen it, too.
+    mutating func learned(exitCode code: Int, of container: String, atNanoseconds now: Int64) {
+        guard let index = exits[container]?.lastIndex(where: { $0.code == nil && !$0.isTold }) else { return }
+        exits[container]?[index].code = code
+        if exits[container]?[index].sources.count ?? 0 > 1 { exits[container]?[index].due = now }
     }
 
     /// The kernel's log told how large a victim was.

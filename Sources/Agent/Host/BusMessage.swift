@@ -9,29 +9,41 @@ struct BusMessage {
         case signal = 4
     }
 
-    /// A call of `member` with no arguments, as bytes. `serial` is at least 1.
+    /// A call of `member` with `texts` for arguments, as bytes. `serial` is at least 1.
     static func call(
-        destination: String, path: String, interface: String, member: String, serial: UInt32
+        destination: String, path: String, interface: String, member: String, serial: UInt32, texts: [String] = []
     ) -> [UInt8] {
         var fields: [UInt8] = []
-        let all: [(code: UInt8, signature: UInt8, text: String)] = [
+        var all: [(code: UInt8, signature: UInt8, text: String)] = [
             (1, UInt8(ascii: "o"), path), (2, UInt8(ascii: "s"), interface), (3, UInt8(ascii: "s"), member),
             (6, UInt8(ascii: "s"), destination),
         ]
+        let signature = String(repeating: "s", count: texts.count)
+        if !texts.isEmpty { all.append((8, UInt8(ascii: "g"), signature)) }
         for field in all {
             pad(&fields, to: 8)
             // The code, then a variant: its signature and its value.
             fields += [field.code, 1, field.signature, 0]
-            put(UInt32(field.text.utf8.count), &fields)
+            if field.signature == UInt8(ascii: "g") {
+                fields.append(UInt8(field.text.utf8.count))
+            } else {
+                put(UInt32(field.text.utf8.count), &fields)
+            }
             fields += Array(field.text.utf8) + [0]
         }
+        var body: [UInt8] = []
+        for text in texts {
+            pad(&body, to: 4)
+            put(UInt32(text.utf8.count), &body)
+            body += Array(text.utf8) + [0]
+        }
         var message: [UInt8] = [UInt8(ascii: "l"), Kind.call.rawValue, 0, 1]
-        put(0, &message)
+        put(UInt32(body.count), &message)
         put(serial, &message)
         put(UInt32(fields.count), &message)
         message += fields
         pad(&message, to: 8)
-        return message
+        return message + body
     }
 
     /// The size of a whole message by its first sixteen bytes; nil when they begin none that is understood.
@@ -85,6 +97,12 @@ struct BusMessage {
 
 /// Walks through the values of a message; offsets, and with them alignment, count from the start of what it is given.
 struct BusReader {
+    /// A simple value.
+    enum Value: Equatable {
+        case text(String)
+        case number(UInt64)
+    }
+
     private let bytes: ArraySlice<UInt8>
     var offset = 0
 
@@ -125,6 +143,19 @@ struct BusReader {
         let start = bytes.startIndex + offset
         defer { offset += Int(count) + 1 }
         return String(decoding: bytes[start..<(start + Int(count))], as: UTF8.self)
+    }
+
+    /// The next variant that holds a text or a number; nil for any other.
+    mutating func variant() -> Value? {
+        switch signature() {
+        case "s", "o": return text().map { .text($0) }
+        case "u", "i": return word().map { .number(UInt64($0)) }
+        case "t", "x":
+            align(8)
+            guard let low = word(), let high = word() else { return nil }
+            return .number(UInt64(high) << 32 | UInt64(low))
+        default: return nil
+        }
     }
 
     /// The next signature.

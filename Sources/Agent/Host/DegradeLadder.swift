@@ -4,6 +4,8 @@ package struct SelfLimits: Sendable, Equatable {
     package var processorShare: Double
     /// Resident memory.
     package var memoryBytes: UInt64
+    /// Over how long use is measured before a step is taken.
+    var windowNanoseconds: Int64 = 10_000_000_000
 
     /// Limits; 0 is none.
     package init(processorShare: Double = 0.1, memoryBytes: UInt64 = 256 << 20) {
@@ -34,7 +36,6 @@ struct DegradeLadder: Sendable {
         var memoryBytes: UInt64
     }
 
-    private static let windowNanoseconds: Int64 = 10_000_000_000
     /// So many good windows lead back; twice as many each time that the way back was too early, up to the bound.
     private static let goodWindowsMinimum = 6
     private static let goodWindowsMaximum = 90
@@ -66,7 +67,7 @@ struct DegradeLadder: Sendable {
             return nil
         }
         let elapsed = now - start.nanoseconds
-        guard elapsed >= Self.windowNanoseconds else { return nil }
+        guard elapsed >= limits.windowNanoseconds else { return nil }
         self.start = (usage, now)
         let seconds = Double(elapsed) / 1e9
         processorShare = max(0, usage.cpuSeconds - start.usage.cpuSeconds) / seconds

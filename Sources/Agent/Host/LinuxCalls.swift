@@ -22,6 +22,9 @@ enum LinuxCalls {
     private static let epollWaitCall = find("epoll_wait", as: EpollWait.self)
     private static let eventFDCall = find("eventfd", as: EventFD.self)
     private static let pidFDOpenCall = find("pidfd_open", as: PidFDOpen.self)
+    private typealias Control = @convention(c) (Int32, UInt, UnsafeMutableRawPointer) -> Int32
+
+    private static let controlCall = find("ioctl", as: Control.self)
     private static let statXCall = find("statx", as: StatX.self)
 
     private static func find<Call>(_ name: String, as type: Call.Type) -> Call? {
@@ -78,6 +81,24 @@ enum LinuxCalls {
 
     /// A descriptor that becomes readable when process `pid` ends, or -1.
     static func openProcess(_ pid: Int32) -> Int32 { pidFDOpenCall?(pid, 0) ?? -1 }
+
+    /// How the process behind a descriptor ended, as shells count it: its exit code, or 128 and the signal. Nil while
+    /// its parent has not taken note of it, and with kernels before 6.15 (`PIDFD_GET_INFO`, linux/pidfd.h).
+    static func exitCode(ofProcess descriptor: Int32) -> Int? {
+        guard let controlCall else { return nil }
+        let getInformation: UInt = 0xc040_ff0b  // _IOWR(0xFF, 11, struct pidfd_info), of 64 bytes
+        let exitInformation: UInt64 = 1 << 3  // PIDFD_INFO_EXIT
+        return withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { raw in
+            raw.initializeMemory(as: UInt8.self, repeating: 0)
+            raw.storeBytes(of: exitInformation, as: UInt64.self)
+            guard let base = raw.baseAddress, controlCall(descriptor, getInformation, base) == 0,
+                raw.load(as: UInt64.self) & exitInformation != 0
+            else { return nil }
+            let status = raw.load(fromByteOffset: 60, as: Int32.self)
+            let signal = Int(status & 0x7f)
+            return signal == 0 ? Int(status >> 8 & 0xff) : 128 + signal
+        }
+    }
 
     /// How the kernel keeps its clock; nothing is changed. Nil where that may not be asked.
     static func clockDiscipline() -> ClockDiscipline? {

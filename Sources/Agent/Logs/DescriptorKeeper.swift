@@ -61,6 +61,11 @@ final class DescriptorKeeper: Sendable {
         state.withLock { $0.received.removeValue(forKey: Self.name(identity)) }
     }
 
+    /// Whether an earlier run gave such a descriptor into keeping and nobody has taken it yet.
+    func holds(_ identity: FileIdentity) -> Bool {
+        state.withLock { $0.received[Self.name(identity)] != nil }
+    }
+
     /// A file is wholly read: the manager may let go of it.
     func release(_ identity: FileIdentity) {
         let name = Self.name(identity)

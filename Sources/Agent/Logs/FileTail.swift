@@ -39,6 +39,8 @@ final class FileTail {
     var files: [TailedFile] = []
     /// Files that were read to their end and may still have a name, and where that end was.
     var finished: [FileIdentity: TailPositions.Reach] = [:]
+    /// The newest file that was let go of, and how far it was read.
+    private(set) var lastOver: (FileIdentity, TailPositions.Reach)?
     /// Whether the log's name meant another file than the newest open one at the last look.
     private var isElsewhere = false
     /// When its writer ended, monotonic; what it left unfinished is given out a moment later.
@@ -125,6 +127,7 @@ final class FileTail {
         if file.harvested != before { harvest.reaches.append((place, file.reach)) }
         guard isOver else { return }
         over.insert(ObjectIdentifier(file))
+        if file === files.last { lastOver = (file.physical, file.reach) }
         surroundings.keeper.release(file.physical)
         finish(file.physical, file.state.offset, file.state.generation)
         let goesOn = files.contains { $0 !== file && $0.identity == file.identity && !self.isOver($0) }

@@ -20,15 +20,19 @@ extension FileTail {
             return
         }
         guard current != nil || isFirstLook else { return }
-        var found = plainFiles()
+        let opened = RotatedFiles.open(log.path)
+        var found = opened.filter { !$0.isCompressed }.compactMap {
+            TailedFile(descriptor: $0.duplicate(), format: log.format, isFinal: isEnded)
+        }
         if found.isEmpty, files.isEmpty, current != nil { harvest.isUnreadable = access(log.path, R_OK) != 0 }
         if harvest.isUnreadable { return }
+        let archives = opened.filter(\.isCompressed)
+        let unpacked = isFirstLook ? [] : unseen(archives, besides: found)
         found.removeAll { file in
             finished[file.identity] != nil || files.contains { $0.physical == file.physical }
         }
-        if isFirstLook {
-            found = firstFiles(found, positions, lastBytes, &harvest)
-        }
+        found =
+            isFirstLook ? firstFiles(found, archives, positions, lastBytes, &harvest) : unpacked + found
         for file in found {
             // Known from now on, so that a restart neither takes it for history nor reads an archive of it as new.
             let begin = file.harvested.offset == 0 ? file.beginning : file.reach
@@ -38,15 +42,25 @@ extension FileTail {
         files.append(contentsOf: found)
     }
 
-    /// The log and what was rotated away from it, oldest first, without compressed ones.
-    private func plainFiles() -> [TailedFile] {
-        let rotated = RotatedFiles.names(of: log.path).filter { !$0.isCompressed }.map(\.path)
-        return (rotated + [log.path]).compactMap { TailedFile(path: $0, format: log.format, isFinal: isEnded) }
+    /// What was rotated away and compressed between two looks: all that is newer than the archive of the file that was
+    /// followed last.
+    private func unseen(_ archives: [RotatedFiles.Opened], besides plain: [TailedFile]) -> [TailedFile] {
+        guard let last = files.last.map({ ($0.physical, $0.reach) }) ?? lastOver,
+            !plain.contains(where: { $0.physical == last.0 })
+        else { return [] }
+        var newer: [TailedFile] = []
+        for archive in archives.reversed() {
+            guard let file = unpack(archive) else { continue }
+            if file.holds(last.1) { return newer }
+            newer.insert(file, at: 0)
+        }
+        return []
     }
 
     /// What an agent reads that has just begun: `found` behind what earlier runs have told the server.
     private func firstFiles(
-        _ found: [TailedFile], _ positions: TailPositions, _ lastBytes: UInt64?, _ harvest: inout Harvest
+        _ found: [TailedFile], _ archives: [RotatedFiles.Opened], _ positions: TailPositions, _ lastBytes: UInt64?,
+        _ harvest: inout Harvest
     ) -> [TailedFile] {
         var found = found
         let known = positions.reaches.filter { $0.key.log == log.key }
@@ -70,7 +84,7 @@ extension FileTail {
                 missing[place] = reach
             }
         }
-        let unpacked = replaceByContent(&found, &missing, &oldestKnown)
+        let unpacked = replaceByContent(&found, archives, &missing, &oldestKnown)
         if let oldestKnown, unpacked.isEmpty {
             for file in found[..<oldestKnown] { finish(file.identity, file.sizeBytes) }
             found.removeSubrange(..<oldestKnown)
@@ -91,8 +105,8 @@ extension FileTail {
     /// then among compressed ones, newest first. Returns those that were unpacked, oldest first; all that is newer than
     /// the one that was looked for is to be read.
     private func replaceByContent(
-        _ found: inout [TailedFile], _ missing: inout [TailPositions.Place: TailPositions.Reach],
-        _ oldestKnown: inout Int?
+        _ found: inout [TailedFile], _ archives: [RotatedFiles.Opened],
+        _ missing: inout [TailPositions.Place: TailPositions.Reach], _ oldestKnown: inout Int?
     ) -> [TailedFile] {
         for (place, reach) in missing {
             // Under the log's own name stands what is being written, never a copy.
@@ -108,8 +122,8 @@ extension FileTail {
         guard missing.values.contains(where: { $0.mark != nil }) else { return [] }
         var unpacked: [TailedFile] = []
         var wanted: [TailedFile] = []
-        for name in RotatedFiles.names(of: log.path).reversed() where name.isCompressed {
-            guard let file = unpack(name.path) else { continue }
+        for archive in archives.reversed() {
+            guard let file = unpack(archive) else { continue }
             unpacked.insert(file, at: 0)
             guard let match = missing.first(where: { file.holds($0.value) }),
                 let copy = copy(file, of: match.key.file)
@@ -137,9 +151,9 @@ extension FileTail {
     }
 
     /// An archive of which no inode is known: it is what it holds.
-    private func unpack(_ path: String) -> TailedFile? {
+    private func unpack(_ archive: RotatedFiles.Opened) -> TailedFile? {
         let descriptor = RotatedFiles.unpack(
-            path, into: surroundings.folder, bytesMaximum: Self.unpackedBytesMaximum)
+            archive, into: surroundings.folder, bytesMaximum: Self.unpackedBytesMaximum)
         guard descriptor >= 0, let physical = FileIdentity(descriptor: descriptor) else { return nil }
         let birth = ContentMark.birth(of: descriptor, isFinal: true) ?? -1
         let identity = FileIdentity(device: 0, inode: 0, birthNanoseconds: birth)
@@ -150,10 +164,11 @@ extension FileTail {
     /// Returns whether there is one, which is then read first.
     func follow(_ cut: TailedFile.Cut, of file: TailedFile, _ part: inout TailedFile.Harvest) -> Bool {
         var copied: TailedFile?
-        for name in RotatedFiles.names(of: log.path).reversed().prefix(2) where cut.mark.headLength > 0 {
+        let rotated = RotatedFiles.open(log.path).filter { $0.path != log.path }
+        for one in rotated.reversed().prefix(2) where cut.mark.headLength > 0 {
             let candidate =
-                name.isCompressed
-                ? unpack(name.path) : TailedFile(path: name.path, format: log.format, isFinal: true)
+                one.isCompressed
+                ? unpack(one) : TailedFile(descriptor: one.duplicate(), format: log.format, isFinal: true)
             guard let candidate, candidate.physical != file.physical,
                 cut.mark.matches(candidate.descriptor, at: cut.markOffset)
             else { continue }

@@ -28,6 +28,25 @@ struct FollowedLog: Sendable {
     }
 }
 
+/// What is remembered of a log beside how far it was read, so that a descriptor of it in the service manager's keeping
+/// can be read to its end when nobody lists the log any more.
+struct LogDescription: Equatable {
+    var path: String
+    /// The format's name.
+    var format: String
+    var labels: [Labels]
+
+    /// A description.
+    init(path: String, format: String, labels: [Labels]) {
+        (self.path, self.format, self.labels) = (path, format, labels)
+    }
+
+    /// What is to be remembered of a log.
+    init(_ log: FollowedLog) {
+        self.init(path: log.path, format: type(of: log.format).name, labels: log.labels)
+    }
+}
+
 /// Port: knows which log files of one kind there are on the host. A kind is one type and one line in
 /// `FileLogSources.all`. Belongs to the tail thread.
 protocol FileLogSource: AnyObject {

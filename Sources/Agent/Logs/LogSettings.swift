@@ -33,7 +33,10 @@ package struct LogSettings: Sendable, Equatable {
         package enum Transport: Sendable, Equatable {
             case udp(host: String, port: UInt16)
             case tcp(host: String, port: UInt16)
+            /// Datagrams, as `/dev/log` has them.
             case unix(path: String)
+            /// A stream, framed as over TCP.
+            case unixStream(path: String)
         }
 
         package var transport: Transport
@@ -43,10 +46,15 @@ package struct LogSettings: Sendable, Equatable {
             self.transport = transport
         }
 
-        /// Reads `udp://127.0.0.1:514`, `tcp://[::1]:601`, `unix:///run/vedette/syslog`; nil for anything else.
+        /// Reads `udp://127.0.0.1:514`, `tcp://[::1]:601`, `unix:///run/vedette/syslog`,
+        /// `unix-stream:///run/vedette/syslog`; nil for anything else.
         package init?(_ text: String) {
             if text.hasPrefix("unix:///") {
                 self.init(.unix(path: String(text.dropFirst("unix://".count))))
+                return
+            }
+            if text.hasPrefix("unix-stream:///") {
+                self.init(.unixStream(path: String(text.dropFirst("unix-stream://".count))))
                 return
             }
             let isDatagram = text.hasPrefix("udp://")

@@ -163,6 +163,7 @@ final class LogTailer {
         for (key, tail) in tails where tail.wantsPolling { dirty.insert(key) }
         let isSearch = searched.map { now - $0 >= Self.searchNanoseconds } ?? false
         if isSearch || searched == nil { searched = now }
+        if isSearch { adoptKept() }
         var round = Round()
         let isOverBudget = !setting.sink.isAcceptingLines && heldBytes > setting.settings.heldBytesMaximum
         for key in dirty.sorted() {
@@ -185,7 +186,6 @@ final class LogTailer {
         submit(&round)
         // Where there was no room, what was to be read still is.
         dirty = setting.sink.isAcceptingLines ? round.more : dirty.union(round.more)
-        // By now whatever can be listed was: an engine may answer late.
         if isSearch { setting.keeper.releaseRest() }
         isFirstPass = false
         let polls = inotify == nil || tails.values.contains { $0.wantsPolling } || !setting.sink.isAcceptingLines
@@ -287,6 +287,21 @@ final class LogTailer {
 }
 
 extension LogTailer {
+    /// By now whatever can be listed was, even by an engine that answers late. Logs that nobody lists, of which an
+    /// earlier run left a descriptor in keeping, belong to containers that were removed while no agent ran: they are
+    /// read to their end under the labels they had.
+    private func adoptKept() {
+        for place in positions.reaches.keys where tails[place.log] == nil && setting.keeper.holds(place.file) {
+            guard let log = positions.logs[place.log], !log.labels.isEmpty,
+                let format = LogFormats.format(named: log.format)
+            else { continue }
+            let followed = FollowedLog(
+                key: place.log, path: log.path, format: format, labels: log.labels, isRunning: false)
+            tails[place.log] = FileTail(followed, surroundings)
+            dirty.insert(place.log)
+        }
+    }
+
     /// Begins tails of new logs and ends those of removed ones.
     private func follow(_ snapshot: ContainerRegistry.Snapshot, _ now: Int64) {
         let isChanged = snapshot.generation != generation
@@ -311,6 +326,7 @@ extension LogTailer {
             }
             if tail.log.isRunning && !log.isRunning { tail.writerEnded(atNanoseconds: now) }
             tail.update(log)
+            positions.describe(log.key, LogDescription(log))
         }
         for (key, tail) in tails where !listed.contains(key) {
             // The log is removed; what is still open is read to its end.
@@ -322,6 +338,7 @@ extension LogTailer {
 
     private func begin(_ log: FollowedLog) {
         tails[log.key] = FileTail(log, surroundings)
+        positions.describe(log.key, LogDescription(log))
         dirty.insert(log.key)
         guard inotify != nil, let slash = log.path.lastIndex(of: "/") else { return }
         guard !watch(String(log.path[..<slash]), { $0.tails.insert(log.key) }) else { return }

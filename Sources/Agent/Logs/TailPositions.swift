@@ -41,13 +41,16 @@ struct TailPositions {
     }
 
     private(set) var reaches: [Place: Reach]
+    /// What is remembered of logs, by their key.
+    private(set) var logs: [String: LogDescription] = [:]
     /// Whether there was no file of positions: the first start on this host.
     let isFirstStart: Bool
     private var waiting: [Waiting] = []
     private(set) var isChanged = false
 
     private static let magic: [UInt8] = Array("vdtt".utf8)
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
+    private static let streamsMaximum = 16
     private static let entriesMaximum = 1 << 20
     /// Beyond this, batches that wait for acknowledgement share an entry, which then settles with the last of them.
     private static let waitingMaximum = 16_384
@@ -60,7 +63,7 @@ struct TailPositions {
         let decoded = bytes.withUnsafeBytes { raw in
             Result { () throws(ByteError) in try Self.decode(raw) }
         }
-        reaches = try decoded.get()
+        (reaches, logs) = try decoded.get()
     }
 
     /// Nothing known, and not a first start.
@@ -88,6 +91,13 @@ struct TailPositions {
         isChanged = true
     }
 
+    /// A log is known under these labels now.
+    mutating func describe(_ key: String, _ description: LogDescription) {
+        guard logs[key] != description else { return }
+        logs[key] = description
+        isChanged = true
+    }
+
     /// Files were read this far without anything to send.
     mutating func submittedNothing(_ reaches: [(Place, Reach)]) {
         guard waiting.isEmpty else { return waiting[waiting.count - 1].reaches += reaches }
@@ -109,7 +119,8 @@ struct TailPositions {
     /// Forgets files that are gone, once nothing of them waits.
     mutating func forget(_ place: Place) {
         guard !waiting.contains(where: { $0.reaches.contains { $0.0 == place } }) else { return }
-        if reaches.removeValue(forKey: place) != nil { isChanged = true }
+        guard reaches.removeValue(forKey: place) != nil else { return }
+        isChanged = true
     }
 
     /// The files known of a log.
@@ -144,11 +155,46 @@ struct TailPositions {
             writer.putFixed(reach.mark?.tail ?? 0)
             writer.putString(reach.cursor)
         }
+        // Only of logs that have a place.
+        let places = Set(reaches.keys.map(\.log))
+        let described = logs.filter { places.contains($0.key) }.sorted { $0.key < $1.key }
+        writer.putVarint(UInt64(described.count))
+        for (key, log) in described {
+            for text in [key, log.path, log.format] { writer.putString(text) }
+            writer.putVarint(UInt64(log.labels.count))
+            for labels in log.labels {
+                let pairs = labels.pairs
+                writer.putVarint(UInt64(pairs.count))
+                for (name, value) in pairs {
+                    writer.putString(name)
+                    writer.putString(value)
+                }
+            }
+        }
         writer.putFixed(writer.bytes.withUnsafeBytes { crc32c($0) })
         return writer.bytes
     }
 
-    private static func decode(_ raw: UnsafeRawBufferPointer) throws(ByteError) -> [Place: Reach] {
+    private static func decodeLogs(_ reader: inout ByteReader) throws(ByteError) -> [String: LogDescription] {
+        var logs: [String: LogDescription] = [:]
+        for _ in 0..<(try reader.count(upTo: entriesMaximum)) {
+            let key = try reader.string()
+            var log = LogDescription(path: try reader.string(), format: try reader.string(), labels: [])
+            for _ in 0..<(try reader.count(upTo: streamsMaximum)) {
+                var pairs: [(name: String, value: String)] = []
+                for _ in 0..<(try reader.count(upTo: entriesMaximum)) {
+                    pairs.append((try reader.string(), try reader.string()))
+                }
+                log.labels.append(Labels(pairs))
+            }
+            logs[key] = log
+        }
+        return logs
+    }
+
+    private static func decode(
+        _ raw: UnsafeRawBufferPointer
+    ) throws(ByteError) -> (reaches: [Place: Reach], logs: [String: LogDescription]) {
         guard raw.count >= magic.count + 6, raw.starts(with: magic) else {
             throw ByteError(offset: 0, reason: "not a file of tail positions")
         }
@@ -176,6 +222,6 @@ struct TailPositions {
             }
             reaches[Place(log: log, file: file)] = reach
         }
-        return reaches
+        return (reaches, written > 2 ? try decodeLogs(&reader) : [:])
     }
 }

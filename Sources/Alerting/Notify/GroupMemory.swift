@@ -23,7 +23,9 @@ struct GroupMemory: Hashable, Sendable {
         if !firing.isSubset(of: memory.firing) { return .newAlerts }
         if firing.isEmpty { return memory.firing.isEmpty ? nil : .allResolved }
         if sendsResolved, !resolved.isSubset(of: memory.resolved) { return .newResolvedAlerts }
-        return now - memory.toldAt >= repeatIntervalMilliseconds ? .repeatInterval : nil
+        // Told at a time still to come: the clock was set back, and nobody shall wait until it has caught up.
+        let isDue = now - memory.toldAt >= repeatIntervalMilliseconds || memory.toldAt > now
+        return isDue ? .repeatInterval : nil
     }
 
     /// Writes all fields.

@@ -68,6 +68,9 @@ struct OutboxLane: Hashable, Sendable {
     /// For example `webhook[0]`.
     var integration: String
 
+    /// Which integration of which receiver it leads to, for people: `chat/webhook[0]`.
+    var name: String { "\(receiver)/\(integration)" }
+
     /// Writes all fields.
     func write(to writer: inout JournalWriter) {
         writer.put(groupKey)

@@ -1,5 +1,6 @@
 internal import Query
 package import Telemetry
+internal import Wire
 
 /// What may be done about an alert by itself, and within which bounds: one entry of a `*.remedy.yml` file
 /// (docs/specs/remedy.md).
@@ -135,7 +136,7 @@ struct RemedyAction: Sendable {
 enum Remedies {
     static let all: [RemedyAction] = [
         RemedyAction(
-            name: "container.restart", arguments: ["timeout_seconds": 0...600], timeoutMilliseconds: 120_000,
+            name: "container.restart", arguments: [ActionArgument.grace: 0...600], timeoutMilliseconds: 120_000,
             target: { RemedyTarget.container($0) })
     ]
 

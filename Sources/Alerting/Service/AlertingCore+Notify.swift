@@ -113,10 +113,14 @@ extension AlertingCore {
 
     // MARK: Attempts
 
+    /// Attempts that may be under way at once to one integration: one that hangs keeps no other waiting.
+    static let attemptsAtOnceMaximum = 8
+
     /// The messages to be tried now: durable, the first of their lane, within the limits of their provider. They count
     /// as under way until `attempted` is called.
     mutating func takeDueMessages(now: Int64) -> [(message: OutboxMessage, receiver: any Receiver)] {
         var lanes: Set<OutboxLane> = []
+        var underWay = attemptsUnderWay
         var result: [(message: OutboxMessage, receiver: any Receiver)] = []
         for delivery in state.deliveries.values where delivery.isOpen {
             let message = delivery.message
@@ -128,25 +132,42 @@ extension AlertingCore {
                 close(delivery, .expired, "it was not taken in time", now: now)
                 continue
             }
-            // A clock that was set back must not put a message off for longer than any delay is.
-            let next = min(delivery.nextAt ?? now, now + 3_600_000)
-            guard next <= now else { continue }
-            let name = "\(message.lane.receiver)/\(message.lane.integration)"
+            let name = message.lane.name
+            guard let due = dueTime(of: delivery, now: now), due <= now,
+                underWay[name, default: 0] < AlertingCore.attemptsAtOnceMaximum
+            else { continue }
             var bucket = buckets[name] ?? TokenBucket(receiver.limits, now: now)
             let wait = bucket.take(now: now)
             buckets[name] = bucket
             guard wait == nil else { continue }
             inFlight.insert(message.idempotencyKey)
+            underWay[name, default: 0] += 1
             result.append((message, receiver))
         }
         return result
     }
 
+    /// Attempts under way, by integration.
+    private var attemptsUnderWay: [String: Int] {
+        inFlight.reduce(into: [:]) { counts, key in
+            if let lane = state.deliveries[key]?.message.lane { counts[lane.name, default: 0] += 1 }
+        }
+    }
+
+    /// When a message is to be tried. One that was made or tried at a time still to come was so before the clock was
+    /// set back: it waits no longer.
+    private func dueTime(of delivery: Delivery, now: Int64) -> Int64? {
+        guard let next = delivery.nextAt else { return nil }
+        return (delivery.attempts.last?.at ?? delivery.message.createdAt) > now ? now : next
+    }
+
     /// When the next message is due; nil when none waits.
     func nextDeliveryTime(now: Int64) -> Int64? {
         let busy = Set(inFlight.compactMap { state.deliveries[$0]?.message.lane })
-        let next = state.deliveries.values.filter { $0.isOpen && !busy.contains($0.message.lane) }.compactMap(\.nextAt)
-            .min()
+        let full = attemptsUnderWay.filter { $0.value >= AlertingCore.attemptsAtOnceMaximum }
+        let next = state.deliveries.values.filter {
+            $0.isOpen && !busy.contains($0.message.lane) && full[$0.message.lane.name] == nil
+        }.compactMap { dueTime(of: $0, now: now) }.min()
         // A message whose time has come waits for a token or the journal.
         return next.map { max($0, now + 50) }
     }
@@ -155,6 +176,14 @@ extension AlertingCore {
     mutating func attempted(_ key: String, _ verdict: DeliveryVerdict, now: Int64) {
         inFlight.remove(key)
         guard let delivery = state.deliveries[key], delivery.isOpen else { return }
+        let deliveries = state.deliveries
+        let notice = outages.note(delivery.message, verdict) {
+            deliveries.values.contains {
+                $0.isOpen && $0.attemptCount > 0 && $0.message.idempotencyKey != key
+                    && $0.message.lane.name == delivery.message.lane.name
+            }
+        }
+        if let notice { notices.append(notice) }
         switch verdict {
         case .accepted: close(delivery, .accepted, "", now: now)
         case .refused(let reason): close(delivery, .refused, reason, now: now)
@@ -174,6 +203,7 @@ extension AlertingCore {
         record(
             .attempt(OutboxAttempt(idempotencyKey: message.idempotencyKey, at: now, outcome: outcome, detail: detail)))
         guard outcome != .superseded else { return }
+        if outcome == .expired { notices.append(ReceiverOutages.givenUp(message, detail)) }
         let isDelivered = outcome == .accepted
         let fields = [
             "key": message.idempotencyKey, "receiver": message.lane.receiver, "integration": message.lane.integration,

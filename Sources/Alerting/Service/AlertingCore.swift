@@ -21,6 +21,9 @@ struct AlertingCore: Sendable {
     /// Messages that are under way.
     var inFlight: Set<String> = []
     var buckets: [String: TokenBucket] = [:]
+    var outages = ReceiverOutages()
+    /// What the operator is to be told of deliveries, until it is taken.
+    var notices: [String] = []
     /// When the guard-rails were last asked for an action.
     var decidedAt: [String: Int64] = [:]
     /// Actions whose agent may fetch a command.
@@ -63,6 +66,12 @@ struct AlertingCore: Sendable {
     mutating func takeEntries() -> [JournalEntry] {
         defer { entries.removeAll(keepingCapacity: true) }
         return entries
+    }
+
+    /// What the operator is to be told since the last call.
+    mutating func takeNotices() -> [String] {
+        defer { notices = [] }
+        return notices
     }
 
     /// The journal has confirmed these entries.

@@ -6,9 +6,6 @@ internal import Wire
 
 /// The loops that tell people, act, and record.
 extension AlertingService {
-    /// Attempts that may be under way at once.
-    static let attemptsAtOnceMaximum = 16
-
     // MARK: Telling
 
     func runDeliveries() async {
@@ -37,7 +34,6 @@ extension AlertingService {
         mutateQuietly { guarded in
             guarded.core.flush(now: now)
             guarded.core.forgetSilences(now: now)
-            guard guarded.core.inFlight.count < AlertingService.attemptsAtOnceMaximum else { return [] }
             return guarded.core.takeDueMessages(now: now)
         }
     }
@@ -189,12 +185,17 @@ extension AlertingService {
         if !audit.isEmpty {
             let auditLog = self.auditLog
             let result = await threads.run { auditLog.append(pending: audit) }
-            guarded.withLock { $0.auditFault = result.fault.map { "\($0)" } }
-            mutate { $0.core.record(.auditHead(result.head)) }
-            if let fault = result.fault {
-                wasDone = false
-                ports.report("audit log: \(fault). Remedies rest until it takes records again")
+            let hadFault = guarded.withLock { guarded in
+                defer { guarded.auditFault = result.fault.map { "\($0)" } }
+                return guarded.auditFault != nil
             }
+            mutate { $0.core.record(.auditHead(result.head)) }
+            wasDone = result.fault == nil
+            if let fault = result.fault, !hadFault {
+                ports.report(
+                    "audit log: \(fault). Remedies rest until it takes records again; it is tried every two seconds")
+            }
+            if wasDone, hadFault { ports.report("audit log: it takes records again, nothing is missing") }
         }
         if let last = events.last {
             do {
@@ -209,10 +210,14 @@ extension AlertingService {
 
     /// Changes the state without waking the loops that call this themselves.
     private func mutateQuietly<Value>(_ body: (inout Guarded) -> sending Value) -> sending Value {
-        guarded.withLock { guarded in
+        var notices: [String] = []
+        let value = guarded.withLock { guarded in
             let value = body(&guarded)
             submit(guarded.core.takeEntries())
+            notices = guarded.core.takeNotices()
             return value
         }
+        for notice in notices { ports.report(notice) }
+        return value
     }
 }

@@ -232,6 +232,20 @@ package final class AlertingService: Sendable {
         }
     }
 
+    /// Returns when everything that was decided so far is on disk; throws when it holds in memory alone. Who asked for
+    /// something is answered behind this.
+    package func settle() async throws(AppendRefusal) {
+        let error: (any Error)? = await withCheckedContinuation { continuation in
+            // An empty record is answered behind all before it.
+            journal.submit([]) { continuation.resume(returning: $0) }
+        }
+        guard let fault = guarded.withLock({ $0.journalFault }) ?? error.map({ "\($0)" }) else { return }
+        throw AppendRefusal(
+            .unavailable,
+            "done, but only until the next start: the alerting journal takes nothing (\(fault)). It is written when it "
+                + "does again; see the log", retryAfterSeconds: 5)
+    }
+
     // MARK: The lock and the journal
 
     var now: Int64 { ports.wallClock.nowMilliseconds }
@@ -240,11 +254,14 @@ package final class AlertingService: Sendable {
     /// journal has decisions in the order they were taken.
     @discardableResult
     func mutate<Value>(_ body: (inout Guarded) throws -> sending Value) rethrows -> sending Value {
+        var notices: [String] = []
         let value = try guarded.withLock { guarded in
             let value = try body(&guarded)
             submit(guarded.core.takeEntries())
+            notices = guarded.core.takeNotices()
             return value
         }
+        for notice in notices { ports.report(notice) }
         compactIfLarge()
         deliverySignal.signal()
         remedySignal.signal()

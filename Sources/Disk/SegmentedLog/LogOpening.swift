@@ -55,8 +55,8 @@ struct LogOpening {
         }
     }
 
-    /// The header of a segment file, nil when it is damaged.
-    private func header(of entry: FolderEntry, first: LogPosition) throws(StorageError) -> SegmentHeader? {
+    /// The header of a segment file, nil when it is damaged. An error when its format is newer.
+    func header(of entry: FolderEntry, first: LogPosition) throws(StorageError) -> SegmentHeader? {
         guard entry.bytes >= UInt64(SegmentHeader.byteCount) else { return nil }
         let path = StoragePath.join(folder, entry.name)
         window.grow(to: SegmentHeader.byteCount)

@@ -26,7 +26,8 @@ enum SystemCall {
             case EACCES, EPERM, EROFS: .permission
             default: .other
             }
-        let words = kind == .other || code == EROFS ? String(cString: strerror(code)) : ""
+        let isVague = kind == .other || code == EROFS || code == ENOTDIR
+        let words = isVague ? String(cString: strerror(code)) : ""
         return StorageError(kind, operation: operation, path: path, code: code, detail: words)
     }
 }

@@ -53,31 +53,14 @@ indirect enum LineExpression: Sendable, Equatable {
                 case .contains where predicate.foldsCase: foldedText(text.utf8)
                 case .contains: .text(text.utf8)
                 case .matchesRegex: ExpressionParser.parse(text, foldCase: predicate.foldsCase)
-                case .matchesPattern: pattern(Array(text.utf8))
-                case .containsAddress: nil
+                // The first place of each text counts, which no expression says.
+                case .matchesPattern, .containsAddress: nil
                 }
             guard let part else { return nil }
             parts.append(part)
         }
         let whole = LineExpression.anyOf(parts)
         return whole.size <= sizeMaximum ? whole : nil
-    }
-
-    /// LogQL's `|>`: texts with `<_>` between them, over the whole line.
-    private static func pattern(_ source: [UInt8]) -> LineExpression {
-        let gap = Array("<_>".utf8)
-        var parts: [LineExpression] = [.begin]
-        var index = 0
-        while index < source.count {
-            if source[index...].starts(with: gap) {
-                parts.append(.repeated(.bytes(.all), minimum: 0, maximum: nil))
-                index += gap.count
-            } else {
-                parts.append(.bytes(ByteSet(CollectionOfOne(source[index]))))
-                index += 1
-            }
-        }
-        return .sequence(parts + [.end])
     }
 
     /// A bound for the size of the program it becomes.

@@ -67,6 +67,14 @@ struct SeriesColumn: Sendable {
     /// Whether no step has a value.
     var isEmpty: Bool { hasNoNumber && (histograms.isEmpty || histograms.allSatisfy { $0 == nil }) }
 
+    /// The numbers alone; nil when there is none.
+    var withoutHistograms: SeriesColumn? {
+        guard !histograms.isEmpty else { return self }
+        var numbers = self
+        numbers.histograms = []
+        return numbers.hasNoNumber ? nil : numbers
+    }
+
     /// Whether no step has a number.
     var hasNoNumber: Bool {
         vedette_all_absent(values, values.count, Sample.staleBits) != 0

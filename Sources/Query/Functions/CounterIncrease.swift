@@ -173,7 +173,7 @@ struct CounterIncrease {
         guard !name.isEmpty else { return }
         input.evaluator.inform(
             "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \(GoText.quoted(name))",
-            at: input.rangeArgument.span)
+            at: input.rangePlace)
     }
 }
 

@@ -68,7 +68,7 @@ extension WindowInput {
         guard overlaps > 0 else { return }
         evaluator.warn(
             "sample has start time that overlaps with previous sample timestamp for metric "
-                + GoText.quoted(metricName), at: rangeArgument.span)
+                + GoText.quoted(metricName), at: rangePlace)
     }
 
     func histogramStartedAnew(at index: Int) -> Bool {

@@ -8,30 +8,30 @@ struct HistogramWindows {
     func warnOfMix() {
         input.evaluator.warn(
             "encountered a mix of histograms and floats for metric name \(GoText.quoted(input.metricName))",
-            at: input.rangeArgument.span)
+            at: input.rangePlace)
     }
 
     func warnOfMixedSchemas() {
         input.evaluator.warn(
             "vector contains a mix of histograms with exponential and custom buckets schemas for metric name "
-                + GoText.quoted(input.metricName), at: input.rangeArgument.span)
+                + GoText.quoted(input.metricName), at: input.rangePlace)
     }
 
     func inform(ofReconciledBoundsIn operation: String) {
         input.evaluator.inform(
-            "mismatched custom buckets were reconciled during \(operation)", at: input.rangeArgument.span)
+            "mismatched custom buckets were reconciled during \(operation)", at: input.rangePlace)
     }
 
     func warnNotCounter(at span: SourceSpan? = nil) {
         input.evaluator.warn(
             "this native histogram metric is not a counter: \(GoText.quoted(input.metricName))",
-            at: span ?? input.rangeArgument.span)
+            at: span ?? input.rangePlace)
     }
 
     func warnNotGauge(at span: SourceSpan? = nil) {
         input.evaluator.warn(
             "this native histogram metric is not a gauge: \(GoText.quoted(input.metricName))",
-            at: span ?? input.rangeArgument.span)
+            at: span ?? input.rangePlace)
     }
 
     /// Calls `body` for each step whose window holds histograms alone; a mix is warned of.
@@ -67,7 +67,7 @@ struct HistogramWindows {
                 hints.see(histogram)
                 note(try sum.add(histogram))
             }
-            hints.warn(input.evaluator, at: input.rangeArgument.span)
+            hints.warn(input.evaluator, at: input.rangePlace)
             return sum.value
         }
     }
@@ -82,7 +82,7 @@ struct HistogramWindows {
                 hints.see(histogram)
                 note(try mean.add(histogram))
             }
-            hints.warn(input.evaluator, at: input.rangeArgument.span)
+            hints.warn(input.evaluator, at: input.rangePlace)
             return mean.value
         }
     }

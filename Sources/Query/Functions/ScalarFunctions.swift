@@ -108,7 +108,9 @@ extension Functions {
 
     private static func sorted(_ evaluator: Evaluator, _ call: Call, isDescending: Bool) throws -> Evaluated {
         let columns = try evaluator.vector(call.arguments[0])
-        guard evaluator.isInstant else { return .vector(warned(columns, evaluator, call)) }
+        guard evaluator.isInstant else {
+            return .vector(warned(columns, evaluator, call).compactMap(\.withoutHistograms))
+        }
         let numbers = columns.filter { $0.hasNumber(at: 0) }
         return .vector(
             numbers.sorted { left, right in

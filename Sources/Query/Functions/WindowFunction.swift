@@ -62,7 +62,17 @@ struct WindowInput {
     var scalars: [[Double]] { shared.scalars }
     var extent: VectorSelector.Extension? { shared.extent }
     var stepCount: Int { shared.evaluator.times.count }
-    var rangeArgument: Expression { shared.rangeArgument }
+    /// Where remarks about the range point. Prometheus evaluates a sub-query first and then has no place for it but the
+    /// start of the query.
+    var rangePlace: SourceSpan {
+        if case .subquery = shared.rangeArgument.unwrapped { return .none }
+        return shared.rangeArgument.span
+    }
+    /// Where the first argument stands, which is the rank of a quantile and the range otherwise.
+    private var firstPlace: SourceSpan {
+        guard let first = call.arguments.first, first.type == .scalar else { return rangePlace }
+        return first.span
+    }
     var metricName: String { labels.metricName ?? "" }
 
     /// Calls `body` for every step with a number in its window, and takes its answer, if any, as the step's value.
@@ -92,7 +102,7 @@ struct WindowInput {
         for step in 0..<stepCount where isMixed(step) {
             evaluator.inform(
                 "ignored histograms in a range containing both floats and histograms"
-                    + " for metric name \(GoText.quoted(metricName))", at: rangeArgument.span)
+                    + " for metric name \(GoText.quoted(metricName))", at: firstPlace)
             return
         }
     }

@@ -2,12 +2,13 @@ internal import Glibc
 internal import Telemetry
 
 /// A bucket of a native histogram with its bounds.
-struct HistogramBucket {
-    var lower: Double
-    var upper: Double
-    var includesLower: Bool
-    var includesUpper: Bool
-    var count: Double
+package struct HistogramBucket {
+    package var lower: Double
+    package var upper: Double
+    package var includesLower: Bool
+    package var includesUpper: Bool
+    /// The observations in it.
+    package var count: Double
 
     /// The share of the bucket at or below `value`, which lies within it; exponential buckets are divided on a
     /// logarithmic scale.
@@ -31,18 +32,28 @@ struct HistogramBucket {
 extension NativeHistogram {
     var usesCustomBuckets: Bool { schema == NativeHistogram.customBucketsSchema }
 
-    /// The upper bound of bucket `index` of an exponential schema: 2^(index * 2^-schema).
+    /// The bounds of schema 8 in [0.5, 1); those of coarser schemas are among them.
+    ///
+    /// Their last bits are those of Prometheus' table, for bounds are compared and printed: the product of the roots
+    /// 2^(1/2), 2^(1/4), …, 2^(1/256) that the index is made of, from the first on, where 2^(1/2) is rounded down.
+    private static let finestBounds: [Double] = {
+        let roots = [(2.0).squareRoot().nextDown] + (2...8).map { exp2(exp2(-Double($0))) }
+        return (0..<256).map { index in
+            roots.enumerated().reduce(0.5) { index >> (7 - $1.offset) & 1 == 1 ? $0 * $1.element : $0 }
+        }
+    }()
+
+    /// The upper bound of bucket `index` of an exponential schema, -4...8: 2^(index * 2^-schema).
     static func exponentialBound(_ index: Int32, schema: Int32) -> Double {
         // The last bucket of finite numbers ends at the largest of them, so that infinity has one of its own.
         if schema < 0 {
             let exponent = Int(index) << Int(-schema)
             return exponent == 1024 ? .greatestFiniteMagnitude : scalbn(1, Int32(clamping: exponent))
         }
-        let steps = Int32(1) << schema
-        let fraction = index & (steps - 1)
+        let fraction = index & ((Int32(1) << schema) - 1)
         let exponent = index >> schema
         if fraction == 0, exponent == 1024 { return .greatestFiniteMagnitude }
-        return scalbn(exp2(Double(fraction) / Double(steps)), exponent)
+        return scalbn(finestBounds[Int(fraction) << (8 - Int(schema))], exponent + 1)
     }
 
     /// The upper bound of bucket `index` on the positive side.
@@ -81,7 +92,7 @@ extension NativeHistogram {
     }
 
     /// All buckets from the lowest to the highest; those beside the zero bucket end where it begins.
-    var buckets: [HistogramBucket] {
+    package var buckets: [HistogramBucket] {
         var all: [HistogramBucket] = []
         let negative = negativeRun
         for (index, count) in zip(negative.indexes, negative.counts).reversed() {

@@ -17,7 +17,7 @@ extension LogEvaluator {
             buckets.count <= LogEvaluator.bucketsMaximum
         else { return nil }
         let grouping = outer.flatMap { $0.isWithout ? nil : $0.labels }
-        let isSize = node.function == .bytes || node.function == .bytesRate
+        let isSize = node.function.isOfBytes
         var fragment = LogPlanFragment(linePredicates: pushed.predicates, grouping: grouping)
         fragment.severities = pushed.severities
         fragment.wantsSeverities = run.detectsLevel

@@ -60,7 +60,7 @@ struct LogEvaluator {
         let windows = LogWindows(times, node, remainderNanoseconds: remainderNanoseconds)
         let demand = LabelDemand(node, outer: outer)
         let run = PipelineRun(
-            source: source, context: context, pipeline: demand.needed(of: node.pipeline), neededLabels: demand.names,
+            source: source, context: context, pipeline: demand.pipeline, neededLabels: demand.names,
             nowMilliseconds: times.endMilliseconds)
         if let columns = try countedByStore(node, run, windows, outer: outer) { return columns }
         let samples = try self.samples(node, windows, run, demand)
@@ -89,7 +89,7 @@ struct LogEvaluator {
                 let isKept = demand.keepsFailedLines && LineError.isOfParser(line.labels.error)
                 guard isKept else {
                     let series = line.labels.result().description
-                    throw QueryError(.execution, LineError.message(line.labels.error, series: series))
+                    throw QueryError(.pipeline, LineError.message(line.labels.error, series: series))
                 }
             }
             try context.reserve(LogSamples.bytesPerSample)

@@ -84,6 +84,8 @@ package enum LogRangeFunction: String, Sendable, CaseIterable {
 
     /// Whether it needs `unwrap`, may have it, or must not.
     var takesUnwrap: Bool { !(self == .count || self == .bytes || self == .bytesRate) }
+    /// Whether it measures lines.
+    var isOfBytes: Bool { self == .bytes || self == .bytesRate }
     var needsUnwrap: Bool { takesUnwrap && self != .rate && self != .absent }
     /// Whether `by` and `without` may follow it.
     var takesGrouping: Bool {

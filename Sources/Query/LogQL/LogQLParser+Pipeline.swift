@@ -87,6 +87,9 @@ extension LogQLParser {
                 if isPattern, !CapturePattern(text).names.isEmpty {
                     throw failure("named captures are not allowed", at: place)
                 }
+                if isPattern, text.contains("<_><_>") {
+                    throw failure("found consecutive capture '<_><_>': invalid expression", at: place)
+                }
                 alternatives.append(LineFilterStage.Alternative(text: text, isAddress: false))
             }
         } while accept(keyword: "or")

@@ -109,7 +109,8 @@ extension PromQLParser {
         if accept(.leftParenthesis) != nil {
             let inner = try duration(minimumPrecedence: 0)
             guard accept(.rightParenthesis) != nil else { throw unexpected() }
-            return .parenthesis(inner)
+            // Around a literal they say nothing, and the canonical text leaves them out.
+            return inner.literal == nil ? .parenthesis(inner) : inner
         }
         guard startsDuration, case .preprocessor(let word) = take().kind, accept(.leftParenthesis) != nil else {
             throw unexpected()

@@ -29,6 +29,15 @@ extension PromQLParser {
         }
     }
 
+    private var startsExpression: Bool {
+        switch current.kind {
+        case .number, .duration, .string, .leftParenthesis, .logQL, .identifier, .aggregation, .preprocessor,
+            .binary(.add), .binary(.subtract):
+            true
+        default: startsSelector
+        }
+    }
+
     private func isFollowed(by kinds: [Token.Kind]) -> Bool {
         index + 1 < tokens.count && kinds.contains(tokens[index + 1].kind)
     }
@@ -112,7 +121,7 @@ extension PromQLParser {
             expressions.append(try expression(minimumPrecedence: 0))
             if let close = accept(.rightParenthesis) { return (expressions, close.span.end) }
             guard let comma = accept(.comma) else { throw unexpected() }
-            if current.kind == .rightParenthesis {
+            if !startsExpression, current.kind != .endOfInput, current.kind != .failure {
                 throw failure("trailing commas not allowed in function call args", at: comma.span)
             }
         }

@@ -86,14 +86,14 @@ struct QueryPreparation {
             do throws(QueryError) {
                 seconds = try expression.seconds(step: bounds.stepSeconds, range: bounds.rangeSeconds)
             } catch {
-                throw QueryError(.execution, place + error.message)
+                throw QueryError(.parameters, place + error.message)
             }
-            guard seconds.isFinite else { throw QueryError(.execution, place + "duration is NaN or infinite") }
+            guard seconds.isFinite else { throw QueryError(.parameters, place + "duration is NaN or infinite") }
             guard seconds > 0 || mayBeNegative else {
-                throw QueryError(.execution, place + "duration must be greater than 0")
+                throw QueryError(.parameters, place + "duration must be greater than 0")
             }
             guard abs(seconds) <= 0x1p63 / 1e9 else {
-                throw QueryError(.execution, place + "duration is out of range")
+                throw QueryError(.parameters, place + "duration is out of range")
             }
             return Int64(seconds * 1000)
         }

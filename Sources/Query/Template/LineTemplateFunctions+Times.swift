@@ -25,14 +25,21 @@ extension LineTemplateFunctions {
                 throw Failure(message: "unable to parse time '\(digits)': not a whole number")
             }
             // The number of digits says what is counted.
-            switch digits.utf8.count {
-            case 5: return .instant(number * 86_400_000_000_000)
-            case 10: return .instant(number * 1_000_000_000)
-            case 13: return .instant(number * 1_000_000)
-            case 16: return .instant(number * 1000)
-            case 19: return .instant(number)
-            default: throw Failure(message: "unable to parse time '\(digits)': unexpected number of digits")
+            let unit: Int64? =
+                switch digits.utf8.count {
+                case 5: 86_400_000_000_000
+                case 10: 1_000_000_000
+                case 13: 1_000_000
+                case 16: 1000
+                case 19: 1
+                default: nil
+                }
+            guard let unit else {
+                throw Failure(message: "unable to parse time '\(digits)': unexpected number of digits")
             }
+            let (nanoseconds, overflows) = number.multipliedReportingOverflow(by: unit)
+            // As far as 64 bits of nanoseconds get.
+            return .instant(overflows ? (number < 0 ? .min : .max) : nanoseconds)
         },
     ]
 

@@ -104,7 +104,7 @@ struct AgentIngestAPI: Sendable {
             }
             dictionary.learn(receipt.seriesIDs, of: decoded.declaredIDs)
             let rejected = receipt.rejections.reduce(0) { $0 + $1.count }
-            let reason = receipt.rejections.first.map { "\($0.labels): \($0.reason.rawValue)" } ?? ""
+            let reason = receipt.rejections.first.map { "\($0.labels): \($0.explanation)" } ?? ""
             let reply = AgentReply(
                 verdict: .stored, marks: receipt.marks ?? marks, accepted: receipt.accepted, rejected: rejected,
                 reason: reason)

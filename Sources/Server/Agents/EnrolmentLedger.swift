@@ -27,10 +27,10 @@ package enum EnrolmentRefusal: Error, Equatable, CustomStringConvertible {
                 + "yours used it, `vedette agents list` shows who did"
         case .otherKey(let agent):
             "agent \(agent) is enrolled with another key. A node that was cloned, or has lost its key, begins as a new "
-                + "agent: remove agent-id and enrolment from its data folder and enroll again"
+                + "agent: remove agent-id, agent-secret and enrolment from its data folder and enroll again"
         case .revoked(let agent, let at, let by):
             "agent \(agent) was revoked at \(EnrolmentRefusal.time(at)) by \(by). A node that is to come back begins "
-                + "as a new agent: remove agent-id and enrolment from its data folder and enroll again"
+                + "as a new agent: remove agent-id, agent-secret and enrolment from its data folder and enroll again"
         case .unknownAgent(let agent):
             "agent \(agent) has a certificate of this server's authority but is not in its list of enrolled agents "
                 + "(was an older backup restored?); enroll it again with a new token"

@@ -38,6 +38,12 @@ package final class KnownAgents: Sendable {
         return state.withLock { state in
             let batches = state.entries[information.agent]?.batches ?? 0
             if batches == 0 && state.entries.count >= KnownAgents.maximum { return false }
+            // An agent speaks for one node: what it called its host before is nobody's any more.
+            if let former = state.entries[information.agent]?.information.node, former != information.node,
+                state.byNode[former] == information.agent
+            {
+                state.byNode[former] = nil
+            }
             state.entries[information.agent] = Entry(
                 information: information, lastSeenNanoseconds: nowNanoseconds, remoteAddress: remoteAddress,
                 batches: batches + 1, clockOffsetNanoseconds: offset)

@@ -106,6 +106,7 @@ struct RemediesAPI: Sendable {
         } catch {
             throw APIFailure(.badData, error.description)
         }
+        try await dependencies.alerting.settle()
         return .json(PrometheusAnswer.success { $0.null() })
     }
 
@@ -122,6 +123,7 @@ struct RemediesAPI: Sendable {
         } catch let error as AlertingRequestError {
             throw APIFailure(.badData, error.description)
         }
+        try await dependencies.alerting.settle()
         return .json(PrometheusAnswer.success { $0.null() })
     }
 }

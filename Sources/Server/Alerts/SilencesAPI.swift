@@ -62,17 +62,19 @@ struct SilencesAPI: Sendable {
             startsAtMilliseconds: try SilencesAPI.time(value, "startsAt") ?? now,
             endsAtMilliseconds: try SilencesAPI.time(value, "endsAt") ?? 0,
             createdBy: value["createdBy"]?.text ?? request.principal.name, comment: value["comment"]?.text ?? "")
+        let id: String
         do {
-            let id = try dependencies.alerting.setSilence(wish)
-            return .json(
-                PrometheusAnswer.success { writer in
-                    writer.beginObject()
-                    writer.member("silenceID", id)
-                    writer.endObject()
-                })
+            id = try dependencies.alerting.setSilence(wish)
         } catch {
             throw APIFailure(.badData, error.description)
         }
+        try await dependencies.alerting.settle()
+        return .json(
+            PrometheusAnswer.success { writer in
+                writer.beginObject()
+                writer.member("silenceID", id)
+                writer.endObject()
+            })
     }
 
     private static func matchers(_ value: JSONValue) throws -> [LabelMatcher] {
@@ -106,6 +108,7 @@ struct SilencesAPI: Sendable {
         } catch {
             throw APIFailure(.notFound, error.description)
         }
+        try await dependencies.alerting.settle()
         return .json(PrometheusAnswer.success { $0.null() })
     }
 }

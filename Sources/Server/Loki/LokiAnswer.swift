@@ -74,19 +74,21 @@ enum LokiAnswer {
         writer.member("resultType", type)
     }
 
+    /// 0 where the time was too short to be told.
+    private static func perSecond(_ count: Int, _ nanoseconds: Int64) -> Int64 {
+        Int64(exactly: (Double(count) * 1e9 / Double(nanoseconds)).rounded()) ?? 0
+    }
+
     private static func close(
         _ writer: inout JSONWriter, _ context: QueryContext, lines: Int, nanoseconds: Int64
     ) {
         let statistics = context.statistics
-        let seconds = max(Double(nanoseconds) / 1e9, 1e-9)
         writer.key("stats")
         writer.beginObject()
         writer.key("summary")
         writer.beginObject()
-        writer.member(
-            "bytesProcessedPerSecond", Int64(clamping: Int((Double(statistics.bytesRead) / seconds).rounded())))
-        writer.member(
-            "linesProcessedPerSecond", Int64(clamping: Int((Double(statistics.linesScanned) / seconds).rounded())))
+        writer.member("bytesProcessedPerSecond", perSecond(statistics.bytesRead, nanoseconds))
+        writer.member("linesProcessedPerSecond", perSecond(statistics.linesScanned, nanoseconds))
         writer.member("totalBytesProcessed", statistics.bytesRead)
         writer.member("totalLinesProcessed", statistics.linesScanned)
         writer.key("execTime")

@@ -7,6 +7,8 @@ struct LokiSpan: Sendable {
     static let queryNanoseconds: Int64 = 3_600_000_000_000
     /// And six hours where labels are asked for.
     static let labelNanoseconds: Int64 = 6 * 3_600_000_000_000
+    /// Times farther from 1970 (before 1843, after 2096) are taken as this far, so that every span fits 64 bits.
+    static let nanosecondsMaximum: Int64 = 4_000_000_000_000_000_000
 
     /// The span of a request: `start` and `end`, or `since` before `end`.
     static func range(
@@ -17,12 +19,16 @@ struct LokiSpan: Sendable {
         let start =
             try parameters.lokiTime("start") ?? min(end, nowNanoseconds).subtractingReportingOverflow(span).partialValue
         guard start <= end else { throw .invalid("end", "the end lies before the start") }
-        return LogTimeRange(startNanoseconds: start, endNanoseconds: end)
+        return LogTimeRange(startNanoseconds: bounded(start), endNanoseconds: bounded(end))
+    }
+
+    private static func bounded(_ nanoseconds: Int64) -> Int64 {
+        min(max(nanoseconds, -nanosecondsMaximum), nanosecondsMaximum)
     }
 
     /// The step of a request, or about 250 of them in `range`, at least a second each, as Loki chooses.
     static func step(_ parameters: RequestParameters, _ range: LogTimeRange) throws(APIFailure) -> Int64 {
-        let span = range.endNanoseconds.subtractingReportingOverflow(range.startNanoseconds).partialValue
+        let span = range.endNanoseconds - range.startNanoseconds
         let second: Int64 = 1_000_000_000
         let step = try parameters.lokiDuration("step") ?? max(second, (span / 250 + second - 1) / second * second)
         guard step > 0 else {

@@ -48,8 +48,8 @@ struct LokiVolumeAPI: Sendable {
         let matchers = try LokiSpan.matchers(parameters)
         let limit = try parameters.count("limit") ?? LokiVolumeAPI.seriesDefault
         let step = isRange ? try LokiSpan.step(parameters, range) : nil
-        let span = range.endNanoseconds.subtractingReportingOverflow(range.startNanoseconds)
-        guard step.map({ !span.overflow && span.partialValue / $0 <= LokiVolumeAPI.stepsMaximum }) ?? true else {
+        let span = range.endNanoseconds - range.startNanoseconds
+        guard step.map({ span / $0 <= LokiVolumeAPI.stepsMaximum }) ?? true else {
             throw APIFailure.invalid("step", "more than \(LokiVolumeAPI.stepsMaximum) steps; use a longer one")
         }
         let aggregation = parameters["aggregateBy"] ?? "series"
@@ -59,7 +59,9 @@ struct LokiVolumeAPI: Sendable {
         let targets = (parameters["targetLabels"] ?? "").split(separator: ",").map(String.init)
         let source = dependencies.logSource
         let acceptsGzip = request.acceptsGzip
+        let clock = dependencies.monotonicClock
         return try await runner.run(description("log volume", request, parameters)) { context in
+            let begun = clock.nowNanoseconds
             var names = targets.isEmpty ? Set(matchers.map(\.name)).sorted() : targets
             if names.isEmpty {
                 names = try source.labelNames(LogRequest(matchers: matchers, range: range), in: context)
@@ -68,7 +70,8 @@ struct LokiVolumeAPI: Sendable {
             let series = aggregation == "series" ? groups : LokiVolumeAPI.byName(groups)
             let value = LokiVolumeAPI.value(series, range, step: step, limit: limit)
             return try LokiAnswer.query(
-                value, isCategorized: false, direction: .forward, context: context, nanoseconds: 0
+                value, isCategorized: false, direction: .forward, context: context,
+                nanoseconds: clock.nowNanoseconds - begun
             ).response(acceptsGzip: acceptsGzip, in: context)
         }.value
     }
@@ -107,7 +110,9 @@ struct LokiVolumeAPI: Sendable {
             sorted.map { entry in
                 let filled = entry.group.bytes.indices.filter { entry.group.bytes[$0] > 0 }
                 let times = filled.map { bucket in
-                    min(range.endNanoseconds, range.startNanoseconds + Int64(bucket + 1) * step) / 1_000_000
+                    // The last bucket may end behind the range, and behind what 64 bits hold.
+                    let left = range.endNanoseconds - range.startNanoseconds - Int64(bucket) * step
+                    return (range.endNanoseconds - max(0, left - step)) / 1_000_000
                 }
                 return SeriesPoints(
                     labels: entry.group.labels, timesMilliseconds: times,
@@ -129,13 +134,13 @@ enum LineTotals {
         _ matchers: [LabelMatcher], _ range: LogTimeRange, grouping: [String]?, bucket: Int64?, _ source: any LogSource,
         _ context: QueryContext
     ) throws -> [LogCounts] {
-        let span = range.endNanoseconds.subtractingReportingOverflow(range.startNanoseconds).partialValue
+        let span = range.endNanoseconds - range.startNanoseconds
         let width = max(1, bucket ?? span)
         let fragment = LogPlanFragment(grouping: grouping)
         let request = LogRequest(matchers: matchers, range: range, fragment: fragment)
         if let counts = try source.counts(request, bucketNanoseconds: width, in: context) { return counts }
         let cursor = try source.select(LogRequest(matchers: matchers, range: range), in: context).cursor
-        let buckets = Int((span + width - 1) / width)
+        let buckets = Int(span / width) + (span % width == 0 ? 0 : 1)
         var groups: [Labels: LogCounts] = [:]
         var buffer = LogLineBuffer()
         while try cursor.next(into: &buffer) {

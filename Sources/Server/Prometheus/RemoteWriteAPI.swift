@@ -61,7 +61,7 @@ struct RemoteWriteAPI: Sendable {
     }
 
     private static func words(_ rejections: [SampleRejection], samples: Int, accepted: Int) -> String {
-        let named = rejections.prefix(10).map { "\($0.count) of \($0.labels): \($0.reason.rawValue)" }
+        let named = rejections.prefix(10).map { "\($0.count) of \($0.labels): \($0.explanation)" }
         let more = rejections.count > 10 ? ["and \(rejections.count - 10) more"] : []
         return "\(samples) samples were not stored, \(accepted) were. " + (named + more).joined(separator: "; ")
     }

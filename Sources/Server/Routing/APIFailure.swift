@@ -77,7 +77,7 @@ struct APIFailure: Error, Sendable {
 
     private static func kind(of error: QueryError) -> Kind {
         switch error.kind {
-        case .parse, .parameters: .badData
+        case .parse, .parameters, .pipeline: .badData
         case .execution, .notSupported: .execution
         }
     }

@@ -60,7 +60,9 @@ struct RequestParameters: Sendable {
     func lookback() throws(APIFailure) -> Int64? {
         guard let text = self["lookback_delta"] else { return nil }
         do throws(UnreadableDuration) {
-            return try duration(of: text)
+            // None, or less, is the server's own, as in Prometheus.
+            let milliseconds = try duration(of: text)
+            return milliseconds > 0 ? milliseconds : nil
         } catch {
             throw APIFailure(.badData, "error parsing lookback delta duration: \(error)")
         }

@@ -67,15 +67,20 @@ package struct BlockInspection: Sendable {
     }
 
     /// The block files that a path means: the file itself, or those of a folder of blocks, of a metric database, or of
-    /// a data folder.
+    /// a data folder, which may have none.
     package static func files(at path: String, in storage: any FileStorage) throws(StorageError) -> [String] {
         for folder in [path, StoragePath.join(path, "blocks"), StoragePath.join(path, "metrics/blocks")] {
             guard let entries = try? storage.list(folder) else { continue }
             let names = entries.filter { !$0.isFolder && BlockSequence(fileName: $0.name) != nil }.map(\.name)
             if !names.isEmpty { return names.sorted().map { StoragePath.join(folder, $0) } }
         }
-        _ = try storage.open(path, .read).size()
-        return [path]
+        do {
+            _ = try storage.list(path)
+            return []
+        } catch {
+            _ = try storage.open(path, .read).size()
+            return [path]
+        }
     }
 
     private static func open(

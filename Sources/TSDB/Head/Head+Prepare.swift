@@ -110,6 +110,10 @@ private struct Preparation {
         for sample in group.histograms {
             let number = Int(sample.seriesIndex)
             let time = sample.milliseconds
+            if let flaw = sample.histogram.flaw {
+                outcome.add(group.series[number].labels, time, .invalidHistogram, detail: flaw)
+                continue
+            }
             guard let (column, home) = resolve(number, of: group, at: time, &resolutions, &index) else { continue }
             let age = age(of: time, column, home, ofHistograms: true, index)
             let builder = age == .new ? home : builder(for: builders[home].group, age, capacity: 0)

@@ -181,11 +181,14 @@ extension HeadGroup {
 
 extension Head.Outcome {
     /// Counts a refused sample, together with others of the series refused for the same reason.
-    mutating func add(_ labels: Labels, _ milliseconds: Int64, _ reason: SampleRejection.Reason) {
+    mutating func add(
+        _ labels: Labels, _ milliseconds: Int64, _ reason: SampleRejection.Reason, detail: String? = nil
+    ) {
         if let last = rejections.last, last.reason == reason, last.labels == labels {
             rejections[rejections.count - 1].count += 1
         } else {
-            rejections.append(SampleRejection(labels: labels, milliseconds: milliseconds, reason: reason))
+            rejections.append(
+                SampleRejection(labels: labels, milliseconds: milliseconds, reason: reason, detail: detail))
         }
     }
 }

@@ -1,4 +1,4 @@
-/// LogQL's `|>`: texts with `<_>` between them, which stand for any bytes. The pattern must cover the whole line.
+/// LogQL's `|>`: texts with `<_>` between them, which stand for one byte or more.
 package struct LinePattern: Sendable {
     private enum Piece: Sendable {
         case text([UInt8])
@@ -36,22 +36,20 @@ package struct LinePattern: Sendable {
         return texts.max { $0.count < $1.count }
     }
 
-    /// Whether the pattern covers `line`. Each text is taken where it occurs first, but the last one, without a gap
-    /// behind it, at the end of the line.
+    /// Whether `line` matches, as Loki decides it: each text is looked for from the end of the one before, and where it
+    /// is first found it counts. Only a text at the start of the pattern may have anything before it; a gap stands for
+    /// at least one byte; the end of the pattern is the end of the line.
     package func matches(_ line: UnsafeRawBufferPointer) -> Bool {
-        if pieces.isEmpty { return line.isEmpty }
+        guard let last = pieces.last, !line.isEmpty else { return pieces.isEmpty && line.isEmpty }
         var position = 0
         for (index, piece) in pieces.enumerated() {
             guard case .text(let text) = piece else { continue }
-            if index == pieces.count - 1 {
-                let start = line.count - text.count
-                guard start >= position, index > 0 || start == 0 else { return false }
-                return line[start...].elementsEqual(text)
+            guard let found = line.offset(of: text, from: position), index == 0 || found > position else {
+                return false
             }
-            guard let found = line.offset(of: text, from: position) else { return false }
-            if index == 0, found != 0 { return false }
             position = found + text.count
         }
-        return true
+        if case .anything = last { return position < line.count }
+        return position == line.count
     }
 }

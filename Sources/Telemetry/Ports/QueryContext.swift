@@ -160,10 +160,18 @@ public final class QueryContext: Sendable {
         }
     }
 
+    /// What goes out with the answer, and the place in the query it is about.
+    private struct Remark: CustomStringConvertible {
+        var text: String
+        var place: String?
+
+        var description: String { place.map { "\(text) \($0)" } ?? text }
+    }
+
     private struct State {
         var statistics = QueryStatistics()
-        var warnings: [String] = []
-        var infos: [String] = []
+        var warnings: [Remark] = []
+        var infos: [Remark] = []
         var gaps: [AnswerGap] = []
         /// Why it ends, where somebody ended it.
         var interruption: QueryInterruption?
@@ -339,19 +347,22 @@ public final class QueryContext: Sendable {
     /// Counts bytes of columns that were looked at; without a lock.
     public func countRead(bytes: Int) { bytesRead.add(bytes, ordering: .relaxed) }
 
-    /// Adds a warning that goes out with the answer, once per text.
-    public func warn(_ text: String) {
-        state.withLock { state in
-            guard !state.warnings.contains(text) else { return }
-            if state.warnings.count < QueryContext.warningsMaximum { state.warnings.append(text) }
-        }
+    /// Adds a warning that goes out with the answer, once per text: said of several places, it names the last, as
+    /// Prometheus does.
+    public func warn(_ text: String, place: String? = nil) {
+        state.withLock { QueryContext.add(Remark(text: text, place: place), to: &$0.warnings) }
     }
 
-    /// Adds a remark that goes out with the answer, once per text.
-    public func inform(_ text: String) {
-        state.withLock { state in
-            guard !state.infos.contains(text), state.infos.count < QueryContext.warningsMaximum else { return }
-            state.infos.append(text)
+    /// Adds a remark that is no warning; otherwise as `warn`.
+    public func inform(_ text: String, place: String? = nil) {
+        state.withLock { QueryContext.add(Remark(text: text, place: place), to: &$0.infos) }
+    }
+
+    private static func add(_ remark: Remark, to remarks: inout [Remark]) {
+        if let known = remarks.firstIndex(where: { $0.text == remark.text }) {
+            remarks[known] = remark
+        } else if remarks.count < QueryContext.warningsMaximum {
+            remarks.append(remark)
         }
     }
 
@@ -370,8 +381,8 @@ public final class QueryContext: Sendable {
         statistics.bytesRead += bytesRead.load(ordering: .relaxed)
         return statistics
     }
-    public var warnings: [String] { state.withLock { $0.warnings } }
-    public var infos: [String] { state.withLock { $0.infos } }
+    public var warnings: [String] { state.withLock { $0.warnings.map(\.description) } }
+    public var infos: [String] { state.withLock { $0.infos.map(\.description) } }
     public var gaps: [AnswerGap] { state.withLock { $0.gaps } }
     /// The most memory the query held at once, as far as it was reserved.
     public var bytesPeak: Int { bytesHighest.load(ordering: .relaxed) }

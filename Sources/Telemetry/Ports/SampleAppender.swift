@@ -124,21 +124,28 @@ public struct SampleRejection: Sendable, Equatable {
         case tooFarAhead = "timestamp is too far in the future"
         case seriesLimit = "series limit exceeded"
         case invalidLabels = "invalid labels"
+        case invalidHistogram = "invalid histogram"
     }
 
     public var labels: Labels
     public var milliseconds: Int64
     public var reason: Reason
+    /// What exactly is wrong with the first of them, where the reason alone does not say it.
+    public var detail: String?
     /// How many samples of the series this stands for.
     public var count: Int
 
     /// `count` samples of `labels`, the first at `milliseconds`, refused for `reason`.
-    public init(labels: Labels, milliseconds: Int64, reason: Reason, count: Int = 1) {
+    public init(labels: Labels, milliseconds: Int64, reason: Reason, detail: String? = nil, count: Int = 1) {
         self.labels = labels
         self.milliseconds = milliseconds
         self.reason = reason
+        self.detail = detail
         self.count = count
     }
+
+    /// The reason and its detail.
+    public var explanation: String { detail.map { "\(reason.rawValue): \($0)" } ?? reason.rawValue }
 }
 
 /// What became of an append. When this is returned, everything accepted is fsynced.

@@ -4,6 +4,11 @@
 /// end. Everything passed over is checked for form; strings may hold bytes that are not UTF-8, because log lines do.
 /// Every error is a `ByteError` with the offset of the offending byte.
 package struct JSONScanner {
+    /// The reason where the text ends within a string.
+    package static let unclosedString = "string is not closed"
+    /// The reason where a backslash stands before something else than JSON knows.
+    package static let unknownEscape = "unknown escape in a string"
+
     /// What kind of value comes next.
     package enum Kind: String, Sendable {
         case object
@@ -182,7 +187,7 @@ extension JSONScanner {
         var hasEscapes = false
         while true {
             index = firstSpecial(from: index)
-            guard index < bytes.count else { throw ByteError(offset: offset, reason: "string is not closed") }
+            guard index < bytes.count else { throw ByteError(offset: offset, reason: JSONScanner.unclosedString) }
             switch bytes[index] {
             case UInt8(ascii: "\""):
                 offset = index + 1
@@ -222,7 +227,9 @@ extension JSONScanner {
     }
 
     private func endOfEscape(_ backslash: Int) throws(ByteError) -> Int {
-        guard backslash + 1 < bytes.count else { throw ByteError(offset: backslash, reason: "string is not closed") }
+        guard backslash + 1 < bytes.count else {
+            throw ByteError(offset: backslash, reason: JSONScanner.unclosedString)
+        }
         switch bytes[backslash + 1] {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
             UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
@@ -233,7 +240,7 @@ extension JSONScanner {
             else { throw ByteError(offset: backslash, reason: "\\u wants four hexadecimal digits") }
             return end
         default:
-            throw ByteError(offset: backslash, reason: "unknown escape in a string")
+            throw ByteError(offset: backslash, reason: JSONScanner.unknownEscape)
         }
     }
 

@@ -65,7 +65,7 @@ package struct LogfmtScanner {
         }
         guard offset < bytes.count else {
             offset = bytes.count
-            throw ByteError(offset: opening, reason: "unterminated quoted value")
+            throw ByteError(offset: bytes.count, reason: "unterminated quoted value")
         }
         defer { offset += 1 }
         return Value(raw: UnsafeRawBufferPointer(rebasing: bytes[opening + 1..<offset]), hasEscapes: hasEscapes)

@@ -171,7 +171,7 @@ final class ClientConnection: ChannelInboundHandler {
         case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
         case ChannelError.connectTimeout(let amount): "timed out after \(amount.nanoseconds / 1_000_000) ms"
         case ChannelError.ioOnClosedChannel, ChannelError.alreadyClosed, ChannelError.eof: "the connection was closed"
-        default: "\(error)"
+        default: TLSFailureText.words(error) ?? "\(error)"
         }
     }
 }

@@ -93,7 +93,7 @@ package final class HTTPListener: Sendable {
                         try pipeline.addHandler(NIOSSLServerHandler(context: context))
                     }
                     guard connections.add(channel, NIOLoopBound(connection, eventLoop: channel.eventLoop)) else {
-                        try pipeline.addHandler(TurnAway())
+                        try pipeline.addHandler(TurnAway(maximum: options.connectionsMaximum))
                         return
                     }
                     try pipeline.addHandler(HeadGuard(connection: connection))
@@ -240,9 +240,19 @@ private final class TurnAway: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
+    private let maximum: Int
+
+    init(maximum: Int) {
+        self.maximum = maximum
+    }
+
     func channelActive(context: ChannelHandlerContext) {
+        let reason =
+            "\(maximum) connections are open, and more are not taken; three quarters of the open files that the "
+            + "process may have are for connections: raise its limit (LimitNOFILE=, ulimit -n)\n"
         let answer =
-            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
+            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
+            + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: \(reason.utf8.count)\r\n\r\n\(reason)"
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: written)

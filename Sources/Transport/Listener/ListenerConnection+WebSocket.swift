@@ -19,9 +19,10 @@ extension ListenerConnection {
             case .success(var headers):
                 headers.replaceOrAdd(name: "Connection", value: "Upgrade")
                 connection.handOver(exchange, headers, context)
-            case .failure(let error):
+            case .failure:
                 connection.refuseWebSocket(
-                    "this is no WebSocket handshake of version 13 (RFC 6455): \(error)", of: exchange)
+                    "this is no WebSocket handshake of version 13 (RFC 6455): Sec-WebSocket-Version or "
+                        + "Sec-WebSocket-Key is missing or wrong", of: exchange)
             }
         }
     }

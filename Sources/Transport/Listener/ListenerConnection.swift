@@ -163,6 +163,8 @@ final class ListenerConnection: ChannelInboundHandler, RemovableChannelHandler {
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         headBytes = 0
         receiveTimer?.clear()
+        // Which of two a proxy in front has looked at nobody knows (RFC 9112, 3.2).
+        guard head.headers["host"].count <= 1 else { return refuse(400, "more than one Host field") }
         let exchange = ListenerExchange(head: head)
         self.exchange = exchange
         // Behind CONNECT and Upgrade the decoder hands out no further request.

@@ -53,7 +53,7 @@ extension ServerClient {
         } catch let failure as HTTPFailure {
             throw unreachable(failure)
         }
-        guard (200..<300).contains(reply.status) else { throw CommandFailure(ServerClient.words(of: reply)) }
+        guard (200..<300).contains(reply.status) else { throw CommandFailure(words(of: reply)) }
     }
 
     /// Opens an answer that is read while it arrives; any status but 2xx is a failure in the server's own words.
@@ -72,8 +72,7 @@ extension ServerClient {
             var body: [UInt8] = []
             while body.count < 65_536, let piece = try? await stream.next() { body += piece }
             throw CommandFailure(
-                ServerClient.words(
-                    of: HTTPReply(status: stream.status, fields: stream.fields, body: body), parameters),
+                words(of: HTTPReply(status: stream.status, fields: stream.fields, body: body), parameters),
                 isFinal: (400..<500).contains(stream.status))
         }
         return AnswerLines(stream)

@@ -19,7 +19,7 @@ struct ServerClient {
         do {
             endpoint = try HTTPEndpoint.parse(address)
         } catch {
-            throw CommandFailure("the server address \(address): \(error)")
+            throw CommandFailure.wrongUsage("the server address \(address): \(error)")
         }
         let authorities = options.caFile ?? ServerClient.environment("VEDETTE_CA_FILE")
         let profile = try authorities.map { TLSProfile(authorities: try TLSFiles.read($0, "--ca-file")) }
@@ -45,7 +45,11 @@ struct ServerClient {
         _ path: String, _ parameters: [(String, String)] = [], method: String = "GET",
         timeoutMilliseconds: Int64 = 150_000
     ) async throws -> JSONValue {
-        let body = try await bytes(path, parameters, method: method, timeoutMilliseconds: timeoutMilliseconds)
+        try answer(
+            path, try await bytes(path, parameters, method: method, timeoutMilliseconds: timeoutMilliseconds))
+    }
+
+    private func answer(_ path: String, _ body: [UInt8]) throws -> JSONValue {
         if body.isEmpty { return .null }
         do {
             return try JSONValue(parsing: body)
@@ -60,7 +64,10 @@ struct ServerClient {
         _ path: String, _ parameters: [(String, String)] = [], method: String = "GET",
         timeoutMilliseconds: Int64 = 150_000
     ) async throws -> [UInt8] {
-        let call = call(path, parameters, method: method, timeoutMilliseconds: timeoutMilliseconds)
+        try await body(of: call(path, parameters, method: method, timeoutMilliseconds: timeoutMilliseconds))
+    }
+
+    private func body(of call: HTTPCall) async throws -> [UInt8] {
         let reply: HTTPReply
         do {
             reply = try await client.send(call)
@@ -68,9 +75,18 @@ struct ServerClient {
             throw unreachable(failure)
         }
         guard (200..<300).contains(reply.status) else {
-            throw CommandFailure(ServerClient.words(of: reply))
+            throw CommandFailure(words(of: reply))
         }
         return reply.body
+    }
+
+    /// The `data` of the answer to a POST of JSON.
+    func data(_ path: String, posting json: [UInt8]) async throws -> JSONValue {
+        var call = call(path, [], method: "POST", timeoutMilliseconds: 30_000)
+        call.fields.removeAll { $0.name == "Content-Type" }
+        call.fields.append(HTTPField("Content-Type", "application/json"))
+        call.body = json
+        return try answer(path, try await body(of: call))["data"] ?? .null
     }
 
     /// A call with the client's credentials, its parameters in the query string or, for POST, in a form.
@@ -94,24 +110,32 @@ struct ServerClient {
 
     /// What to say when nobody answers.
     func unreachable(_ failure: HTTPFailure) -> CommandFailure {
-        CommandFailure(
+        guard failure.stage != .tls else {
+            return CommandFailure(
+                "\(failure); --ca-file names who vouches for a server (its own authority: DATA/enrolment/ca.pem), "
+                    + "http:// asks one without TLS")
+        }
+        return CommandFailure(
             "\(endpoint) cannot be reached (\(failure)); start one with `vedette up`, or name one with --server")
     }
 
     /// Why the server refused what it was asked with these parameters: a place in a query is marked below it.
-    static func words(of reply: HTTPReply, _ parameters: [(String, String)]) -> String {
+    func words(of reply: HTTPReply, _ parameters: [(String, String)]) -> String {
         let message = words(of: reply)
         return parameters.first { $0.0 == "query" }.map { QueryCommand.pointing(message, $0.1) } ?? message
     }
 
-    /// Why the server answered as it did.
-    static func words(of reply: HTTPReply) -> String {
+    /// Why the server answered as it did, and what to do where its words are for programs.
+    func words(of reply: HTTPReply) -> String {
         let parsed = try? JSONValue(parsing: reply.body)
-        if let text = parsed?["error"]?.text { return text }
-        var body = reply.body.prefix(2_000)
-        while body.last == UInt8(ascii: "\n") { body.removeLast() }
-        let text = String(decoding: body, as: UTF8.self)
-        return text.isEmpty ? "the server answered \(reply.status)" : text
+        var text = parsed?["error"]?.text ?? String(decoding: reply.body.prefix(2_000), as: UTF8.self)
+        while text.last?.isNewline == true { text.removeLast() }
+        if text.isEmpty { text = "the server answered \(reply.status)" }
+        guard reply.status == 401 else { return text }
+        return text
+            + (token == nil
+                ? "; name the file of one with --token-file or $VEDETTE_TOKEN_FILE"
+                : "; see whether --token-file or $VEDETTE_TOKEN_FILE names the right one")
     }
 
     static func environment(_ name: String) -> String? {

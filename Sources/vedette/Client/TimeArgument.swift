@@ -14,7 +14,7 @@ enum TimeArgument {
             return now - ago * 1_000_000
         }
         if let seconds = Double(text), abs(seconds) < secondsMaximum { return Int64(seconds * 1e9) }
-        throw CommandFailure(
+        throw CommandFailure.wrongUsage(
             "\(option) \(text) is no time; write a duration ago (5m), RFC 3339 (2026-11-23T10:00:00Z) "
                 + "or seconds since 1970")
     }
@@ -22,7 +22,7 @@ enum TimeArgument {
     /// A duration such as 30s or 1h; `option` names the option in the error.
     static func duration(_ text: String, option: String) throws -> Int64 {
         guard let milliseconds = try? Durations.milliseconds(prometheus: text), milliseconds >= 0 else {
-            throw CommandFailure("\(option) \(text) is no duration; write for example 15s, 5m, 1h30m or 7d")
+            throw CommandFailure.wrongUsage("\(option) \(text) is no duration; write for example 15s, 5m, 1h30m or 7d")
         }
         return milliseconds
     }

@@ -41,6 +41,10 @@ struct AgentStatusCommand: ParsableCommand {
         case .json: Terminal.write(String(decoding: bytes, as: UTF8.self) + "\n")
         case .table: Terminal.write(Self.table(status, ageSeconds: age))
         }
+        if status.isCertificateRefused {
+            throw CommandFailure(
+                "nothing is taken from this agent, its certificate is \(status.certificate) (docs/deploy.md)")
+        }
         guard age < Self.staleSeconds else {
             throw CommandFailure("the agent has written nothing for \(Int(age)) seconds: it does not run, or hangs")
         }
@@ -53,9 +57,12 @@ struct AgentStatusCommand: ParsableCommand {
         add("as of", "\(Int(max(0, ageSeconds))) s ago, process \(status.processIdentifier)")
         add("sends to", status.server)
         let pace = status.step == 0 ? "" : ", less often than asked, to keep its limits"
+        if !status.certificate.isEmpty { add("certificate", status.certificate) }
+        if !status.serverTrouble.isEmpty, !status.isCertificateRefused { add("server", status.serverTrouble) }
         add("reads every", "\(status.intervalSeconds) s\(pace)")
         add("cgroups", status.cgroups)
         add("engine", status.isEngineAnswering ? "answers" : "does not answer: its files and cgroups are read")
+        if !status.kubernetes.isEmpty { add("Kubernetes", status.kubernetes) }
         let found = status.found.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
         add("found running", found.isEmpty ? "nothing" : found.joined(separator: ", "))
         add(

@@ -62,7 +62,7 @@ struct AuditVerifyCommand: ParsableCommand {
         guard let head else { return nil }
         let parts = head.split(separator: ":")
         guard parts.count == 2, let sequence = UInt64(parts[0]), parts[1].count == 64 else {
-            throw CommandFailure("--head \(head) is not SEQUENCE:HASH as an earlier run printed it")
+            throw CommandFailure.wrongUsage("--head \(head) is not SEQUENCE:HASH as an earlier run printed it")
         }
         return AuditHead(sequence: sequence, hash: String(parts[1]))
     }

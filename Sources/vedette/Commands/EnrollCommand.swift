@@ -46,7 +46,7 @@ struct EnrollNodeCommand: AsyncParsableCommand {
         do {
             endpoint = try HTTPEndpoint.parse(server.contains("://") ? server : "https://\(server)")
         } catch {
-            throw CommandFailure("--server \(server): \(error)")
+            throw CommandFailure.wrongUsage("--server \(server): \(error)")
         }
         let enroller = Enroller(
             folder: data, node: node ?? EnrollNodeCommand.hostName, storage: SystemStorage(),
@@ -60,7 +60,7 @@ struct EnrollNodeCommand: AsyncParsableCommand {
         do {
             joinToken = try JoinToken(parsing: token == "-" ? readLine() ?? "" : token)
         } catch {
-            throw CommandFailure("--token: \(error)")
+            throw CommandFailure.wrongUsage("--token: \(error)")
         }
         do {
             let enrolment = try await enroller.enroll(server: endpoint, token: joinToken)

@@ -25,6 +25,11 @@ struct InspectBlockCommand: ParsableCommand {
         } catch {
             throw CommandFailure("there is no block at \(path): \(error)")
         }
+        guard !files.isEmpty else {
+            throw CommandFailure(
+                "there is no block in \(path); blocks of a data folder lie in its metrics/blocks, the first of them "
+                    + "when samples have left memory")
+        }
         var damaged = 0
         var writer = JSONWriter()
         if output == .json { writer.beginArray() }

@@ -14,7 +14,7 @@ struct InspectPartCommand: ParsableCommand {
             go on.
             """)
 
-    @Argument(help: "A part or a folder of parts, for example ./vedette-data/logs/parts.")
+    @Argument(help: "A part or a folder of parts, for example ./vedette-data.")
     var path: String
 
     @Option(name: [.short, .long], help: "How to print what was found: table or json.")
@@ -51,12 +51,22 @@ struct InspectPartCommand: ParsableCommand {
 
     private func files() throws -> [String] {
         let storage = SystemStorage()
-        guard let entries = try? storage.list(path) else { return [path] }
-        let names = entries.filter { !$0.isFolder && PartInspection.isPart($0.name) }.map(\.name).sorted()
-        if names.isEmpty {
-            throw CommandFailure("there is no part in \(path); parts of a data folder lie in its logs/parts")
+        for folder in [path, StoragePath.join(path, "parts"), StoragePath.join(path, "logs/parts")] {
+            guard let entries = try? storage.list(folder) else { continue }
+            let names = entries.filter { !$0.isFolder && PartInspection.isPart($0.name) }.map(\.name).sorted()
+            if !names.isEmpty { return names.map { StoragePath.join(folder, $0) } }
         }
-        return names.map { StoragePath.join(path, $0) }
+        if (try? storage.list(path)) != nil {
+            throw CommandFailure(
+                "there is no part in \(path); parts of a data folder lie in its logs/parts, the first of them when "
+                    + "lines have left memory")
+        }
+        do {
+            _ = try storage.open(path, .read).size()
+        } catch {
+            throw CommandFailure("there is no part at \(path): \(error)")
+        }
+        return [path]
     }
 
     // MARK: For people

@@ -38,12 +38,13 @@ struct LogsDiffCommand: AsyncParsableCommand {
         let length = try TimeArgument.duration(window, option: "--window") * 1_000_000
         let borders = baseline.split(separator: "..").map(String.init)
         guard borders.count == 2 else {
-            throw CommandFailure("--baseline \(baseline) is no span; write two durations ago, for example 1h..2h")
+            throw CommandFailure.wrongUsage(
+                "--baseline \(baseline) is no span; write two durations ago, for example 1h..2h")
         }
         let offsets = try borders.map { try TimeArgument.duration($0, option: "--baseline") * 1_000_000 }
         let (near, far) = (offsets.min() ?? 0, offsets.max() ?? 0)
         guard far > near, length > 0 else {
-            throw CommandFailure("--baseline and --window must be longer than nothing")
+            throw CommandFailure.wrongUsage("--baseline and --window must be longer than nothing")
         }
         let before = LogTimeRange(startNanoseconds: end - far, endNanoseconds: end - near)
         let now = LogTimeRange(startNanoseconds: end - length, endNanoseconds: end + 1)

@@ -52,7 +52,7 @@ struct TestRulesCommand: AsyncParsableCommand {
         do {
             return try RegularExpression(text)
         } catch {
-            throw CommandFailure("--run \(text): \(error)")
+            throw CommandFailure.wrongUsage("--run \(text): \(error)")
         }
     }
 

@@ -83,8 +83,21 @@ enum Composition {
         }
         if let agent { services.append(AgentRunner(agent: agent)) }
         services += watchdog(server: server, agent: agent, "serving on \(server.address)", logger)
-        services.append(Greeting(address: server.address, folder: folder, isSecure: security.tls != nil, agent: agent))
+        let place = greetingPlace(listen, port: server.port, settings.reading.file, folder)
+        services.append(Greeting(place: place, folder: folder, agent: agent))
         try await run(services, logger)
+    }
+
+    /// How a person on this machine asks the server.
+    private static func greetingPlace(
+        _ listen: ListenAddress, port: Int, _ file: ConfigurationFile, _ folder: String
+    ) -> Greeting.Place {
+        var place = Greeting.Place(listen: listen, port: port, isSecure: file.tls != nil)
+        if let tls = file.tls {
+            place.authorityFile = tls.certificateFile == nil ? "\(folder)/enrolment/ca.pem" : tls.authorityFile
+        }
+        place.tokenFile = file.tokens.first { $0.permissions.contains(.read) }?.file
+        return place
     }
 
     /// Throws where the address may not be listened on as things are.
@@ -131,7 +144,7 @@ enum Composition {
             do {
                 endpoint = try HTTPEndpoint.parse(text)
             } catch {
-                throw CommandFailure("--server \(text): \(error)")
+                throw CommandFailure.wrongUsage("--server \(text): \(error)")
             }
         } else if let enrolment {
             endpoint = enrolment.server
@@ -223,16 +236,20 @@ enum Composition {
         options.intervalMilliseconds =
             try host.interval.map { try interval($0) }
             ?? file.agentIntervalMilliseconds ?? options.intervalMilliseconds
-        let docker = host.docker ?? file.agentDocker ?? ServerClient.environment("DOCKER_HOST")
-        options.engineSocket = AgentOptions.engineSocket(
-            environment: docker.map { ["DOCKER_HOST": $0.hasPrefix("/") ? "unix://\($0)" : $0] } ?? [:])
+        if host.node?.isEmpty == true {
+            throw CommandFailure.wrongUsage("--node is empty; leave it out for the host's name")
+        }
+        options.engineSocket = try engineSocket(host, file, logger)
         options.scrapeJobs = scrapeJobs
         options.isAlone = isAlone
         options.textfileFolder = host.textfiles ?? file.agentTextfiles ?? options.textfileFolder
         options.limits = file.agentLimits
         options.logs = file.agentLogs
+        options.kubernetes =
+            file.agentKubernetes ?? KubernetesSettings(environment: ServerClient.environment)
         options.actionsFile = host.actions ?? file.agentActions ?? options.actionsFile
         var ports = AgentPorts(http: client, storage: SystemStorage())
+        ports.use = { client.replace($0, named: $1) }
         if let enrolment, case .tls = endpoint.connection {
             options.enrolment = enrolment
             options.tlsProfile = NodeAgent.enrolledProfile
@@ -244,10 +261,31 @@ enum Composition {
         }
     }
 
+    /// The engine's socket: what was said, else what the environment says, else the usual one.
+    private static func engineSocket(
+        _ host: HostArguments, _ file: ConfigurationFile, _ logger: Logger
+    ) throws -> String {
+        if let text = host.docker {
+            guard let path = AgentOptions.engineSocket(text) else {
+                throw CommandFailure.wrongUsage("--docker \(text) is no unix socket; write unix:///PATH")
+            }
+            return path
+        }
+        if let path = file.agentDocker { return path }
+        guard let text = ServerClient.environment("DOCKER_HOST") else { return AgentOptions.usualEngineSocket }
+        if let path = AgentOptions.engineSocket(text) { return path }
+        logger.warning(
+            """
+            agent: $DOCKER_HOST is \(text), and an engine is asked over a unix socket alone: \
+            \(AgentOptions.usualEngineSocket) is used; --docker unix:///PATH names another
+            """)
+        return AgentOptions.usualEngineSocket
+    }
+
     private static func interval(_ text: String) throws -> Int64 {
         let milliseconds = try TimeArgument.duration(text, option: "--interval")
         guard milliseconds >= ConfigurationFile.intervalMillisecondsMinimum else {
-            throw CommandFailure("--interval \(text) is too short: 100ms is the least")
+            throw CommandFailure.wrongUsage("--interval \(text) is too short: 100ms is the least")
         }
         return milliseconds
     }

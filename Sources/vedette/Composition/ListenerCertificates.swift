@@ -134,11 +134,15 @@ struct EnrolmentFiles: Sendable {
     func authority() throws -> CertificateAuthority {
         let path = "\(folder)/authority.pem"
         if let bytes = try AtomicFile.read(path, in: storage, maximumBytes: 1 << 20) {
+            let authority: CertificateAuthority
             do {
-                return try CertificateAuthority(pem: bytes)
+                authority = try CertificateAuthority(pem: bytes)
             } catch {
                 throw CommandFailure("\(path): \(error); restore it from a backup")
             }
+            // Where there is no room for it the server goes on without, and tries again at its next start.
+            try? publish(authority)
+            return authority
         }
         guard try ledger() == nil else {
             throw CommandFailure(
@@ -153,9 +157,16 @@ struct EnrolmentFiles: Sendable {
                 startNanoseconds: now - 86_400_000_000_000, endNanoseconds: now + EnrolmentFiles.authorityNanoseconds))
         try storage.makeFolder(folder)
         try AtomicFile.write(authority.pem, to: path, in: storage, isSecret: true)
-        // For `--ca-file` of the commands that ask this server; nobody's secret.
-        try AtomicFile.write(authority.certificatePEM, to: "\(folder)/ca.pem", in: storage)
+        try publish(authority)
         return authority
+    }
+
+    /// Writes the certificate for `--ca-file` of the commands that ask this server, nobody's secret, where it is not
+    /// there: a crash may have come between the two files.
+    private func publish(_ authority: CertificateAuthority) throws {
+        let path = "\(folder)/ca.pem"
+        if try AtomicFile.read(path, in: storage, maximumBytes: 1 << 20) == authority.certificatePEM { return }
+        try AtomicFile.write(authority.certificatePEM, to: path, in: storage)
     }
 
     private func ledger() throws -> [UInt8]? {

@@ -11,7 +11,8 @@ enum MemoryCap {
     static func bytes(option: String?, configured: Int64?) throws -> Int {
         if let option {
             guard let bytes = ByteSizes.bytes(option), bytes >= StoreLimits.memoryBytesMinimum else {
-                throw CommandFailure("--memory \(option) is no size of 64MiB or more; write for example 512MiB or 2GiB")
+                throw CommandFailure.wrongUsage(
+                    "--memory \(option) is no size of 64MiB or more; write for example 512MiB or 2GiB")
             }
             return Int(bytes)
         }

@@ -6,6 +6,7 @@ internal import ServiceLifecycle
 internal import TSDB
 internal import Telemetry
 internal import UnixSignals
+internal import Wire
 
 /// Runs rules, notifications and remedies until the process stops, from when everything that was acknowledged can be
 /// seen: a rule that fails for want of samples would only make noise.
@@ -102,10 +103,38 @@ struct Greeting: Service {
     /// How long the first look around the host may take before the greeting goes out without it.
     private static let patienceMilliseconds: UInt64 = 2_000
 
-    let address: String
+    let place: Place
     let folder: String
-    let isSecure: Bool
     let agent: NodeAgent?
+
+    /// How commands on this machine reach the server.
+    struct Place: Equatable {
+        var listen: ListenAddress
+        /// The port that was bound.
+        var port: Int
+        var isSecure = false
+        /// Who vouches for the certificate, where no authority of the system does.
+        var authorityFile: String?
+        /// A token that may read.
+        var tokenFile: String?
+
+        /// The address to ask.
+        var url: String {
+            let host = listen.localHost
+            return HTTPEndpoint(isSecure ? .tls(host: host, port: port) : .tcp(host: host, port: port)).description
+        }
+
+        /// The same, for people.
+        var words: String { listen.isEverywhere ? "\(url), and all other addresses of this host" : url }
+
+        /// What a command has to be told, with a blank in front.
+        var options: String {
+            var options = url == "http://127.0.0.1:9797" ? "" : " --server \(url)"
+            if let authorityFile { options += " --ca-file \(AbsolutePath.of(authorityFile))" }
+            if let tokenFile { options += " --token-file \(AbsolutePath.of(tokenFile))" }
+            return options
+        }
+    }
 
     func run() async throws {
         if let agent {
@@ -121,21 +150,19 @@ struct Greeting: Service {
     }
 
     private var text: String {
-        let url = "\(isSecure ? "https" : "http")://\(address)"
         // As it was started, and from any folder: after `make run` no `vedette` is in PATH.
         let argument = CommandLine.arguments.first ?? "vedette"
         let program = argument.contains("/") ? AbsolutePath.of(argument) : argument
-        let option = address == "127.0.0.1:9797" ? "" : " --server \(url)"
         var lines = [
             "vedette \(ProductVersion.text)",
-            "  address     \(url)",
+            "  address     \(place.words)",
             "  data        \(AbsolutePath.of(folder))",
         ]
         let containers = agent?.runningContainers
         if let containers { lines.append("  containers  \(containers) running on this host") }
         lines += ["", "try:"]
         for (command, arguments) in suggestions(hasContainers: containers != 0) {
-            lines.append("  \(program) \(command)\(option)\(arguments)")
+            lines.append("  \(program) \(command)\(place.options)\(arguments)")
         }
         lines.append("")
         return lines.joined(separator: "\n")

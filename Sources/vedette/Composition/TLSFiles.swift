@@ -27,8 +27,7 @@ struct OwnEndpoint {
     let tlsProfiles: [String: TLSProfile]
 
     init(listen: ListenAddress, port: Int, security: ListenerSecurity, settings: Settings) throws {
-        let isEverywhere = listen.host == "0.0.0.0" || listen.host == "::"
-        let host = isEverywhere ? (listen.host == "::" ? "::1" : "127.0.0.1") : listen.host
+        let host = listen.localHost
         if let tls = security.tls {
             guard tls.clientAuthorities == nil else {
                 throw CommandFailure(

@@ -22,7 +22,7 @@ enum AgentLogConfiguration {
             guard let listener = LogSettings.SyslogListener(text) else {
                 throw element.error(
                     "\(text) is no address for syslog messages; wanted is udp://ADDRESS:PORT, tcp://ADDRESS:PORT "
-                        + "(a numeric address) or unix:///PATH")
+                        + "(a numeric address), unix:///PATH (datagrams) or unix-stream:///PATH")
             }
             settings.syslog.append(listener)
         }

@@ -41,11 +41,14 @@ struct ConfigurationFile: Sendable {
     var retentionLogsMilliseconds: Int64?
     var limits = StoreLimits()
     var agentIntervalMilliseconds: Int64?
+    /// The path of the engine's socket.
     var agentDocker: String?
     var agentActions: String?
     var agentTextfiles: String?
     var agentLimits = SelfLimits()
     var agentLogs = LogSettings()
+    /// Nil for what the environment of a pod says.
+    var agentKubernetes: KubernetesSettings?
     var scrapeJobs: [ScrapeJob] = []
     /// The `alerting` section, read by the alerting room; nil when absent.
     var alerting: YAMLValue?
@@ -118,7 +121,11 @@ struct ConfigurationFile: Sendable {
             tls.authorityFile = try mapping.text("ca_file")
         } else {
             // Its own authority: somebody has to say under which names the server is reached.
-            tls.names = try mapping.required("names").texts()
+            let names = try mapping.required("names")
+            tls.names = try names.texts()
+            guard !tls.names.isEmpty else {
+                throw names.error("no name: write those under which the server is reached")
+            }
         }
         tls.clientAuthorityFile = try mapping.text("client_ca_file")
         if let lifetime = mapping.optional("agent_certificate_lifetime") {
@@ -144,7 +151,12 @@ struct ConfigurationFile: Sendable {
     private mutating func readAgent(_ value: YAMLValue) throws(ConfigurationError) {
         var mapping = try value.mapping()
         agentIntervalMilliseconds = try ConfigurationFile.interval(mapping.optional("interval"))
-        agentDocker = try mapping.text("docker")
+        if let socket = mapping.optional("docker") {
+            guard let path = AgentOptions.engineSocket(try socket.text()) else {
+                throw socket.error("\(try socket.text()) is no unix socket; write unix:///PATH")
+            }
+            agentDocker = path
+        }
         agentActions = try mapping.text("actions")
         agentTextfiles = try mapping.text("textfiles")
         if let share = mapping.optional("cpu_limit") {
@@ -154,6 +166,9 @@ struct ConfigurationFile: Sendable {
             }
         }
         if let size = mapping.optional("memory_limit") { agentLimits.memoryBytes = UInt64(max(0, try size.byteSize())) }
+        if let section = mapping.optional("kubernetes") {
+            agentKubernetes = try AgentKubernetesConfiguration.settings(section)
+        }
         if let section = mapping.optional("logs") { agentLogs = try AgentLogConfiguration.settings(section) }
         try mapping.finish()
     }

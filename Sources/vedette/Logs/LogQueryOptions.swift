@@ -138,7 +138,7 @@ struct LogSpanOptions: ParsableArguments {
     func range(now: Int64) throws -> LogTimeRange {
         let start = try TimeArgument.nanoseconds(since, option: "--since", now: now)
         let end = try TimeArgument.nanoseconds(until, option: "--until", now: now)
-        guard start <= end else { throw CommandFailure("--until \(until) lies before --since \(since)") }
+        guard start <= end else { throw CommandFailure.wrongUsage("--until \(until) lies before --since \(since)") }
         return LogTimeRange(startNanoseconds: start, endNanoseconds: end == .max ? end : end + 1)
     }
 }

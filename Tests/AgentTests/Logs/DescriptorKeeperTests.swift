@@ -1,4 +1,6 @@
+import Disk
 import Glibc
+import Synchronization
 import Telemetry
 import TestSupport
 import Testing
@@ -79,6 +81,41 @@ import Testing
             if let descriptor { close(descriptor) }
         }
         #expect(texts.contains { $0.hasPrefix("FDSTOREREMOVE=1\n") && Self.name($0) == Self.name(text) })
+    }
+
+    @Test func aLogThatNobodyListsAnyMoreIsReadToItsEndUnderItsLabels() throws {
+        let manager = Manager()
+        let stage = TailStage()
+        stage.keeper = DescriptorKeeper(socketPath: manager.path)
+        stage.begin()
+        stage.write("1")
+        stage.pass()
+        stage.settleAll()
+        let (text, descriptor) = try #require(manager.receive())
+        let kept = try #require(descriptor)
+        // While the agent is away the container writes on and is removed with its log: `docker run --rm`.
+        stage.tailer = nil
+        stage.write("2", "3")
+        unlink("\(stage.scratch.path)/\(stage.log)")
+        stage.registry.setEngine([], atNanoseconds: stage.clock.nowNanoseconds)
+        stage.keeper = DescriptorKeeper(socketPath: manager.path, received: [(try #require(Self.name(text)), kept)])
+        stage.restart()
+        stage.pass()
+        #expect(stage.sink.texts == ["1"])
+        // An engine may list it late; then it is read by what was remembered.
+        stage.pass(milliseconds: 31_000)
+        stage.pass(milliseconds: 2_000)
+        stage.pass(milliseconds: 2_000)
+        #expect(stage.sink.texts == ["1", "2", "3"])
+        let streams = stage.sink.state.withLock { $0.batches }.flatMap { $0.batch.streams }
+        #expect(Set(streams.map(\.labels)).count == 1)
+        #expect(stage.sink.losses.isEmpty)
+        // And its place is forgotten with it.
+        stage.settleAll()
+        stage.pass(milliseconds: 31_000)
+        stage.settleAll()
+        let bytes = try AtomicFile.read("\(stage.scratch.path)/positions", in: SystemStorage(), maximumBytes: 1 << 20)
+        #expect(try TailPositions(decoding: bytes).reaches.isEmpty)
     }
 
     @Test func withoutAManagerNothingIsKeptAndNothingFails() {

@@ -76,14 +76,19 @@ import Testing
         #expect(lines.count == 2)
     }
 
-    @Test func messagesComeThroughAllThreeKindsOfSockets() throws {
+    // libc's syslog() ends each message with a zero byte where its socket is a stream.
+    @Test func aZeroByteEndsALine() {
+        #expect(Self.frames(["<13>a\0<13>b\n\0", "7 <13>c\0d<13>e"]) == ["<13>a", "<13>b", "<13>c\0d", "<13>e"])
+    }
+
+    @Test func messagesComeThroughAllFourKindsOfSockets() throws {
         let stage = TailStage()
         AtomicFilePositions.begin(stage.scratch.path)
         let path = "\(stage.scratch.path)/syslog"
         let ports = [Self.freePort(SOCK_DGRAM), Self.freePort(SOCK_STREAM)]
         stage.settings.syslog = [
             .init(.udp(host: "127.0.0.1", port: ports[0])), .init(.tcp(host: "127.0.0.1", port: ports[1])),
-            .init(.unix(path: path)),
+            .init(.unix(path: path)), .init(.unixStream(path: "\(path)-stream")),
         ]
         stage.restart()
         stage.pass()
@@ -93,28 +98,42 @@ import Testing
         let text = Array("<13>Nov 23 08:33:03 local[1]: over a unix socket".utf8)
         _ = UnixAddress.with(path) { sendto(local, text, text.count, 0, $0, $1) }
         close(local)
-        for _ in 0..<100 where stage.sink.texts.count < 4 {
+        let stream = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let pieces = Array(
+            "<13>Nov 23 08:33:03 stream[1]: a line\n30 <13>1 - h stream - - - counted<13>1 - h stream - - - the last"
+                .utf8)
+        _ = UnixAddress.with("\(path)-stream") { connect(stream, $0, $1) }
+        for piece in [pieces[..<30], pieces[30...]] {
+            _ = Array(piece).withUnsafeBytes { write(stream, $0.baseAddress, $0.count) }
+        }
+        close(stream)
+        for _ in 0..<100 where stage.sink.texts.count < 7 {
             stage.pass()
             usleep(2_000)
         }
-        #expect(Set(stage.sink.texts) == ["over UDP", "over TCP", "counted", "over a unix socket"])
+        #expect(
+            stage.sink.texts.sorted() == [
+                "a line", "counted", "counted", "over TCP", "over UDP", "over a unix socket", "the last",
+            ])
         let streams = stage.sink.state.withLock { $0.batches }.flatMap { $0.batch.streams }
-        #expect(Set(streams.compactMap { $0.labels["service"] }) == ["udp", "tcp", "local"])
+        #expect(Set(streams.compactMap { $0.labels["service"] }) == ["udp", "tcp", "local", "stream"])
         #expect(streams.flatMap(\.metadata).allSatisfy { $0.labels["level"] == "info" })
         // Two equal messages of one second are two lines: each has a number of its own.
-        #expect(Set(streams.flatMap(\.offsetStarts)).count == 4)
+        #expect(Set(streams.flatMap(\.offsetStarts)).count == 7)
     }
 
     @Test(arguments: [
         ("udp://127.0.0.1:514", LogSettings.SyslogListener.Transport.udp(host: "127.0.0.1", port: 514)),
         ("tcp://[::1]:601", .tcp(host: "::1", port: 601)), ("unix:///run/x", .unix(path: "/run/x")),
+        ("unix-stream:///run/x", .unixStream(path: "/run/x")),
     ])
     func addressesAreRead(_ text: String, _ transport: LogSettings.SyslogListener.Transport) {
         #expect(LogSettings.SyslogListener(text)?.transport == transport)
     }
 
     @Test(arguments: [
-        "", "udp://", "udp://:1", "udp://a", "udp://a:0", "udp://a:70000", "http://a:1", "unix://x", "tcp://1",
+        "", "udp://", "udp://:1", "udp://a", "udp://a:0", "udp://a:70000", "http://a:1", "unix://x", "unix-stream://x",
+        "tcp://1",
     ])
     func whatIsNoAddressIsRefused(_ text: String) {
         #expect(LogSettings.SyslogListener(text) == nil)

@@ -83,6 +83,46 @@ import Testing
         #expect(plain.stage.sink.losses.isEmpty)
     }
 
+    // While gzip ends, the file and its archive are both there: one file, not two.
+    @Test func aFileThatIsBeingCompressedIsReadOnce() {
+        let plain = PlainStage()
+        plain.begin()
+        plain.write("1")
+        plain.stage.pass()
+        plain.stage.settleAll()
+        plain.stage.tailer = nil
+        rename(plain.path, "\(plain.path).3")
+        plain.compress("app.log.3")
+        plain.write("2")
+        rename(plain.path, "\(plain.path).2")
+        plain.copy("app.log.2", to: "kept")
+        plain.compress("app.log.2")
+        rename("\(plain.folder)/kept", "\(plain.path).2")
+        plain.write("3")
+        plain.stage.restart()
+        plain.stage.pass()
+        plain.stage.pass(milliseconds: 2_000)
+        #expect(plain.texts == ["1", "2", "3"])
+        #expect(plain.stage.sink.losses.isEmpty)
+    }
+
+    // An agent that got no time for longer than a rotation takes: the file was there and compressed between two looks.
+    @Test func aFileThatCameAndWasCompressedBetweenTwoLooksIsRead() {
+        let plain = PlainStage()
+        plain.begin()
+        plain.write("1")
+        plain.stage.pass()
+        for (number, text) in [(4, "2"), (3, "3"), (2, "4")] {
+            rename(plain.path, "\(plain.path).\(number)")
+            plain.compress("app.log.\(number)")
+            plain.write(text)
+        }
+        plain.stage.pass()
+        plain.stage.pass(milliseconds: 2_000)
+        #expect(plain.texts == ["1", "2", "3", "4"])
+        #expect(plain.stage.sink.losses.isEmpty)
+    }
+
     // k8s kubelet: the file is renamed, later compressed; fluent-bit#2110, otel#40523 (the archive read as new).
     @Test func filesThatWereCompressedWhileTheAgentWasAwayAreReadOnAndNothingTwice() {
         let plain = PlainStage()
@@ -251,6 +291,32 @@ import Testing
         plain.write(" and more")
         plain.stage.pass()
         #expect(plain.texts.last == " and more")
+    }
+
+    // vector#6771: a pattern was looked at once in a minute, so that a file which lives shorter was never seen.
+    @Test func aNewFileThatMatchesIsReadAtOnce() {
+        let plain = PlainStage()
+        plain.begin()
+        plain.stage.pass()
+        plain.write("first", "second")
+        plain.stage.pass()
+        #expect(plain.texts == ["first", "second"])
+    }
+
+    // k8s#59206, vector#3662: there may be no link in /var/log/containers, and where the runtime is Docker the file in
+    // /var/log/pods is a link itself.
+    @Test func aPodsLogIsReadWithoutAnyLinkAndThroughOne() {
+        let stage = TailStage()
+        let pod = "pods/default_web-0_00000000-0000-0000-0000-00000000000a"
+        for folder in ["pods", pod, "\(pod)/app", "\(pod)/side", "docker"] { stage.scratch.makeFolder(folder) }
+        stage.settings.podFolder = "\(stage.scratch.path)/pods"
+        AtomicFilePositions.begin(stage.scratch.path)
+        stage.scratch.write("2026-11-23T08:54:30Z stdout F plain\n", to: "\(pod)/app/0.log")
+        stage.scratch.write(TailStage.record("linked"), to: "docker/x-json.log")
+        symlink("\(stage.scratch.path)/docker/x-json.log", "\(stage.scratch.path)/\(pod)/side/0.log")
+        stage.restart()
+        stage.pass()
+        #expect(stage.sink.texts.sorted() == ["linked", "plain"])
     }
 
     // containerd writes `P` at the end of a stream and no `F` ever follows.

@@ -1,3 +1,4 @@
+import Foundation
 import Query
 import TestSupport
 import Testing
@@ -42,6 +43,15 @@ import Wire
     func aBadRuleFileIsRefusedWithItsPlace(_ file: Fixtures.Bad) {
         let findings = AlertingFiles.read([AlertingFiles.Source(path: file.name, text: file.text)]).findings
         #expect(findings.first?.description == file.expected)
+    }
+
+    /// What people copy from docs/specs/remedy.md is read, and asks the agent for nothing that it does not know.
+    @Test func theExampleOfThePageIsRead() throws {
+        let page = Fixtures.folder.appendingPathComponent("../../../docs/specs/remedy.md")
+        let text = try String(contentsOf: page, encoding: .utf8)
+        let block = try #require(text.components(separatedBy: "```yaml\n").dropFirst().first)
+        let remedy = try Fixtures.remedy(block.components(separatedBy: "```")[0])
+        #expect(remedy.ladder.map(\.arguments) == [[ActionArgument.grace: "10"]])
     }
 
     @Test(arguments: Fixtures.bad("remedies"))

@@ -100,6 +100,40 @@ import Wire
         await #expect(throws: AppendRefusal.self) { try await failing.value }
     }
 
+    @Test func aRequestOfAPersonIsAnsweredWhenItIsOnDiskAndNotBefore() async throws {
+        let journal = HeldJournal()
+        let service = try service(journal, AlertingWorld())
+        _ = journal.complete()
+        let wish = SilenceRequest(
+            matchers: [.equal("alertname", "OOM")], startsAtMilliseconds: 0, endsAtMilliseconds: .max / 2,
+            createdBy: "me", comment: "test")
+        _ = try service.setSilence(wish)
+        let answered = Counter()
+        let answer = Task {
+            defer { answered.add() }
+            try await service.settle()
+        }
+        for _ in 0..<100 { await Task.yield() }
+        #expect(answered.value == 0)
+        while answered.value == 0 {
+            _ = journal.complete()
+            await Task.yield()
+        }
+        try await answer.value
+        _ = try service.setSilence(wish)
+        let ended = Counter()
+        let failing = Task {
+            defer { ended.add() }
+            try await service.settle()
+        }
+        while ended.value == 0 {
+            _ = journal.complete(AppendRefusal(.unavailable, "disk full"))
+            await Task.yield()
+        }
+        let error = await #expect(throws: AppendRefusal.self) { try await failing.value }
+        #expect(error?.reason.contains("only until the next start") == true)
+    }
+
     @Test func aSignalWakesOneAgentAmongTenThousand() async {
         let wake = NamedWake()
         let woken = Counter()

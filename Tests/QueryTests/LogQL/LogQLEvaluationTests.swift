@@ -53,6 +53,15 @@ internal import Testing
         }
     }
 
+    @Test(arguments: [
+        ("99999", "2243"), ("1700000000", "2023"), ("9999999999", "2262"), ("9999999999999", "2262"),
+        ("9999999999999999", "2262"), ("-999999999", "1938"),
+    ])
+    func aTimeBeyondTheScaleIsItsEnd(_ digits: String, _ year: String) throws {
+        let format = "{{ unixToTime \"\(digits)\" | date \"2006\" }}"
+        #expect(try lines("{app=\"db\"} | line_format `\(format)`").first == year)
+    }
+
     @Test func lineFilters() throws {
         #expect(try lines(#"{app="web"} |= "error""#).count == 6)
         #expect(try lines(#"{app="web"} != "error""#).count == 54)

@@ -30,7 +30,7 @@ internal import Testing
 
     @Test(arguments: [
         ("=x b=1", ["b→1"], ["byte 0: unexpected '='"]), ("a=b=c d=2", ["d→2"], ["byte 3: unexpected '='"]),
-        ("a\"b=1 c=3", ["c→3"], ["byte 1: unexpected '\"'"]), ("a=\"open", [], ["byte 2: unterminated quoted value"]),
+        ("a\"b=1 c=3", ["c→3"], ["byte 1: unexpected '\"'"]), ("a=\"open", [], ["byte 7: unterminated quoted value"]),
         ("a=x\"y\" b=1", ["b→1"], ["byte 3: unexpected '\"'"]),
         (#"a="\q" b=1"#, ["b→1"], ["byte 3: invalid quoted value"]),
     ])

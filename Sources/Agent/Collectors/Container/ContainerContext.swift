@@ -14,6 +14,14 @@ struct ContainerContext {
         self.collection = collection
     }
 
+    /// The group `path` above containers.
+    init(parent path: String, collection: CollectionContext) {
+        var container = Container(id: path)
+        container.cgroup = path
+        container.isRunning = true
+        self.init(container: container, collection: collection)
+    }
+
     /// A process of the container: its main one where that is known, else the first of its cgroup; 0 for none.
     var mainProcess: Int32 {
         guard group != nil else { return 0 }
@@ -52,6 +60,12 @@ struct ContainerContext {
 
 /// Times of files.
 enum FileTime {
+    /// When a file was changed last, in nanoseconds since 1970; nil when it is not there.
+    static func modifiedNanoseconds(_ path: String) -> Int? {
+        var answer = stat()
+        return stat(path, &answer) == 0 ? Int(answer.st_mtim.tv_sec) &* 1_000_000_000 &+ answer.st_mtim.tv_nsec : nil
+    }
+
     /// When a file was changed last, in seconds since 1970; nil when it is not there.
     static func modifiedSeconds(_ path: String) -> Int? {
         var answer = stat()

@@ -70,7 +70,8 @@ final class ContainerTarget {
         prepare: (ContainerWatch) -> Void
     ) {
         guard container.isRunning else {
-            watch = nil
+            // The life that just ended still learns its exit code.
+            if watch?.isAwaitingCode != true { watch = nil }
             return
         }
         guard watch?.life != ContainerWatch.life(of: container) else { return }

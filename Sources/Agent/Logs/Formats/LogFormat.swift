@@ -30,6 +30,8 @@ protocol LogFormat: Sendable {
     /// The name people write in the configuration.
     static var name: String { get }
 
+    init()
+
     /// Reads one line of the file, without its line end, and appends the text to `text`, which is empty. Nil when it is
     /// no record of this format; what `text` then holds does not matter.
     func parse(_ line: UnsafeRawBufferPointer, into text: inout [UInt8]) -> LogRecord?
@@ -39,4 +41,7 @@ protocol LogFormat: Sendable {
 enum LogFormats {
     /// The only place a format is listed.
     static let all: [any LogFormat.Type] = [DockerJSONFormat.self, CRIFormat.self, PlainFormat.self]
+
+    /// The format of a name; nil where there is none.
+    static func format(named name: String) -> (any LogFormat)? { all.first { $0.name == name }?.init() }
 }

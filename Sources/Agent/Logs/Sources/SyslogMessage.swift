@@ -121,8 +121,9 @@ struct SyslogMessage: Equatable {
     }
 }
 
-/// Cuts a stream of bytes into syslog messages (RFC 6587): each in front of its length, or each on a line of its own;
-/// what comes first decides, message by message. Pure.
+/// Cuts a stream of bytes into syslog messages (RFC 6587): each in front of its length, or each on a line of its own,
+/// where a zero byte ends a line, too (libc's `syslog` writes one over streams); what comes first decides, message by
+/// message. Pure.
 struct SyslogFraming {
     private var pending: [UInt8] = []
     /// Bytes of a message that is too long, and are passed over.
@@ -174,7 +175,9 @@ struct SyslogFraming {
             if skip > 0 { cut += 1 }
             return text + taken
         }
-        guard let end = raw.offset(of: UInt8(ascii: "\n"), from: start) else {
+        let newline = raw.offset(of: UInt8(ascii: "\n"), from: start)
+        let line = UnsafeRawBufferPointer(rebasing: raw[..<(newline ?? raw.count)])
+        guard let end = line.offset(of: 0, from: start) ?? newline else {
             guard raw.count - start >= Self.messageBytesMaximum else { return nil }
             if !isSkippingLine { body(UnsafeRawBufferPointer(rebasing: raw[start...])) }
             if !isSkippingLine { cut += 1 }

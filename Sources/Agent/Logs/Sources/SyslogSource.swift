@@ -158,7 +158,8 @@ extension SyslogSource {
         switch transport {
         case .udp(let host, let port): openNetwork(host, port, isStream: false)
         case .tcp(let host, let port): openNetwork(host, port, isStream: true)
-        case .unix(let path): openUnix(path)
+        case .unix(let path): openUnix(path, isStream: false)
+        case .unixStream(let path): openUnix(path, isStream: true)
         }
     }
 
@@ -184,20 +185,20 @@ extension SyslogSource {
         take(descriptor, isStream: isStream)
     }
 
-    private func openUnix(_ path: String) {
+    private func openUnix(_ path: String, isStream: Bool) {
         // What a run that was killed left there; a file of another kind is not touched.
         var status = stat()
         if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        let descriptor = socket(AF_UNIX, Int32(isStream ? SOCK_STREAM.rawValue : SOCK_DGRAM.rawValue), 0)
         let isBound = UnixAddress.with(path) { bind(descriptor, $0, $1) == 0 } ?? false
-        guard descriptor >= 0, isBound else {
+        guard descriptor >= 0, isBound, !isStream || listen(descriptor, 64) == 0 else {
             let reason = String(cString: strerror(errno))
             if descriptor >= 0 { close(descriptor) }
             return refuse(path, reason)
         }
         chmod(path, 0o666)
         unixPaths.append(path)
-        take(descriptor, isStream: false)
+        take(descriptor, isStream: isStream)
     }
 
     private func take(_ descriptor: Int32, isStream: Bool) {

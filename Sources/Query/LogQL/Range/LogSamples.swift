@@ -60,7 +60,7 @@ struct LogSamples {
     /// What a line counts for; nil when it has no number to give.
     static func value(of line: inout PipelineLine, _ node: LogRangeAggregation) -> Double? {
         guard let unwrap = node.unwrap else {
-            return node.function == .bytes || node.function == .bytesRate ? Double(line.text.count) : 1
+            return node.function.isOfBytes ? Double(line.text.count) : 1
         }
         guard let text = line.labels[unwrap.label], !text.isEmpty else { return nil }
         var value: Double = 0

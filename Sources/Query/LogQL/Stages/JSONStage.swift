@@ -25,15 +25,12 @@ package struct JSONStage: KeywordStage {
         if line.labels.hasAllNeeded { return true }
         let text = line.text
         text.withUnsafeBytes { raw in
+            guard paths.isEmpty else { return extract(raw, &line.labels) }
             var scanner = JSONScanner(raw)
             do throws(ByteError) {
-                if paths.isEmpty {
-                    _ = try JSONStage.members(&scanner, prefix: "", &line.labels)
-                } else {
-                    try extract(raw, &line.labels)
-                }
+                _ = try JSONStage.members(&scanner, prefix: "", &line.labels)
             } catch {
-                line.labels.fail(LineError.json, "\(error)")
+                line.labels.fail(LineError.json, LineError.details(ofJSON: error))
             }
         }
         return true
@@ -71,11 +68,17 @@ package struct JSONStage: KeywordStage {
         return true
     }
 
-    /// Sets the label of each path; what is not there is an empty value.
-    private func extract(_ raw: UnsafeRawBufferPointer, _ labels: inout LineLabels) throws(ByteError) {
+    /// Sets the label of each path; what is not there, or stands behind something broken, is an empty value. Only a
+    /// line that does not even begin as JSON does is an error.
+    private func extract(_ raw: UnsafeRawBufferPointer, _ labels: inout LineLabels) {
+        guard let first = raw.first else { return }
+        guard [UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\"")].contains(first) else {
+            labels.fail(LineError.json, "")
+            return
+        }
         for (extraction, path) in zip(extractions, paths) {
             var scanner = JSONScanner(raw)
-            if let value = try path.find(in: &scanner) {
+            if let value = try? path.find(in: &scanner) {
                 labels.set(labels.parsedName(extraction.label), value)
             } else if labels[extraction.label] == nil {
                 labels.set(extraction.label, "")

@@ -49,7 +49,7 @@ package struct LogfmtStage: KeywordStage {
                     }
                 } catch {
                     if !isStrict { continue }
-                    line.labels.fail(LineError.logfmt, "\(error)")
+                    line.labels.fail(LineError.logfmt, LineError.details(ofLogfmt: error))
                     return
                 }
             }

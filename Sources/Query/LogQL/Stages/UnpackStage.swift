@@ -20,6 +20,10 @@ package struct UnpackStage: KeywordStage {
     func process(_ line: inout PipelineLine) -> Bool {
         let text = line.text
         guard !text.isEmpty, !line.labels.hasAllNeeded else { return true }
+        guard text.first == UInt8(ascii: "{") else {
+            line.labels.fail(LineError.json, "expecting json object(6), but it is not")
+            return true
+        }
         do throws(ByteError) {
             let result = text.withUnsafeBytes { raw in
                 Result { () throws(ByteError) in try UnpackStage.members(raw) }
@@ -33,7 +37,7 @@ package struct UnpackStage: KeywordStage {
             }
             line.text = entry[...]
         } catch {
-            line.labels.fail(LineError.json, "\(error)")
+            line.labels.fail(LineError.json, LineError.details(ofJSON: error))
         }
         return true
     }
