@@ -29,6 +29,9 @@ package final class LogDatabase: Sendable {
     /// Set when the store begins to close: a merge is given up then.
     private let closing = Atomic<Bool>(false)
     var isClosing: Bool { closing.load(ordering: .relaxed) }
+    /// What the start repaired at the ends of the write-ahead log, in words; damage that cost something is in
+    /// `quarantine`.
+    package let findings: [String]
     /// Keeps a second process out.
     private let lock: Mutex<FileLock?>
     /// Encodes and seals.
@@ -67,7 +70,7 @@ package final class LogDatabase: Sendable {
         let database = try LogDatabase(
             storage: storage, folder: folder, options: options, wallClock: wallClock, lineTransform: lineTransform,
             reserve: reserve, log: try GroupCommitLog(log, driving: driving), hub: hub, state: state, parts: parts,
-            lock: lock)
+            lock: lock, findings: log.recovery.repairs.map { "the write-ahead log: " + $0 })
         // Behind a part nobody has to read the damaged place, and count it, again.
         if !isLogWhole { try? database.sealing.withLock { _ in try database.sealHead(evenIfEmpty: true) } }
         try database.maintenance?.start { [weak database] in database?.maintainHead() }
@@ -78,7 +81,7 @@ package final class LogDatabase: Sendable {
     private init(
         storage: any FileStorage, folder: String, options: LogStoreOptions, wallClock: any WallClock,
         lineTransform: (any LineTransform)?, reserve: SpaceReserve?, log: GroupCommitLog, hub: TailHub,
-        state: sending StoreState, parts: PartFile, lock: FileLock
+        state: sending StoreState, parts: PartFile, lock: FileLock, findings: [String]
     ) throws(StorageError) {
         self.storage = storage
         self.folder = folder
@@ -90,6 +93,7 @@ package final class LogDatabase: Sendable {
         self.hub = hub
         self.state = Mutex(state)
         self.parts = parts
+        self.findings = findings
         blocks = BlockCache(bytesMaximum: options.cacheBytesMaximum)
         self.lock = Mutex(lock)
         if let milliseconds = options.maintenanceMilliseconds {

@@ -57,6 +57,23 @@ internal import Testing
         #expect(try read(SegmentedLog(folder: "wal", in: other)) == [Array("vedette".utf8)])
     }
 
+    @Test func aHeaderFoundAgainIsTheOneOfThePage() throws {
+        let frame = try page.bytes(of: #"segment kind=2 "vedette" at 7"#).dropFirst(SegmentHeader.byteCount)
+        let mended = try #require(frame.withUnsafeBytes { SegmentHeader(mendedFrom: $0, first: LogPosition(7)) })
+        #expect(try page.bytes(of: "the header of that segment, found again from its frame") == encoded(mended))
+        #expect(mended.seed == header.seed)
+        // Another position, a byte of the payload, a frame that is cut short: then it tells nothing.
+        #expect(frame.withUnsafeBytes { SegmentHeader(mendedFrom: $0, first: LogPosition(8)) } == nil)
+        #expect(frame.dropLast().withUnsafeBytes { SegmentHeader(mendedFrom: $0, first: LogPosition(7)) } == nil)
+        // Only its kind stands under no other checksum than the one that is run backwards.
+        for byte in frame.indices where byte != frame.startIndex + 16 {
+            var damaged = frame
+            damaged[byte] ^= 4
+            let found = damaged.withUnsafeBytes { SegmentHeader(mendedFrom: $0, first: LogPosition(7)) }
+            #expect(found == nil, "byte \(byte)")
+        }
+    }
+
     @Test func noOtherByteOfAHeaderOrFrameIsTaken() throws {
         let whole = encoded(header)
         for bit in 0..<whole.count * 8 {

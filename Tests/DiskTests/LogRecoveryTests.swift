@@ -63,7 +63,8 @@ internal import Testing
         try fill(segmentBytes: 400)
         let segments = try storage.list("wal").map(\.name)
         #expect(segments.count > 2)
-        storage.flipBit(0, ofByte: 9, in: "wal/\(segments[1])")
+        // Header and first frame: then nothing tells any more what the salt was.
+        for byte in [9, 40] { storage.flipBit(0, ofByte: byte, in: "wal/\(segments[1])") }
         let log = try open(segmentBytes: 400)
         #expect(log.recovery.quarantined == ["wal/\(segments[1]).damaged"])
         #expect(try storage.list("wal").map(\.name).contains("\(segments[1]).damaged"))
@@ -73,9 +74,34 @@ internal import Testing
         #expect(try open(segmentBytes: 400).recovery.isClean)
     }
 
+    @Test func aFlippedBitAnywhereInAHeaderCostsNothing() throws {
+        try fill(segmentBytes: 400)
+        let segments = try storage.list("wal").map { "wal/\($0.name)" }
+        for segment in [segments[1], segments[segments.count - 1]] {
+            for byte in 0..<SegmentHeader.byteCount {
+                storage.flipBit(byte % 8, ofByte: byte, in: segment)
+                let log = try open(segmentBytes: 400)
+                #expect(log.recovery.mended == [segment], "byte \(byte)")
+                #expect(log.recovery.repairs.contains { $0.contains(segment) && $0.contains("nothing of it is lost") })
+                let replay = try log.read(from: .first) { _ in true }
+                #expect(replay.frames == 10 && replay.framesLost == 0, "byte \(byte)")
+                #expect(try open(segmentBytes: 400).recovery.isClean, "byte \(byte)")
+            }
+        }
+        // The whole header, as a device that lost a sector gives it back: zeros.
+        for byte in 0..<SegmentHeader.byteCount {
+            let old = storage.bytes(of: segments[1])?[byte] ?? 0
+            for bit in 0..<8 where old >> UInt8(bit) & 1 == 1 { storage.flipBit(bit, ofByte: byte, in: segments[1]) }
+        }
+        #expect(try open(segmentBytes: 400).recovery.mended == [segments[1]])
+        let log = try open(segmentBytes: 400)
+        #expect(try log.append(kind: 1, [1]) == LogPosition(11))
+        #expect(try log.read(from: .first) { _ in true }.framesLost == 0)
+    }
+
     @Test func positionsOfALostLastSegmentAreNotGivenAgain() throws {
         try fill()
-        storage.flipBit(0, ofByte: 9, in: first)
+        for byte in [9, 40] { storage.flipBit(0, ofByte: byte, in: first) }
         let log = try open()
         #expect(log.recovery.quarantined.count == 1)
         #expect(try log.append(kind: 1, [1]) > LogPosition(10))

@@ -35,7 +35,25 @@ struct BlockSearchTests {
             if random.int(in: 0..<4) == 0 { piece[piece.count - 1] ^= 1 }
             texts.append(String(decoding: piece, as: UTF8.self))
         }
+        // A few digits are everywhere: within numbers, fractions, addresses, dates and identifiers.
+        for _ in 0..<40 {
+            let line = random.pick(lines)
+            let runs = line.split { !($0 &- UInt8(ascii: "0") < 10 || $0 &- UInt8(ascii: "a") < 6) }
+            guard !runs.isEmpty else { continue }
+            let run = random.pick(runs)
+            let start = run.startIndex + random.int(in: 0..<run.count)
+            texts.append(String(decoding: run[start..<min(run.endIndex, start + random.int(in: 1..<5))], as: UTF8.self))
+        }
         texts += ["00000", "00012", "10000", "99999"]
+        texts += ["0", "00", "000", "7", "17", "404", "0.3", ".0", "1.", "2026", "05"]
+        texts += [" 5", ":0", "0:0", "T0", "-1", "3Z", "9.1", "05.3", "10.0", ".25", "0.0.", "7.9", "59.9", "00 U"]
+        // What stands around a point, of whatever kind.
+        for _ in 0..<40 {
+            let line = random.pick(lines)
+            guard let point = line.indices.filter({ line[$0] == 46 }).randomElement(using: &random) else { continue }
+            let piece = line[max(0, point - random.int(in: 0..<4))..<min(line.count, point + random.int(in: 1..<4))]
+            texts.append(String(decoding: piece, as: UTF8.self))
+        }
         var predicates = texts.map { LinePredicate(.contains, [$0]) }
         predicates += texts.prefix(20).map { LinePredicate(.contains, [$0], foldsCase: true) }
         predicates += texts.suffix(8).map { LinePredicate(.contains, [$0], isNegated: true) }
@@ -43,7 +61,8 @@ struct BlockSearchTests {
             "[0-9]+\\.[0-9]+ [a-z]+", "status\":5[0-9][0-9]", "^\\{", "\\}$", "(?i)error|WARN", "GET .* 404",
             "orders/[0-9]*7 HTTP", "duration: [1-9][0-9]*\\.[0-9]+ ms", "\\d{3}-\\d", "^$", "a|", "[^a-z]{12}", "\\bms",
             "id=[0-9a-f]{8}-", "(ab|cd)+e?", "ü", ".{40}", "\\.[0-9]{3}Z", "\\[6[0-9]\\]", "(?i)k", "(?s:.)7$",
-            "\\S+@", "1{2,3}", "x*$", "-[0-9]{3} WHERE",
+            "\\S+@", "1{2,3}", "x*$", "-[0-9]{3} WHERE", "\\b5[0-9]{2}\\b", "\\bGET\\b", "\\b", "s\\b", "\\b$", "^\\b",
+            "\\b^", "(\\b|x)7", "\\b[A-Z]{3,}\\b.*[0-9]{3}", "\\.\\b[0-9]+\\b\"", "ü\\b", "\\b\\b404\\b*", ".{100}",
         ]
         predicates += expressions.map { LinePredicate(.matchesRegex, [$0]) }
         predicates += expressions.prefix(12).map { LinePredicate(.matchesRegex, [$0], foldsCase: true) }

@@ -36,9 +36,52 @@ internal import Testing
         await vedette.stop()
     }
 
+    /// A reader that stood still while the server let go of what it had not taken is told so, fetches it, and shows
+    /// every line once.
+    @Test func whatAStoppedReaderMissedIsFetched() async throws {
+        let scratch = try ScratchFolder("stopped")
+        defer { scratch.remove() }
+        let vedette = try await VedetteProcess("server", dataFolder: scratch.file("data"))
+        let tail = try ChildProcess(
+            VedetteProcess.binary,
+            [
+                "logs", "tail", "{app=\"web\"}", "-n", "0", "-o", "raw", "--server", "http://127.0.0.1:\(vedette.port)",
+            ], logPath: scratch.file("tail.log"))
+        await expectSoon("the tail shows a line", seen: { tail.output }) {
+            try await FollowedLogs.push("begin", to: vedette)
+            return tail.output.contains("begin")
+        }
+        tail.signal(SIGSTOP)
+        // Far more than sockets and the server's memory for tails hold together.
+        let filling = String(repeating: "x", count: 120)
+        for batch in 0..<200 {
+            try await FollowedLogs.push((0..<1000).map { "line \(batch * 1000 + $0) \(filling)" }, to: vedette)
+        }
+        tail.signal(SIGCONT)
+        try await FollowedLogs.push("end", to: vedette)
+        await expectSoon("all lines are shown", seconds: 60, seen: { String(tail.output.suffix(2_000)) }) {
+            tail.output.hasSuffix("end\n")
+        }
+        let shown = tail.output.split(separator: "\n").filter { $0.hasPrefix("line ") }.compactMap { line in
+            Int(line.dropFirst(5).prefix { $0 != " " })
+        }
+        #expect(shown.count == 200_000 && shown.sorted() == Array(0..<200_000), "\(shown.count) lines")
+        let metrics = try await vedette.get("/metrics").body
+        let missed = metrics.split(separator: "\n").first { $0.hasPrefix("vedette_logs_tail_missed_lines_total") }
+        #expect(missed.map { !$0.hasSuffix(" 0") } == true, "no gap was told: \(missed ?? "no such metric")")
+        await tail.stop()
+        await vedette.stop()
+    }
+
     private static func push(_ line: String, to vedette: VedetteProcess) async throws {
+        try await push([line], to: vedette)
+    }
+
+    /// Lines of now, a nanosecond apart.
+    private static func push(_ lines: [String], to vedette: VedetteProcess) async throws {
         let nanoseconds = Int64(Date().timeIntervalSince1970 * 1e9)
-        let body = #"{"streams":[{"stream":{"app":"web"},"values":[["\#(nanoseconds)","\#(line)"]]}]}"#
+        let values = lines.enumerated().map { #"["\#(nanoseconds + Int64($0.offset))","\#($0.element)"]"# }
+        let body = #"{"streams":[{"stream":{"app":"web"},"values":[\#(values.joined(separator: ","))]}]}"#
         let (status, answer) = try await vedette.post("/loki/api/v1/push", body: body)
         guard status == 204 else { throw ScenarioError("\(status) \(answer)") }
     }

@@ -84,7 +84,8 @@ import Wire
     }
 
     @Test(arguments: [
-        (["query": "{"], "parse error"), ([:], "query"), (["query": "{app=\"a\"}", "direction": "up"], "direction"),
+        (["query": "{"], "parse error at line 1, col 2: syntax error"), ([:], "query"),
+        (["query": "{app=\"a\"}", "direction": "up"], "direction"),
         (["query": "{app=\"a\"}", "start": "soon"], "start"), (["query": "{app=\"a\"}", "limit": "x"], "limit"),
         (["query": "{app=\"a\"}", "start": "20", "end": "10"], "end"),
         (["query": "{app=\"a\"}", "step": "-1"], "step"),

@@ -40,7 +40,10 @@ struct LogOpening {
                 damaged.append((entry, try isUnfinished(entry)))
             }
         }
-        for (entry, isUnfinished) in damaged { try setAside(entry, isUnfinished: isUnfinished) }
+        for (entry, isUnfinished) in damaged where !(try mend(entry)) {
+            try setAside(entry, isUnfinished: isUnfinished)
+        }
+        segments.sort { $0.header.first < $1.header.first }
         recovery.segments = segments.count
         // A later segment says better where the ones before it ended.
         if let last = segments.last, last.header.first > quarantinedFirst { quarantinedEnd = .first }
@@ -81,6 +84,48 @@ struct LogOpening {
         let header = SegmentHeader(salt: 0, first: .first)
         var scanner = SegmentScanner(file, header: header, end: entry.bytes, window: window)
         return try scanner.tornBytes() == 0 && scanner.unreadableBytes == 0
+    }
+
+    /// Writes a damaged header anew from what the segment's first frame tells of it; false where that tells nothing.
+    private mutating func mend(_ entry: FolderEntry) throws(StorageError) -> Bool {
+        guard let first = SegmentName.position(in: entry.name) else { return false }
+        let path = StoragePath.join(folder, entry.name)
+        guard let header = try mendedHeader(of: entry, path, first: first) else { return false }
+        segments.append(SegmentedLog.Segment(header: header, path: path, bytes: entry.bytes))
+        recovery.mended.append(path)
+        do {
+            let file = try storage.open(path, .readWrite)
+            window.grow(to: SegmentHeader.byteCount)
+            header.encode(into: UnsafeMutableRawBufferPointer(rebasing: window.bytes[..<SegmentHeader.byteCount]))
+            try file.write(window[0..<SegmentHeader.byteCount], at: 0)
+            try file.dataSync()
+        } catch {
+            // What stands in memory serves until the next start, which mends again.
+            syncFailure = error
+        }
+        return true
+    }
+
+    private func mendedHeader(
+        of entry: FolderEntry, _ path: String, first: LogPosition
+    ) throws(StorageError) -> SegmentHeader? {
+        let start = UInt64(SegmentHeader.byteCount)
+        guard entry.bytes >= start + UInt64(FrameHeader.byteCount) else { return nil }
+        func read(_ count: Int, _ file: any FileHandle) throws(StorageError) {
+            window.grow(to: count)
+            try file.read(into: UnsafeMutableRawBufferPointer(rebasing: window.bytes[..<count]), at: start)
+        }
+        do {
+            let file = try storage.open(path, .read)
+            try read(FrameHeader.byteCount, file)
+            guard let wanted = SegmentHeader.bytesToMend(window[0..<FrameHeader.byteCount]),
+                entry.bytes - start >= UInt64(wanted)
+            else { return nil }
+            try read(wanted, file)
+            return SegmentHeader(mendedFrom: window[0..<wanted], first: first)
+        } catch  where error.kind == .inputOutput {
+            return nil
+        }
     }
 
     private mutating func setAside(_ entry: FolderEntry, isUnfinished: Bool) throws(StorageError) {
@@ -125,6 +170,7 @@ struct LogOpening {
             return
         }
         recovery.tornBytes = tornBytes
+        if tornBytes > 0 { (recovery.tornPath, recovery.tornOffset) = (segment.path, scanner.offset) }
         var active = try ActiveSegment(
             continuing: file, header: segment.header, end: .init(offset: scanner.offset, position: end))
         do {

@@ -18,6 +18,9 @@ package struct LogRecovery: Sendable, Equatable, CustomStringConvertible {
     /// Bytes behind the last whole frame that were cut off: a write that a crash interrupted. (Damage to the very last
     /// frames looks the same.)
     package var tornBytes: UInt64 = 0
+    /// Where they began.
+    package var tornPath = ""
+    package var tornOffset: UInt64 = 0
     /// Frames in damaged places of the last segment that had been synced. Damage in older segments is found, and told,
     /// when they are read.
     package var framesLost: UInt64 = 0
@@ -30,6 +33,9 @@ package struct LogRecovery: Sendable, Equatable, CustomStringConvertible {
     package var damage: [LogDamage] = []
     /// Segments whose first bytes are damaged, under the name they were renamed to.
     package var quarantined: [String] = []
+    /// Segments whose first bytes were damaged and were found again from the frame behind them: no frame of them is
+    /// lost.
+    package var mended: [String] = []
 
     /// More places than this are counted, not listed.
     package static let damageMaximum = 100
@@ -44,18 +50,29 @@ package struct LogRecovery: Sendable, Equatable, CustomStringConvertible {
         self.segments = segments
     }
 
-    /// For the operator: one sentence per finding.
-    package var description: String {
+    /// For the operator: what was repaired at the newest end and at the beginnings of segments, one sentence each.
+    package var repairs: [String] {
         var sentences: [String] = []
         if tornBytes > 0 {
             sentences.append(
-                "cut off \(tornBytes) bytes behind the last whole frame: a write that was interrupted before its sync")
+                "cut off \(tornBytes) bytes from byte \(tornOffset) of \(tornPath) on, behind its last whole frame: "
+                    + "a write that a crash interrupted before its sync, or damage to the newest records, which looks "
+                    + "the same; after a clean stop check the disk")
         }
         if unconfirmedFramesLost > 0 {
             sentences.append(
                 "\(unconfirmedFramesLost) frames of the last batch did not reach the disk; no sync is on record")
         }
-        sentences += damage.map(\.description)
+        sentences += mended.map {
+            "the first bytes of segment \($0) were damaged; they were found again from the frame behind them and "
+                + "written anew, nothing of it is lost; check the disk"
+        }
+        return sentences
+    }
+
+    /// For the operator: one sentence per finding.
+    package var description: String {
+        var sentences = repairs + damage.map(\.description)
         if unreadableBytes > 0 {
             sentences.append(
                 "the device did not give back \(unreadableBytes) bytes, which were left alone: check the disk")

@@ -74,6 +74,25 @@ enum ColumnValues: Sendable {
         }
     }
 
+    /// The digits of a decimal before and behind its point. Most have few behind it: a division by a number that is
+    /// known here is a multiplication.
+    @inline(__always)
+    static func split(_ mantissa: Int64, _ scale: Int) -> (whole: Int64, fraction: Int64) {
+        switch scale {
+        case 1: split(mantissa, by: 10)
+        case 2: split(mantissa, by: 100)
+        case 3: split(mantissa, by: 1000)
+        case 6: split(mantissa, by: 1_000_000)
+        default: split(mantissa, by: TimestampForm.powers[scale])
+        }
+    }
+
+    @inline(__always)
+    private static func split(_ mantissa: Int64, by power: Int64) -> (whole: Int64, fraction: Int64) {
+        let whole = mantissa / power
+        return (whole, mantissa &- whole &* power)
+    }
+
     private static func appendDecimal(_ mantissa: Int64, _ scale: Int, to text: inout [UInt8]) {
         if mantissa < 0 { text.append(UInt8(ascii: "-")) }
         let digits = Int64(clamping: mantissa.magnitude)

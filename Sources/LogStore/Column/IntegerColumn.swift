@@ -86,6 +86,55 @@ struct IntegerColumn: Sendable {
         }
     }
 
+    /// Calls `body` with the index of each value of `range` that `test` is true for, rising. Values are looked at as
+    /// they are held: one that all have, or each of a dictionary, once.
+    @inline(__always)
+    func forEachIndex(_ range: Range<Int>, where test: (Int64) -> Bool, _ body: (Int) -> Void) {
+        switch storage {
+        case .constant(let value):
+            if test(value) { for index in range { body(index) } }
+        case .dictionary(let distinct, let indexes):
+            let isWanted = distinct.map { test($0) }
+            guard isWanted.contains(true) else { return }
+            indexes.withUnsafeBufferPointer { indexes in
+                isWanted.withUnsafeBufferPointer { isWanted in
+                    for index in range where isWanted[Int(indexes[index])] { body(index) }
+                }
+            }
+        case .planes(let low, let planes) where planes.count == 1:
+            let isWanted = (0..<256).map { test(low &+ Int64($0)) }
+            guard isWanted.contains(true) else { return }
+            planes[0].withUnsafeBufferPointer { plane in
+                isWanted.withUnsafeBufferPointer { isWanted in
+                    for index in range where isWanted[Int(plane[index])] { body(index) }
+                }
+            }
+        case .planes(let low, let planes) where planes.count == 2:
+            planes[0].withUnsafeBufferPointer { first in
+                planes[1].withUnsafeBufferPointer { second in
+                    for index in range where test(low &+ (Int64(first[index]) | Int64(second[index]) << 8)) {
+                        body(index)
+                    }
+                }
+            }
+        case .planes(let low, let planes) where planes.count == 3:
+            planes[0].withUnsafeBufferPointer { first in
+                planes[1].withUnsafeBufferPointer { second in
+                    planes[2].withUnsafeBufferPointer { third in
+                        for index in range {
+                            let value = Int64(first[index]) | Int64(second[index]) << 8 | Int64(third[index]) << 16
+                            if test(low &+ value) { body(index) }
+                        }
+                    }
+                }
+            }
+        case .planes, .wide:
+            forEachChunk(range) { chunk, first in
+                for index in chunk.indices where test(chunk[index]) { body(first + index) }
+            }
+        }
+    }
+
     private func widen(_ range: Range<Int>, to target: UnsafeMutablePointer<Int64>) {
         let first = range.lowerBound
         let count = range.count
@@ -131,6 +180,25 @@ struct TimestampColumn: Sendable {
         offsets[index] &+ ValueParsing.floor(times[row(index)], unitNanoseconds)
     }
 
+    @inline(__always)
+    private func restore(
+        _ offsets: UnsafeBufferPointer<Int64>, _ first: Int, _ target: UnsafeMutableBufferPointer<Int64>, unit: Int64
+    ) {
+        times.withUnsafeBufferPointer { times in
+            guard let rows else {
+                for index in offsets.indices {
+                    target[index] = offsets[index] &+ ValueParsing.floor(times[first + index], unit)
+                }
+                return
+            }
+            rows.withUnsafeBufferPointer { rows in
+                for index in offsets.indices {
+                    target[index] = offsets[index] &+ ValueParsing.floor(times[Int(rows[first + index])], unit)
+                }
+            }
+        }
+    }
+
     private func row(_ index: Int) -> Int {
         guard let rows else { return index }
         return Int(rows[rows.startIndex + index])
@@ -140,8 +208,12 @@ struct TimestampColumn: Sendable {
     func forEachChunk(_ range: Range<Int>, _ body: (UnsafeBufferPointer<Int64>, Int) -> Void) {
         withUnsafeTemporaryAllocation(of: Int64.self, capacity: IntegerColumn.chunkCount) { buffer in
             offsets.forEachChunk(range) { offsets, first in
-                for index in offsets.indices {
-                    buffer[index] = offsets[index] &+ ValueParsing.floor(times[row(first + index)], unitNanoseconds)
+                // A division by a number that is known here is a multiplication.
+                switch unitNanoseconds {
+                case 1_000_000_000: restore(offsets, first, buffer, unit: 1_000_000_000)
+                case 1_000_000: restore(offsets, first, buffer, unit: 1_000_000)
+                case 1000: restore(offsets, first, buffer, unit: 1000)
+                default: restore(offsets, first, buffer, unit: unitNanoseconds)
                 }
                 body(UnsafeBufferPointer(rebasing: buffer[..<offsets.count]), first)
             }

@@ -23,6 +23,9 @@ final class OpenBlock: Sendable {
         /// Of columns that are dictionaries, the texts alone; of columns that are templates, which each value has.
         var texts: [Int: Texts] = [:]
         var inner: [Int: TemplateValues] = [:]
+        /// Of a small block that was searched before, its lines back to back.
+        var text: (bytes: [UInt8], ends: [Int])?
+        var searches = 0
         var bytes: Int
     }
 
@@ -105,6 +108,27 @@ final class OpenBlock: Sendable {
             values.columns[index] = try self.values(lines.columns[index], rows: values.rows(ofColumn: index))
         }
         return values
+    }
+
+    /// Blocks up to this size are searched as texts when they are searched again: they have about as many templates as
+    /// lines, and the C library is through with them before a few templates are.
+    private static let smallBytes = 64 << 10
+
+    /// The lines back to back and where each ends, for a small block that is searched again; nil for any other.
+    func smallText() throws -> (bytes: [UInt8], ends: [Int])? {
+        guard summary.rawBytes <= OpenBlock.smallBytes else { return nil }
+        let (known, isFirst) = state.withLock { state in
+            state.searches += 1
+            return (state.text, state.searches == 1)
+        }
+        if known != nil || isFirst { return known }
+        var text: (bytes: [UInt8], ends: [Int]) = ([], [])
+        text.bytes.reserveCapacity(summary.rawBytes)
+        text.ends.reserveCapacity(summary.lines)
+        try complete().append(0..<Int32(summary.lines), to: &text.bytes, ends: &text.ends)
+        let kept = text
+        keep(kept.bytes.count + kept.ends.count * 8) { $0.text = kept }
+        return kept
     }
 
     /// The length of each line.

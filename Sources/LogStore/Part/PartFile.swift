@@ -147,7 +147,7 @@ struct PartFile {
                 + "restore it from a snapshot or keep it for inspection")
     }
 
-    private static func blemished(_ path: String, _ blemish: String) -> Quarantined {
+    static func blemished(_ path: String, _ blemish: String) -> Quarantined {
         Quarantined(
             path: path, reason: "\(blemish); no line is missing, but the device that holds the file should be checked")
     }

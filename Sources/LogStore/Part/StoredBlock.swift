@@ -81,6 +81,21 @@ struct StoredBlock: Sendable {
         }
     }
 
+    /// What of the block cannot be read although its lines can, in words.
+    func damageBesideLines() -> [String] {
+        var found: [String] = []
+        func check(_ cost: String, _ body: () throws -> Void) {
+            do { try body() } catch { found.append("\(error); \(cost)") }
+        }
+        check("its structured metadata are missing from answers") { _ = try metadata() }
+        check("lines that are sent once more are stored once more") {
+            var columns = LineColumns()
+            try restoreOrigins(&columns)
+        }
+        check("searches look into the block instead") { _ = try filter() }
+        return found
+    }
+
     /// Reads the block's descriptions; its columns are restored when they are asked for.
     func open() throws -> OpenBlock {
         let descriptions = try column(.descriptions) { try BlockDecoder(summary: summary).descriptions($0) }

@@ -21,6 +21,9 @@ struct LineFilter: Sendable {
         driver = candidates.max { compiled[$0].needleBytesMinimum < compiled[$1].needleBytesMinimum }
     }
 
+    /// Whether passing lines are found by a search for texts.
+    var hasTexts: Bool { driver != nil }
+
     /// Whether every line passes.
     var isEmpty: Bool { predicates.isEmpty }
 

@@ -8,6 +8,7 @@ extension LogDatabase: LogSource {
         let filter = try LineFilter(request.fragment.linePredicates)
         let catalog = try catalog(request, context)
         var pending: [MergeCursor.Pending] = []
+        pending.reserveCapacity(catalog.runsBound)
         let skipped = try catalog.forEachRun { run, rank in
             pending.append(MergeCursor.Pending(run: run, rank: rank))
             if pending.count % 4096 == 0 { try context.check() }
@@ -20,7 +21,7 @@ extension LogDatabase: LogSource {
         let plan = MergePlan(
             range: catalog.range, search: BlockSearch(filter, request.fragment), blocks: blocks,
             isForward: request.direction == .forward, wantsSeverities: request.fragment.wantsSeverities,
-            windowBytes: MergeCursor.windowBytes(for: pending),
+            windows: MergeWindows(pending),
             windowLines: request.limit > 0 && isWhole ? request.limit : .max, context: context,
             report: { [weak self] error, run in self?.noteDamage(error, run, catalog.labels[run.stream], context) })
         let cursor = MergeCursor(pending, labels: catalog.labels, plan: plan, limit: request.limit)
@@ -185,6 +186,17 @@ extension LogDatabase {
     func noteDamage(_ error: any Error, of summary: BlockSummary, in part: OpenPart) {
         let block = StoredBlock(part.reader, summary)
         keepDamage(LogDatabase.words(error, block, part.reader.footer.streams[summary.stream]), of: block)
+    }
+
+    /// Tells the operator about damage that costs no line.
+    func noteBlemish(_ words: String, of part: OpenPart) {
+        let entry = PartFile.blemished(part.reader.path, words)
+        state.withLock { state in
+            guard !state.quarantine.contains(where: { $0.path == entry.path && $0.reason.hasPrefix(words.prefix(30)) }),
+                state.quarantine.count < StoreState.quarantineMaximum
+            else { return }
+            state.quarantine.append(entry)
+        }
     }
 
     private static func words(_ error: any Error, _ block: StoredBlock, _ labels: Labels) -> String {

@@ -21,8 +21,10 @@ final class MergeCursor: LogCursor {
     private let plan: MergePlan
     private let linesWanted: Int
     private var output: LineOutput
-    /// In the order in which the walk reaches them, from `reached` on.
     private let pending: [Pending]
+    /// Where the walk meets each of them, in the order in which it does, from `reached` on. Runs are large; numbers are
+    /// what is sorted.
+    private let entries: [(time: Int64, index: Int)]
     private var reached = 0
     /// A binary heap; the run with the next line is first.
     private var heap: [RunCursor] = []
@@ -34,10 +36,13 @@ final class MergeCursor: LogCursor {
         linesWanted = limit > 0 ? min(limit, MergeCursor.linesMaximum) : MergeCursor.linesMaximum
         output = LineOutput(labels: labels)
         let isForward = plan.isForward
-        self.pending = pending.sorted { left, right in
-            isForward
-                ? left.run.firstNanoseconds < right.run.firstNanoseconds
-                : left.run.lastNanoseconds > right.run.lastNanoseconds
+        self.pending = pending
+        entries = pending.indices.map { index in
+            let run = pending[index].run
+            return (isForward ? run.firstNanoseconds : run.lastNanoseconds, index)
+        }.sorted { left, right in
+            if left.time == right.time { return left.index < right.index }
+            return isForward ? left.time < right.time : left.time > right.time
         }
     }
 
@@ -69,7 +74,7 @@ final class MergeCursor: LogCursor {
     /// Hands out lines of the first run up to the next line of any other.
     private func emit(_ top: RunCursor, to buffer: inout LogLineBuffer) {
         let isForward = plan.isForward
-        let bound = reached < pending.count ? entry(pending[reached].run) : nil
+        let bound = reached < entries.count ? entries[reached].time : nil
         let rival = secondBest()
         let rivalTime = rival?.nextNanoseconds
         let winsTies = rival.map { comesFirst(top, $0, atSameTime: true) } ?? true
@@ -82,18 +87,15 @@ final class MergeCursor: LogCursor {
         }
     }
 
-    /// Where the walk meets a run first.
-    private func entry(_ run: LineRun) -> Int64 { plan.isForward ? run.firstNanoseconds : run.lastNanoseconds }
-
     /// Opens the runs that may hold the next line.
     private func openReached() throws {
-        while reached < pending.count {
-            let candidate = pending[reached]
+        while reached < entries.count {
+            let bound = entries[reached].time
             if let top = heap.first {
                 let time = top.nextNanoseconds
-                let bound = entry(candidate.run)
                 if plan.isForward ? bound > time : bound < time { return }
             }
+            let candidate = pending[entries[reached].index]
             reached += 1
             try plan.context.check()
             let cursor = RunCursor(candidate.run, rank: candidate.rank, plan: plan)
@@ -143,10 +145,30 @@ final class MergeCursor: LogCursor {
     }
 }
 
-extension MergeCursor {
-    /// How many bytes each of `runs` may hold so that those which overlap in time hold `windowsBytes` together.
-    static func windowBytes(for runs: [Pending]) -> Int {
+/// How many bytes each of a query's runs may hold so that those which overlap in time hold
+/// `MergeCursor.windowsBytes` together. Found out when a run has more lines than the smallest window takes: most
+/// searches find few.
+final class MergeWindows {
+    private let runs: [MergeCursor.Pending]
+    private var known: Int?
+
+    /// Windows of these runs.
+    init(_ runs: [MergeCursor.Pending]) {
+        self.runs = runs
+    }
+
+    /// What one run may hold of `wanted` bytes, or more.
+    func bytes(for wanted: Int) -> Int {
+        if wanted <= MergeCursor.windowBytesMinimum { return MergeCursor.windowBytesMinimum }
+        if let known { return known }
+        let bytes = MergeWindows.bytes(runs)
+        known = bytes
+        return bytes
+    }
+
+    private static func bytes(_ runs: [MergeCursor.Pending]) -> Int {
         var borders: [(time: Int64, change: Int)] = []
+        borders.reserveCapacity(runs.count * 2)
         for pending in runs {
             borders.append((pending.run.firstNanoseconds, 1))
             borders.append((pending.run.lastNanoseconds, -1))
@@ -159,6 +181,6 @@ extension MergeCursor {
             open += border.change
             most = max(most, open)
         }
-        return max(windowBytesMinimum, windowsBytes / most)
+        return max(MergeCursor.windowBytesMinimum, MergeCursor.windowsBytes / most)
     }
 }

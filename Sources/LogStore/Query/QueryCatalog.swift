@@ -33,6 +33,11 @@ struct QueryCatalog {
         Dictionary(uniqueKeysWithValues: streams.map { ($0.identifier, $0.labels) })
     }
 
+    /// About how many runs there are, for a list of them.
+    var runsBound: Int {
+        min(4096, parts.reduce(streams.count) { $0 + $1.reader.footer.blocks.count })
+    }
+
     /// Calls `body` with every run that may hold a line of the range, in order of arrival within a stream, and the
     /// rank of its stream. Returns how many runs were ruled out by their time.
     func forEachRun(_ body: (LineRun, _ rank: Int) throws -> Void) rethrows -> Int {

@@ -90,7 +90,8 @@ final class RunCursor {
         let selected = remaining ?? open.selected[...]
         // Lines are about as long as those of their run are on average; a window is a bound for memory, no exact one.
         let lineBytes = max(1, run.rawBytes / max(1, run.lines))
-        let taken = min(selected.count, max(1, min(plan.windowBytes / lineBytes, plan.windowLines)))
+        let windowBytes = plan.windows.bytes(for: min(selected.count, plan.windowLines) * lineBytes)
+        let taken = min(selected.count, max(1, min(windowBytes / lineBytes, plan.windowLines)))
         let window = isForward ? selected.prefix(taken) : selected.suffix(taken)
         (bytes, lineEnds) = try open.rebuild(window)
         remaining = isForward ? selected.dropFirst(taken) : selected.dropLast(taken)
@@ -114,7 +115,7 @@ struct MergePlan {
     let isForward: Bool
     let wantsSeverities: Bool
     /// What one run may hold at a time.
-    let windowBytes: Int
+    let windows: MergeWindows
     let windowLines: Int
     let context: QueryContext
     /// Notes damage that was met.

@@ -16,7 +16,11 @@ extension LogDatabase {
     /// Merges, and keeps to the limit of bytes; on a thread of its own, so that sealing does not wait for it. Parts are
     /// never changed: what is merged is read and encoded without a lock.
     func maintainParts() {
-        scrub.round(state.withLock { $0.parts }, isCancelled: { isClosing }) { noteDamage($2, of: $1, in: $0) }
+        scrub.round(state.withLock { $0.parts }, isCancelled: { isClosing }) {
+            noteDamage($2, of: $1, in: $0)
+        } note: { part, words in
+            noteBlemish(words, of: part)
+        }
         mergeParts()
         enforceSize()
         idle.round(blocks)

@@ -75,6 +75,9 @@ final class BlockSearch {
 
     private func lines(_ block: OpenBlock, _ range: Range<Int>) throws -> [Int32] {
         if filter.isEmpty { return range.map { Int32($0) } }
+        if filter.hasTexts, let text = try block.smallText() {
+            return text.bytes.withUnsafeBytes { filter.select($0, ends: text.ends, range: range) }
+        }
         var lines: [Bool]?
         var open: [Int] = []
         for (index, predicate) in filter.sources.enumerated() {

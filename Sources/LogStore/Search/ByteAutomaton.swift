@@ -12,7 +12,20 @@ final class ByteAutomaton {
         case split(Int, Int)
         case begin(next: Int)
         case end(next: Int)
+        case wordBoundary(next: Int)
         case match
+    }
+
+    /// What stands before the next byte, as far as it matters to a state: only where it waits for a word boundary.
+    private enum Before {
+        case begin
+        case word
+        case other
+    }
+
+    private struct Place: Hashable {
+        var steps: [Int]
+        var before: Before
     }
 
     /// Beyond this many states the search is left to RE2.
@@ -25,8 +38,14 @@ final class ByteAutomaton {
     private var fallbacks: [Int32] = []
     private var program: [Step] = [.match]
     private var entry = 0
-    private var sets: [[Int]] = []
-    private var numbers: [[Int]: Int32] = [:]
+    private var sets: [Place] = []
+    private var numbers: [Place: Int32] = [:]
+    /// For each step the last closure that met it.
+    private var marks: [Int] = []
+    private var closures = 0
+    /// Bytes that no step tells apart: from a state they all lead to the same one.
+    private var classes = [UInt8](repeating: 0, count: 256)
+    private var members: [[UInt8]] = []
     /// 256 per state: one more than the state behind a byte, 0 where it was not asked for yet. Memory that no state
     /// needs is never touched.
     private let moves: UnsafeMutablePointer<Int32>
@@ -77,7 +96,9 @@ final class ByteAutomaton {
         (moves, flags) = ByteAutomaton.tables(ByteAutomaton.statesMaximum)
         statesBound = ByteAutomaton.statesMaximum
         entry = compile(expression, 0)
-        start = number(closure([entry], atBegin: true))
+        marks = [Int](repeating: 0, count: program.count)
+        classify()
+        start = number(closure([entry], atBegin: true), before: .begin)
     }
 
     deinit {
@@ -162,16 +183,51 @@ final class ByteAutomaton {
             moves[Int(state) << 8 | Int(byte)] = Int32(met) + 1
             return Int32(met)
         }
+        let isWord = ByteSet.word.contains(byte)
         var reached = [entry]
-        for place in sets[Int(state)] {
-            if case .bytes(let set, let next) = program[place], set.contains(byte) { reached.append(next) }
+        for step in steps(of: sets[Int(state)], beforeWord: isWord) {
+            switch program[step] {
+            case .bytes(let set, let next): if set.contains(byte) { reached.append(next) }
+            // Met behind a boundary, which only this byte made one.
+            case .match: reached.append(step)
+            case .split, .begin, .end, .wordBoundary: break
+            }
         }
-        let target = number(closure(reached, atBegin: false))
-        moves[Int(state) << 8 | Int(byte)] = target + 1
+        let target = number(closure(reached, atBegin: false), before: isWord ? .word : .other)
+        for other in members[Int(classes[Int(byte)])] { moves[Int(state) << 8 | Int(other)] = target + 1 }
         return target
     }
 
-    private func number(_ set: [Int]) -> Int32 {
+    /// The steps of a state, with those behind a word boundary if the next byte makes one.
+    private func steps(of place: Place, beforeWord isWord: Bool) -> [Int] {
+        guard (place.before == .word) != isWord, waits(place.steps) else { return place.steps }
+        return closure(place.steps, atBegin: place.before == .begin, isBoundary: true)
+    }
+
+    private func waits(_ steps: [Int]) -> Bool {
+        steps.contains { if case .wordBoundary = program[$0] { true } else { false } }
+    }
+
+    private func classify() {
+        var distinct = Set([ByteSet.word])
+        for case .bytes(let set, _) in program { distinct.insert(set) }
+        var count = 1
+        for set in distinct {
+            var renamed: [Int: UInt8] = [:]
+            for byte in 0..<256 {
+                let key = Int(classes[byte]) << 1 | (set.contains(UInt8(byte)) ? 1 : 0)
+                let name = renamed[key] ?? UInt8(renamed.count)
+                renamed[key] = name
+                classes[byte] = name
+            }
+            count = renamed.count
+        }
+        members = [[UInt8]](repeating: [], count: count)
+        for byte in 0..<256 { members[Int(classes[byte])].append(UInt8(byte)) }
+    }
+
+    private func number(_ steps: [Int], before: Before) -> Int32 {
+        let set = Place(steps: steps, before: waits(steps) ? before : .other)
         if let known = numbers[set] { return known }
         guard sets.count < ByteAutomaton.statesMaximum else {
             isOverflown = true
@@ -181,25 +237,33 @@ final class ByteAutomaton {
         numbers[set] = number
         sets.append(set)
         states = sets.count
-        let isAccepting = set.contains(0)
-        let acceptsAtEnd = isAccepting || closure(set, atBegin: false, atEnd: true).contains(0)
+        let isAccepting = steps.contains(0)
+        let atEnd = closure(steps, atBegin: before == .begin, atEnd: true, isBoundary: set.before == .word)
+        let acceptsAtEnd = isAccepting || atEnd.contains(0)
         flags[Int(number)] = (isAccepting ? 1 : 0) | (acceptsAtEnd ? 2 : 0)
         return number
     }
 
-    /// The steps that can be reached without a byte, rising. At the end of the text its assertions hold too.
-    private func closure(_ starts: [Int], atBegin: Bool, atEnd: Bool = false) -> [Int] {
-        var seen = Set<Int>()
+    /// The steps that can be reached without a byte, rising. At the end of the text its assertions hold too, and at a
+    /// boundary those of words.
+    private func closure(
+        _ starts: [Int], atBegin: Bool, atEnd: Bool = false, isBoundary: Bool = false
+    ) -> [Int] {
+        closures += 1
         var kept: [Int] = []
         var open = starts
         while let place = open.popLast() {
-            guard seen.insert(place).inserted else { continue }
+            if marks[place] == closures { continue }
+            marks[place] = closures
             switch program[place] {
             case .split(let left, let right): open += [left, right]
             case .begin(let next): if atBegin { open.append(next) }
             case .end(let next):
                 kept.append(place)
                 if atEnd { open.append(next) }
+            case .wordBoundary(let next):
+                kept.append(place)
+                if isBoundary { open.append(next) }
             case .bytes, .match: kept.append(place)
             }
         }
@@ -237,6 +301,7 @@ final class ByteAutomaton {
             return compileRepeated(part, minimum, maximum, next)
         case .begin: return add(.begin(next: next))
         case .end: return add(.end(next: next))
+        case .wordBoundary: return add(.wordBoundary(next: next))
         }
     }
 

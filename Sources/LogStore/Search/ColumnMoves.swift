@@ -112,10 +112,9 @@ struct ColumnMoves {
                         let scale = min(max(Int(scales[index - start]), 0), 18)
                         let state = mantissa < 0 ? automaton.step(before, UInt8(ascii: "-")) : before
                         let value = Int64(clamping: mantissa.magnitude)
-                        let power = TimestampForm.powers[scale]
-                        let whole = value / power
+                        let (whole, fraction) = ColumnValues.split(value, scale)
                         let point = automaton.step(digits.integer(state, whole), UInt8(ascii: "."))
-                        return digits.fixed(point, value &- whole &* power, width: scale)
+                        return digits.fixed(point, fraction, width: scale)
                     }
                 }
             }
@@ -168,23 +167,24 @@ struct ColumnMoves {
     private func timestamps(_ form: TimestampForm, _ column: TimestampColumn) -> RowStates {
         let units = TimestampForm.powers[form.fractionDigits]
         var text: [UInt8] = []
-        var (lastSecond, lastState, lastWhole) = (Int64.min, Int32(-1), Int32(-1))
+        var (lastStart, lastState, lastWhole) = (Int64(0), Int32(-1), Int32(-1))
         var (lastFraction, lastEnd) = (Int32(-1), Int32(-1))
         return result { target in
             column.forEachChunk(places) { chunk, first in
                 let start = first - places.lowerBound
                 move(start..<start + chunk.count, target) { index, state in
-                    let second = ValueParsing.floor(chunk[index - start], units)
-                    if second != lastSecond || state != lastState {
+                    var fraction = chunk[index - start] &- lastStart
+                    if fraction < 0 || fraction >= units || state != lastState {
+                        let second = ValueParsing.floor(chunk[index - start], units)
                         text.removeAll(keepingCapacity: true)
                         form.appendWhole(second, to: &text)
                         lastWhole = text.withUnsafeBytes { automaton.run(state, $0) }
-                        (lastSecond, lastState) = (second, state)
+                        (lastStart, lastState) = (second &* units, state)
+                        fraction = chunk[index - start] &- lastStart
                     }
                     var behind = lastWhole
                     if form.fractionDigits > 0 {
                         behind = automaton.step(behind, form.fractionSeparator)
-                        let fraction = chunk[index - start] &- second &* units
                         behind = digits.fixed(behind, fraction, width: form.fractionDigits)
                     }
                     if behind != lastFraction {

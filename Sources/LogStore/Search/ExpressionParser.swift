@@ -198,6 +198,9 @@ struct ExpressionParser {
         case UInt8(ascii: "z"):
             index += 1
             return .end
+        case UInt8(ascii: "b"):
+            index += 1
+            return .wordBoundary
         default: return try literal(try escapedByte())
         }
     }

@@ -12,6 +12,8 @@ indirect enum LineExpression: Sendable, Equatable {
     case repeated(LineExpression, minimum: Int, maximum: Int?)
     case begin
     case end
+    /// Between a letter, digit or underscore of ASCII and anything else, or either end of the line.
+    case wordBoundary
 
     /// A text as it is.
     static func text(_ bytes: some Sequence<UInt8>) -> LineExpression {
@@ -64,7 +66,7 @@ indirect enum LineExpression: Sendable, Equatable {
     /// A bound for the size of the program it becomes.
     var size: Int {
         switch self {
-        case .nothing, .begin, .end, .bytes: 1
+        case .nothing, .begin, .end, .wordBoundary, .bytes: 1
         case .beyondASCII: 12
         case .sequence(let parts), .anyOf(let parts): parts.reduce(1) { min($0 + $1.size, 1 << 20) }
         case .repeated(let part, let minimum, let maximum):
@@ -73,5 +75,5 @@ indirect enum LineExpression: Sendable, Equatable {
     }
 
     /// Larger expressions are left to RE2 and whole lines.
-    static let sizeMaximum = 2000
+    static let sizeMaximum = 4000
 }

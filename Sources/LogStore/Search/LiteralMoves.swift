@@ -1,38 +1,39 @@
 internal import Telemetry
 
-/// Looks for a text within numbers and identifiers as numbers and identifiers: digits by comparing integers,
-/// hexadecimal digits by searching the packed bytes. Nearly always there are none, and then no line gets a state of its
-/// own.
+/// Looks for a text within the values of a column by what the values are: digits in numbers, hexadecimal digits in
+/// packed identifiers, anything in the entries of a dictionary. Lines that have it are told at once, so that all lines
+/// stay in the state of those that do not, and no line needs a state of its own.
 ///
 /// Only for lines of which nothing was met before the value, and where what follows cannot go on with the text: then a
 /// value either contains it or has told nothing.
 struct LiteralMoves {
     private let literal: [UInt8]
-    /// The text as a number, when it is digits; and ten to the power of their count.
-    private let digits: (value: UInt64, power: UInt64)?
+    private let digits: DigitSearch?
     /// The values of its hexadecimal digits, in lower case and in capitals; nil when it has other bytes.
     private let lower: [UInt8]?
     private let upper: [UInt8]?
+    /// Octets of addresses that have the digits.
+    private let octets: [Bool]
+    /// Where the text is digits around a point.
+    private let point: PointSearch?
+    /// Octets that end with what is before the point, and those that begin with what is behind it.
+    private let octetsAtPoint: (end: [Bool], begin: [Bool])
 
-    /// Shorter texts are left to the automaton: they are found everywhere.
-    private static let bytesMinimum = 5
-    /// Groups of digits in dates and times of day are no longer.
-    private static let groupDigits = 4
+    private static let bytesMaximum = 64
 
-    /// Nil for a text that numbers and identifiers cannot have.
+    /// Nil for a text that is too long to be worth a look.
     init?(_ literal: [UInt8]) {
-        guard (LiteralMoves.bytesMinimum...64).contains(literal.count) else { return nil }
+        guard (1...LiteralMoves.bytesMaximum).contains(literal.count) else { return nil }
         self.literal = literal
         lower = LiteralMoves.nibbles(literal, letters: UInt8(ascii: "a"))
         upper = LiteralMoves.nibbles(literal, letters: UInt8(ascii: "A"))
-        let isDigits = literal.allSatisfy { $0 &- UInt8(ascii: "0") < 10 }
-        digits =
-            isDigits && literal.count <= 18
-            ? (
-                literal.reduce(0) { $0 * 10 + UInt64($1 - UInt8(ascii: "0")) },
-                UInt64(TimestampForm.powers[literal.count])
-            ) : nil
-        if lower == nil, upper == nil { return nil }
+        let digits = DigitSearch(literal)
+        self.digits = digits
+        octets = digits.map { digits in (0..<256).map { digits.isIn(UInt64($0)) } } ?? []
+        let point = PointSearch(literal)
+        self.point = point
+        octetsAtPoint =
+            point.map { point in ((0..<256).map { point.ends($0) }, (0..<256).map { point.begins($0) }) } ?? ([], [])
     }
 
     private static func nibbles(_ text: [UInt8], letters: UInt8) -> [UInt8]? {
@@ -49,131 +50,234 @@ struct LiteralMoves {
         return nibbles
     }
 
+    /// The state of a line that has the text.
+    var found: Int32 { Int32(literal.count) }
+
     /// Whether a text that begins with `byte` cannot go on with what is looked for.
     func isEnded(by byte: UInt8) -> Bool { !literal.contains(byte) }
 
-    /// The states behind the values at `places`; nil where the automaton has to look.
-    func moved(by values: ColumnValues, _ places: Range<Int>) -> RowStates? {
+    /// Calls `body` with each of `places` whose value has the text. False where these values have to be read as texts;
+    /// then it was not called.
+    func forEach(
+        _ values: ColumnValues, _ places: Range<Int>, _ automaton: ByteAutomaton, _ body: (Int) -> Void
+    ) -> Bool {
         switch values {
         case .integers(let column):
-            guard let digits else { return nil }
-            return numbers(column, places) { LiteralMoves.contains($0.magnitude, digits.value, digits.power) }
+            guard let digits else { return false }
+            numbers(column, places, body) { digits.isIn($0.magnitude) }
         case .fixed(let width, let column):
-            guard digits != nil, width <= 18 else { return nil }
-            return numbers(column, places) { contains(UInt64(bitPattern: $0), width: width) }
-        case .timestamps(let form, let column): return timestamps(form, column, places)
+            guard let digits, width <= DigitSearch.digitsMaximum else { return false }
+            numbers(column, places, body) { digits.isIn(UInt64(bitPattern: $0), width: width) }
+        case .decimals(let scales, let mantissas):
+            if let digits {
+                decimals(scales, mantissas, places, body) { digits.isIn($1, width: $2) || digits.isIn($0) }
+            } else if let point {
+                decimals(scales, mantissas, places, body) { point.begins($1, width: $2) && point.ends($0) }
+            } else {
+                return false
+            }
+        case .addresses(let column):
+            if digits != nil {
+                addresses(column, places, body)
+            } else if point != nil {
+                addressesAtPoint(column, places, body)
+            } else {
+                return false
+            }
+        case .hexadecimal(let width, let isUpper, let column):
+            guard let nibbles = isUpper ? upper : lower, nibbles.count <= width, width <= 16 else { return false }
+            hexadecimal(column, nibbles, width, places, body)
+        case .timestamps(let form, let column):
+            return timestamps(automaton, form, column, places, body)
         case .packed(let width, let isUpper, let hasHyphens, let bytes):
-            guard width % 2 == 0, let nibbles = isUpper ? upper : lower else { return nil }
-            return packed(bytes, nibbles, width, hasHyphens: hasHyphens, places)
-        default: return nil
+            guard let nibbles = isUpper ? upper : lower,
+                let search = NibbleSearch(nibbles, width: width, hasHyphens: hasHyphens)
+            else { return false }
+            bytes.withUnsafeBytes { search.forEach($0, places, body) }
+        case .constant, .dictionary, .templated, .raw: return false
         }
-    }
-
-    private func states(_ found: [Int], _ count: Int) -> RowStates {
-        if found.isEmpty { return RowStates(count: count, state: 0) }
-        var states = [Int32](repeating: 0, count: count)
-        for place in found { states[place] = Int32(literal.count) }
-        return RowStates(states, below: literal.count + 1)
+        return true
     }
 
     // MARK: Digits
 
-    /// Whether a number without leading zeros has these digits in it.
     @inline(__always)
-    private static func contains(_ number: UInt64, _ value: UInt64, _ power: UInt64) -> Bool {
-        var rest = number
-        // A number that has them is not below them; behind zeros that lead them there is another digit.
-        while rest >= value {
-            if rest % power == value { return rest >= power || value * 10 >= power }
-            rest /= 10
-            if rest == 0 { return false }
-        }
-        return false
+    private func numbers(
+        _ column: IntegerColumn, _ places: Range<Int>, _ body: (Int) -> Void, _ test: (Int64) -> Bool
+    ) {
+        column.forEachIndex(places, where: test, body)
     }
 
-    /// Whether the last `width` digits of a number, with leading zeros, have the digits in them.
+    /// The digits before the point and those behind it, each by themselves.
     @inline(__always)
-    private func contains(_ number: UInt64, width: Int) -> Bool {
-        guard let digits else { return false }
-        var rest = number
-        var places = width - literal.count + 1
-        while places > 0, rest >= digits.value {
-            if rest % digits.power == digits.value { return true }
-            rest /= 10
-            places -= 1
-        }
-        return false
-    }
-
-    private func numbers(_ column: IntegerColumn, _ places: Range<Int>, _ test: (Int64) -> Bool) -> RowStates {
-        var found: [Int] = []
-        let least = digits?.value ?? 0
-        column.forEachChunk(places) { chunk, first in
-            var most: UInt64 = 0
-            for value in chunk { most = max(most, value.magnitude) }
-            guard most >= least else { return }
-            for index in chunk.indices where chunk[index].magnitude >= least && test(chunk[index]) {
-                found.append(first + index - places.lowerBound)
+    private func decimals(
+        _ scales: IntegerColumn, _ mantissas: IntegerColumn, _ places: Range<Int>, _ body: (Int) -> Void,
+        _ test: (_ whole: UInt64, _ fraction: UInt64, _ width: Int) -> Bool
+    ) {
+        mantissas.forEachChunk(places) { chunk, first in
+            // As many at a time: one chunk goes with one.
+            scales.forEachChunk(first..<first + chunk.count) { scales, _ in
+                for index in chunk.indices {
+                    let scale = min(max(Int(scales[index]), 0), DigitSearch.digitsMaximum)
+                    let (whole, fraction) = ColumnValues.split(Int64(clamping: chunk[index].magnitude), scale)
+                    if test(whole.magnitude, fraction.magnitude, scale) { body(first + index) }
+                }
             }
         }
-        return states(found, places.count)
     }
 
-    /// Only the fraction of a second has that many digits in a row.
-    private func timestamps(_ form: TimestampForm, _ column: TimestampColumn, _ places: Range<Int>) -> RowStates? {
-        guard form.kind != .epoch, let digits, literal.count > LiteralMoves.groupDigits,
-            form.suffix.first.map({ isEnded(by: $0) }) ?? true
-        else { return nil }
-        var found: [Int] = []
-        if form.fractionDigits >= literal.count {
-            let units = TimestampForm.powers[form.fractionDigits]
+    private func addresses(_ column: IntegerColumn, _ places: Range<Int>, _ body: (Int) -> Void) {
+        guard octets.contains(true) else { return }
+        octets.withUnsafeBufferPointer { octets in
             column.forEachChunk(places) { chunk, first in
                 for index in chunk.indices {
-                    let fraction = chunk[index] % units
-                    let digitsOfFraction = UInt64(bitPattern: fraction < 0 ? fraction + units : fraction)
-                    if digitsOfFraction >= digits.value, contains(digitsOfFraction, width: form.fractionDigits) {
-                        found.append(first + index - places.lowerBound)
+                    let value = chunk[index]
+                    let isThere =
+                        octets[Int(value >> 24 & 255)] || octets[Int(value >> 16 & 255)]
+                        || octets[Int(value >> 8 & 255)] || octets[Int(value & 255)]
+                    if isThere { body(first + index) }
+                }
+            }
+        }
+    }
+
+    /// Places of addresses where octets of either side of a dot fit.
+    private func addressesAtPoint(_ column: IntegerColumn, _ places: Range<Int>, _ body: (Int) -> Void) {
+        guard octetsAtPoint.end.contains(true), octetsAtPoint.begin.contains(true) else { return }
+        octetsAtPoint.end.withUnsafeBufferPointer { end in
+            octetsAtPoint.begin.withUnsafeBufferPointer { begin in
+                column.forEachChunk(places) { chunk, first in
+                    for index in chunk.indices {
+                        let value = chunk[index]
+                        let octets = (
+                            Int(value >> 24 & 255), Int(value >> 16 & 255), Int(value >> 8 & 255), Int(value & 255)
+                        )
+                        let isThere =
+                            end[octets.0] && begin[octets.1] || end[octets.1] && begin[octets.2]
+                            || end[octets.2] && begin[octets.3]
+                        if isThere { body(first + index) }
                     }
                 }
             }
         }
-        return states(found, places.count)
+    }
+
+    /// False where the fraction of a second could be part of the text in a way that is not known here.
+    private func timestamps(
+        _ automaton: ByteAutomaton, _ form: TimestampForm, _ column: TimestampColumn, _ places: Range<Int>,
+        _ body: (Int) -> Void
+    ) -> Bool {
+        guard form.suffix.first.map({ isEnded(by: $0) }) ?? true else { return false }
+        let whole = WholeSeconds(form, digits, automaton)
+        if let digits {
+            timestamps(whole, automaton, form, column, places, body) { digits.isIn($1, width: form.fractionDigits) }
+        } else if form.fractionDigits == 0 || isEnded(by: form.fractionSeparator) {
+            // With another byte than digits in it the text ends before the fraction.
+            timestamps(whole, automaton, form, column, places, body) { _, _ in false }
+        } else if let point, form.fractionSeparator == UInt8(ascii: "."), form.kind == .epoch || point.isShort {
+            let isEpoch = form.kind == .epoch
+            timestamps(whole, automaton, form, column, places, body) { second, fraction in
+                // The clock shows the seconds of a minute, in two digits.
+                let shown = isEpoch ? second : (second % 60 + 60) % 60
+                return point.begins(fraction, width: form.fractionDigits) && point.endsPadded(shown.magnitude)
+            }
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// The date is read once a day, the clock once a second: most lines come within the second of the one before.
+    @inline(__always)
+    private func timestamps(
+        _ seconds: WholeSeconds, _ automaton: ByteAutomaton, _ form: TimestampForm, _ column: TimestampColumn,
+        _ places: Range<Int>, _ body: (Int) -> Void, _ test: (_ second: Int64, _ fraction: UInt64) -> Bool
+    ) {
+        let units = TimestampForm.powers[form.fractionDigits]
+        var whole = seconds
+        var second: Int64 = 0
+        let isInSuffix = form.suffix.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
+        var start: Int64 = 0
+        var isInWhole = false
+        var isFirst = true
+        column.forEachChunk(places) { chunk, first in
+            for index in chunk.indices {
+                var fraction = chunk[index] &- start
+                if isFirst || fraction < 0 || fraction >= units {
+                    isFirst = false
+                    second = units == 1 ? chunk[index] : ValueParsing.floor(chunk[index], units)
+                    start = second &* units
+                    fraction = chunk[index] &- start
+                    isInWhole = isInSuffix || whole.have(second)
+                }
+                if isInWhole || test(second, UInt64(bitPattern: fraction)) { body(first + index) }
+            }
+        }
     }
 
     // MARK: Hexadecimal digits
 
-    private func packed(
-        _ bytes: [UInt8], _ nibbles: [UInt8], _ width: Int, hasHyphens: Bool, _ places: Range<Int>
-    ) -> RowStates {
-        let stride = width / 2
-        var found = Set<Int>()
-        bytes.withUnsafeBytes { all in
-            let searched = UnsafeRawBufferPointer(
-                rebasing: all[places.lowerBound * stride..<places.upperBound * stride])
-            for shift in 0...1 {
-                // The whole bytes of the text when its first digit is the upper (0) or the lower (1) half of one.
-                let pairs = (nibbles.count - shift) / 2
-                let pattern = (0..<pairs).map { nibbles[shift + 2 * $0] << 4 | nibbles[shift + 2 * $0 + 1] }
-                var from = 0
-                while let hit = searched.offset(of: pattern, from: from) {
-                    from = hit + 1
-                    let first = hit * 2 - shift
-                    guard first >= 0, isThere(nibbles, at: first, searched) else { continue }
-                    let start = first % width
-                    let end = start + nibbles.count
-                    // Within one value, and not over a hyphen.
-                    let isBroken = hasHyphens && [8, 12, 16, 20].contains { start < $0 && $0 < end }
-                    if end <= width, !isBroken { found.insert(first / width) }
+    private func hexadecimal(
+        _ column: IntegerColumn, _ nibbles: [UInt8], _ width: Int, _ places: Range<Int>, _ body: (Int) -> Void
+    ) {
+        let pattern = nibbles.reduce(0 as UInt64) { $0 << 4 | UInt64($1) }
+        let mask = nibbles.count == 16 ? UInt64.max : 1 << UInt64(nibbles.count * 4) - 1
+        column.forEachChunk(places) { chunk, first in
+            for index in chunk.indices {
+                var rest = UInt64(bitPattern: chunk[index])
+                for _ in 0...width - nibbles.count {
+                    if rest & mask == pattern {
+                        body(first + index)
+                        break
+                    }
+                    rest >>= 4
                 }
             }
         }
-        return states(Array(found), places.count)
+    }
+}
+
+/// Whether a text stands in a point in time before its fraction.
+private struct WholeSeconds {
+    private let form: TimestampForm
+    /// The text, if it is digits: then the clock need not be written out.
+    private let digits: DigitSearch?
+    private let automaton: ByteAutomaton
+    /// Whether they stand in two digits: those of hours, minutes and seconds.
+    private let pairs: [Bool]
+    private var text: [UInt8] = []
+    private var day = Int64.min
+    private var isInDate = false
+
+    init(_ form: TimestampForm, _ digits: DigitSearch?, _ automaton: ByteAutomaton) {
+        (self.form, self.digits, self.automaton) = (form, digits, automaton)
+        pairs = digits.map { digits in (0..<60).map { digits.isIn(UInt64($0), width: 2) } } ?? []
     }
 
-    /// Whether the digits that are no whole byte are there too.
-    private func isThere(_ nibbles: [UInt8], at first: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard first + nibbles.count <= bytes.count * 2 else { return false }
-        func nibble(_ place: Int) -> UInt8 { place & 1 == 0 ? bytes[place / 2] >> 4 : bytes[place / 2] & 15 }
-        return nibble(first) == nibbles[0] && nibble(first + nibbles.count - 1) == nibbles[nibbles.count - 1]
+    mutating func have(_ second: Int64) -> Bool {
+        guard let digits else {
+            text.removeAll(keepingCapacity: true)
+            form.appendWhole(second, to: &text)
+            return text.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
+        }
+        if form.kind == .epoch {
+            // Ten digits, of which a number that is larger than they are shows the last ones.
+            return digits.isIn(UInt64(bitPattern: second), width: 10)
+        }
+        let today = ValueParsing.floor(second, 86_400)
+        if today != day {
+            day = today
+            // The clock of its first second stands behind it, and is told apart by what stands between them.
+            text.removeAll(keepingCapacity: true)
+            form.appendWhole(today &* 86_400, to: &text)
+            let date = text.dropLast(WholeSeconds.clockBytes)
+            isInDate = date.withUnsafeBytes { automaton.isAccepting(automaton.run(0, $0)) }
+        }
+        if isInDate { return true }
+        let clock = Int(second &- today &* 86_400)
+        return pairs[clock / 3600] || pairs[clock / 60 % 60] || pairs[clock % 60]
     }
+
+    /// `12:34:56`
+    private static let clockBytes = 8
 }

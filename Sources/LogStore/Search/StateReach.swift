@@ -89,24 +89,24 @@ final class StateReach {
     private func follow(_ state: Int32, _ set: ByteSet, _ shortest: Int, _ longest: Int) -> [Int32]? {
         if automaton.isAccepting(state) { return [state] }
         let bytes = set.bytes
-        var reached: Set<Int32> = shortest == 0 ? [state] : []
-        var current: Set<Int32> = [state]
+        var reached = StateSet()
+        if shortest == 0 { _ = reached.insert(state, maximum: StateReach.statesMaximum) }
+        var current: [Int32] = [state]
         for length in 1...max(1, min(longest, 4096)) {
-            var next = Set<Int32>()
+            var next = StateSet()
             for state in current {
-                for byte in bytes { next.insert(automaton.step(state, byte)) }
-                if next.count > StateReach.statesMaximum { return nil }
+                for byte in bytes
+                where !next.insert(automaton.step(state, byte), maximum: StateReach.statesMaximum) { return nil }
             }
-            let isNew = !next.isSubset(of: reached)
-            if length >= shortest { reached.formUnion(next) }
-            if reached.count > StateReach.statesMaximum { return nil }
-            let isSettled = next == current || (length > shortest && !isNew)
-            current = next
+            let isNew = !next.states.allSatisfy { reached.states.contains($0) }
+            if length >= shortest, !reached.insert(next.states) { return nil }
+            let sorted = next.states.sorted()
+            let isSettled = sorted == current || (length > shortest && !isNew)
+            current = sorted
             // Once all lengths count and nothing new came, nothing new will come.
             if isSettled { break }
         }
-        reached.formUnion(current)
-        return reached.count > StateReach.statesMaximum ? nil : reached.sorted()
+        return reached.insert(current) ? reached.states.sorted() : nil
     }
 
     /// The states behind a point in time; nil when there are too many.
@@ -120,20 +120,34 @@ final class StateReach {
 
     /// The states behind one byte of each of `sets` in a row; nil when there are too many.
     private func states(behind state: Int32, places sets: [ByteSet]) -> [Int32]? {
-        var current: Set<Int32> = [state]
+        var current = StateSet([state])
         for set in sets {
-            var next = Set<Int32>()
+            var next = StateSet()
             let bytes = set.bytes
-            for state in current {
+            for state in current.states {
                 if automaton.isAccepting(state) {
-                    next.insert(state)
+                    if !next.insert([state]) { return nil }
                 } else {
-                    for byte in bytes { next.insert(automaton.step(state, byte)) }
+                    for byte in bytes
+                    where !next.insert(automaton.step(state, byte), maximum: StateReach.statesMaximum) { return nil }
                 }
             }
-            if next.count > StateReach.statesMaximum { return nil }
             current = next
         }
-        return current.sorted()
+        return current.states.sorted()
+    }
+}
+
+extension StateSet {
+    /// These states, few of them.
+    fileprivate init(_ few: [Int32]) {
+        self.init()
+        _ = insert(few)
+    }
+
+    /// Adds states; false when there are too many to follow.
+    fileprivate mutating func insert(_ more: [Int32]) -> Bool {
+        for state in more where !insert(state, maximum: StateReach.statesMaximum) { return false }
+        return true
     }
 }

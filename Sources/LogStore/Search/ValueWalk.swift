@@ -19,14 +19,19 @@ struct ValueWalk {
         let column: Int?
         /// The lines that have the column.
         let rows: ArraySlice<Int32>?
+        /// Whether nothing behind these templates can go on with a text that is looked for.
+        let isEndedBehind: Bool
 
         let tree: TemplateTree
 
-        init(values: TemplateValues, range: Range<Int>, column: Int?, rows: ArraySlice<Int32>?) {
+        init(
+            values: TemplateValues, range: Range<Int>, column: Int?, rows: ArraySlice<Int32>?, isEndedBehind: Bool
+        ) {
             self.values = values
             self.range = range
             self.column = column
             self.rows = rows
+            self.isEndedBehind = isEndedBehind
             tree = values.stored.tree
         }
 
@@ -72,7 +77,7 @@ struct ValueWalk {
     /// Which lines match; lines outside the range do not.
     mutating func matches() throws -> [Bool] {
         matched = [Bool](repeating: false, count: templates.leafIndexes.count)
-        let scope = Scope(values: templates, range: range, column: nil, rows: nil)
+        let scope = Scope(values: templates, range: range, column: nil, rows: nil, isEndedBehind: true)
         var ends: [Int32] = []
         try descend(scope, -1, RowStates(count: range.count, state: automaton.start), nil, &ends)
         return matched
@@ -181,6 +186,11 @@ struct ValueWalk {
 
     private mutating func settle(_ scope: Scope, _ rows: NodeRows, _ value: Int32, _ ends: inout [Int32]) {
         if scope.column != nil {
+            // Where nothing was noted, all end where they began.
+            if ends.isEmpty {
+                if value == automaton.start { return }
+                ends = [Int32](repeating: automaton.start, count: scope.range.count)
+            }
             let first = scope.range.lowerBound
             if let rows = rows.rows {
                 for row in rows { ends[Int(row) - first] = value }
@@ -199,6 +209,9 @@ struct ValueWalk {
     private mutating func settleEach(
         _ scope: Scope, _ rows: NodeRows, _ states: RowStates, _ ends: inout [Int32]
     ) {
+        if scope.column != nil, ends.isEmpty {
+            ends = [Int32](repeating: automaton.start, count: scope.range.count)
+        }
         for place in 0..<rows.count {
             let row = rows.rows.map { Int($0[$0.startIndex + place]) } ?? rows.first + place
             if scope.column != nil {
@@ -219,12 +232,68 @@ struct ValueWalk {
             if let first = block.table.text(node.text).first {
                 isEnded = literal.isEnded(by: first)
             } else {
-                // The end of a line ends everything; the end of a value within one nothing.
-                isEnded = node.leaf >= 0 && scope.column == nil
+                // The end of a line ends everything; behind the end of a value its line goes on.
+                isEnded = node.leaf >= 0 && scope.isEndedBehind
             }
             return isEnded
         }
         return isEnded
+    }
+
+    /// Notes the lines that have the text in a column, where that can be told by what the values are. False where it
+    /// cannot; then none was noted.
+    private mutating func find(
+        _ literal: LiteralMoves, _ column: StoredColumn, _ own: NodeRows, _ scope: Scope
+    ) throws -> Bool {
+        let places = own.first..<own.first + own.count
+        let note = LineNotes(own: own, scope: scope)
+        switch column.form {
+        case .templated: return false
+        case .raw:
+            let targets = try scan.targets(behind: 0, column, block)
+            note.lines(&matched) { note in
+                for place in places where targets[place] == literal.found { note(place) }
+                return true
+            }
+        case .dictionary:
+            let targets = try scan.targets(behind: 0, column, block)
+            guard targets.contains(literal.found) else { return true }
+            guard case .dictionary(_, let indexes) = try block.values(column, rows: nil) else { return false }
+            note.lines(&matched) { note in
+                targets.withUnsafeBufferPointer { targets in
+                    indexes.forEachIndex(
+                        places,
+                        where: { place in
+                            place < targets.count && targets[Int(place)] == literal.found
+                        }, note)
+                }
+                return true
+            }
+        default:
+            let values = try block.values(column, rows: OpenBlock.rows(columnRows(scope, column), of: scope.rows))
+            let automaton = automaton
+            return note.lines(&matched) { literal.forEach(values, places, automaton, $0) }
+        }
+        return true
+    }
+
+    /// Notes lines by the places they have in a column.
+    private struct LineNotes {
+        let own: NodeRows
+        let scope: Scope
+
+        /// Hands `body` what notes the line that has a place.
+        @discardableResult
+        func lines(_ matched: inout [Bool], _ body: ((Int) -> Void) -> Bool) -> Bool {
+            matched.withUnsafeMutableBufferPointer { matched in
+                guard own.rows != nil || scope.rows != nil else { return body { matched[$0] = true } }
+                let (inner, outer, first) = (own.rows, scope.rows, own.first)
+                return body { place in
+                    let row = inner.map { Int($0[$0.startIndex + place - first]) } ?? place
+                    matched[outer.map { Int($0[$0.startIndex + row]) } ?? row] = true
+                }
+            }
+        }
     }
 
     /// The states behind the values of the column of node `index`.
@@ -232,13 +301,20 @@ struct ValueWalk {
         _ states: RowStates, _ column: StoredColumn, _ own: NodeRows, _ scope: Scope, _ index: Int
     ) throws -> RowStates {
         let places = own.first..<own.first + own.count
+        if let literal = scan.literal, states.distinct.allSatisfy({ $0 == 0 || $0 == literal.found }),
+            isEnded(behind: index, scope, literal), try find(literal, column, own, scope)
+        {
+            return states
+        }
         switch column.form {
         case .templated:
             let inner = Scope(
                 values: try block.templates(of: column), range: places, column: column.number,
-                rows: OpenBlock.rows(columnRows(scope, column), of: scope.rows))
-            var ends = [Int32](repeating: automaton.start, count: own.count)
+                rows: OpenBlock.rows(columnRows(scope, column), of: scope.rows),
+                isEndedBehind: scan.literal.map { isEnded(behind: index, scope, $0) } ?? false)
+            var ends: [Int32] = []
             try descend(inner, -1, states, nil, &ends)
+            if ends.isEmpty { return RowStates(count: own.count, state: automaton.start) }
             return RowStates(ends, below: automaton.states)
         case .raw:
             var tables = [[Int32]](repeating: [], count: automaton.states)
@@ -251,11 +327,6 @@ struct ValueWalk {
             return ColumnMoves(scan, states, places).dictionary(indexes, tables)
         default:
             let values = try block.values(column, rows: OpenBlock.rows(columnRows(scope, column), of: scope.rows))
-            if states.uniform == 0, let literal = scan.literal, isEnded(behind: index, scope, literal),
-                let moved = literal.moved(by: values, places)
-            {
-                return moved
-            }
             return ColumnMoves(scan, states, places).moved(by: values)
         }
     }

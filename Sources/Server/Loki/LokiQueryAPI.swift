@@ -93,6 +93,12 @@ struct LokiQueryAPI: Sendable {
     /// Answers that are no longer stand in memory as a whole, so that each set of labels comes once.
     private static let firstPageBytes = 4 << 20
 
+    /// What the first step of a query for lines gives.
+    private enum FirstPage: Sendable {
+        case whole(ListenerResponse)
+        case beginning(LogLinePages, LogLinePages.Page)
+    }
+
     private func lines(
         _ request: ServerRequest, _ text: String, _ range: LogTimeRange, direction: LogDirection, limit: Int,
         intervalNanoseconds: Int64
@@ -102,24 +108,26 @@ struct LokiQueryAPI: Sendable {
         let (acceptsGzip, isCategorized) = (request.acceptsGzip, LokiQueryAPI.wantsCategories(request))
         let session = try runner.session(description)
         do {
-            let (pages, first) = try await session.step { context in
+            let outcome = try await session.step { context -> FirstPage in
                 let reader = try engine.openLines(text, range: range, limit: limit, direction: direction, in: context)
                 let pages = LogLinePages(reader, intervalNanoseconds: intervalNanoseconds)
-                return (pages, try pages.next(bytes: LokiQueryAPI.firstPageBytes, in: context))
+                let first = try pages.next(bytes: LokiQueryAPI.firstPageBytes, in: context)
+                guard first.isLast else { return .beginning(pages, first) }
+                // Written on the thread that read them: a short search is over before another one would have woken.
+                let answer = LokiAnswer.query(
+                    .streams(first.lines.byLabels), isCategorized: isCategorized, direction: direction,
+                    context: context, nanoseconds: session.nanoseconds)
+                return .whole(try answer.response(acceptsGzip: acceptsGzip, in: context))
             }
-            guard first.isLast else {
+            switch outcome {
+            case .whole(let response):
+                session.end()
+                return response
+            case .beginning(let pages, let first):
                 session.beginAnswer()
                 let stream = LokiLineStream(pages, first, session, isCategorized: isCategorized, direction: direction)
                 return stream.response
             }
-            let response = try await session.step { context in
-                let answer = LokiAnswer.query(
-                    .streams(first.lines.byLabels), isCategorized: isCategorized, direction: direction,
-                    context: context, nanoseconds: session.nanoseconds)
-                return try answer.response(acceptsGzip: acceptsGzip, in: context)
-            }
-            session.end()
-            return response
         } catch {
             session.end(failure: error)
             throw error

@@ -124,8 +124,18 @@ struct APIFailure: Error, Sendable {
         return .json(status: kind.status, writer.bytes, fields: allFields)
     }
 
-    /// The failure as plain text, which is what Loki's clients show.
-    var text: ListenerResponse { .text(kind.status, message, fields: allFields) }
+    /// The failure as plain text, which is what Loki's clients show, with places in queries in Loki's words.
+    var text: ListenerResponse { .text(kind.status, lokiMessage, fields: allFields) }
+
+    /// `1:7: parse error: …` as `parse error at line 1, col 7: …`.
+    private var lokiMessage: String {
+        let parts = message.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        let mark = " parse error: "
+        guard parts.count == 3, let line = Int(parts[0]), let column = Int(parts[1]), parts[2].hasPrefix(mark) else {
+            return message
+        }
+        return "parse error at line \(line), col \(column): \(parts[2].dropFirst(mark.count))"
+    }
 }
 
 extension ListenerResponse {

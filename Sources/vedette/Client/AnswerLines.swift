@@ -72,7 +72,7 @@ extension ServerClient {
             var body: [UInt8] = []
             while body.count < 65_536, let piece = try? await stream.next() { body += piece }
             throw CommandFailure(
-                words(of: HTTPReply(status: stream.status, fields: stream.fields, body: body)),
+                words(of: HTTPReply(status: stream.status, fields: stream.fields, body: body), parameters),
                 isFinal: (400..<500).contains(stream.status))
         }
         return AnswerLines(stream)

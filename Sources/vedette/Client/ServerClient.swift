@@ -119,6 +119,12 @@ struct ServerClient {
             "\(endpoint) cannot be reached (\(failure)); start one with `vedette up`, or name one with --server")
     }
 
+    /// Why the server refused what it was asked with these parameters: a place in a query is marked below it.
+    func words(of reply: HTTPReply, _ parameters: [(String, String)]) -> String {
+        let message = words(of: reply)
+        return parameters.first { $0.0 == "query" }.map { QueryCommand.pointing(message, $0.1) } ?? message
+    }
+
     /// Why the server answered as it did, and what to do where its words are for programs.
     func words(of reply: HTTPReply) -> String {
         let parsed = try? JSONValue(parsing: reply.body)

@@ -135,9 +135,10 @@ struct QueryCommand: AsyncParsableCommand {
         )
     }
 
-    /// An error with the place it means marked below the expression: `2:5: parse error: …` points into line 2.
+    /// An error with the place it means marked below the expression: `2:5: parse error: …` points into line 2, as does
+    /// `parse error at line 2, col 5: …`.
     static func pointing(_ message: String, _ expression: String) -> String {
-        let place = message.drop { !$0.isNumber }.prefix { $0.isNumber || $0 == ":" }.split(separator: ":")
+        let place = message.split { !$0.isNumber }.prefix(2)
         let lines = expression.split(separator: "\n", omittingEmptySubsequences: false)
         guard message.contains("parse error"), place.count >= 2, let line = Int(place[0]), let column = Int(place[1]),
             lines.indices.contains(line - 1), column >= 1, column <= lines[line - 1].count + 1

@@ -26,8 +26,10 @@ struct Stores: Sendable {
             let logs = try LogDatabase.open(
                 storage: storage, folder: "\(folder)/logs", options: logOptions(memoryBytes, limits, retention),
                 wallClock: SystemWallClock(), lineTransform: limits.redactsNumbers ? RedactingTransform() : nil)
+            for finding in logs.findings { logger.warning("logs: \(finding)") }
             for quarantined in logs.quarantine {
-                logger.warning("logs: \(quarantined.path): \(quarantined.reason)")
+                let isNamed = quarantined.reason.contains(quarantined.path)
+                logger.warning("logs: \(isNamed ? "" : quarantined.path + ": ")\(quarantined.reason)")
             }
             return Stores(metrics: metrics, logs: logs, lock: lock)
         } catch {

@@ -18,6 +18,13 @@ internal import Testing
         return counts
     }
 
+    @Test func anObjectIsALineOfItsOwnWhateverCrashesBelowIt() {
+        let object = #"{"level":"info","msg":"request"}"#
+        #expect(events("\(object)\nTraceback (most recent call last):\n  File \"a.py\"\nValueError: no") == [1, 3])
+        #expect(events("\(object)\njava.io.IOException: gone\n\tat a.B.c(B.java:1)") == [1, 2])
+        #expect(events("ERROR cannot pay\njava.io.IOException: gone\n\tat a.B.c(B.java:1)") == [3])
+    }
+
     static let traces: [(name: String, text: String)] = [
         (
             "Java",

@@ -2,8 +2,8 @@
 /// were written; only what is shown and matched together is decided here.
 ///
 /// A line continues an event when it is indented, when it is one of the lines that runtimes write unindented within a
-/// trace (`Caused by:`, `Traceback`, `goroutine 1 [running]:`), or when the trace it stands in says so
-/// (`TraceKind`). Fed with the lines of one stream in their order.
+/// trace (`Caused by:`, `Traceback`, `goroutine 1 [running]:`) and the line before is no JSON object, or when the
+/// trace it stands in says so (`TraceKind`). Fed with the lines of one stream in their order.
 package struct EventAssembler: Sendable {
     /// Lines further apart are never one event: a trace is written at once.
     private static let gapNanosecondsMaximum: Int64 = 2_000_000_000
@@ -14,6 +14,8 @@ package struct EventAssembler: Sendable {
     private var lines = 0
     private var lastNanoseconds: Int64 = .min
     private var wasIndented = false
+    /// Whether the line before was an object: such a line is whole, and what ran into an error writes below it.
+    private var wasObject = false
 
     /// Before the first line.
     package init() {}
@@ -32,13 +34,14 @@ package struct EventAssembler: Sendable {
         }
         if let begun = TraceKind.begun(by: line) { trace = begun }
         wasIndented = line.isIndented
+        wasObject = line.text.hasPrefix("{")
         return isContinued
     }
 
     private func belongs(_ line: TraceLine) -> Bool {
         if line.isIndented { return true }
         if let trace, trace.contains(line) { return true }
-        if TraceKind.isMiddle(line) { return true }
+        if TraceKind.isMiddle(line) { return !wasObject }
         // What was printed over several lines ends with a bracket of its own.
         return wasIndented && ["}", "]", ")", "},", "],", "});", "};"].contains(line.text)
     }
