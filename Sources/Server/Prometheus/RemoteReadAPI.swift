@@ -3,8 +3,8 @@ internal import Telemetry
 internal import Transport
 internal import Wire
 
-/// `POST /api/v1/read`: samples for Prometheus servers and others that evaluate themselves (remote read), in one message
-/// or, for who asks for it, as a stream of chunks.
+/// `POST /api/v1/read`: samples for Prometheus servers and others that evaluate themselves (remote read), in one
+/// message or, for who asks for it, as a stream of chunks.
 struct RemoteReadAPI: Sendable {
     let dependencies: ServerDependencies
     let runner: QueryRunner

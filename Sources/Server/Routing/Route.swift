@@ -14,8 +14,8 @@ struct Route: Sendable {
     let pattern: String
     let permission: Permission?
     let wording: Wording
-    /// Whether it does no lasting work on the thread that asks, the event loop's: it reads its parameters and leads to a
-    /// query's thread, or takes a small push and leads to a log's.
+    /// Whether it does no lasting work on the thread that asks, the event loop's: it reads its parameters and leads to
+    /// a query's thread, or takes a small push and leads to a log's.
     let isBrief: Bool
     /// A request with a longer body is not brief.
     let briefBytesMaximum: Int
