@@ -23,7 +23,10 @@ internal import Testing
         #expect(whole.status == 0, "\(whole.output)")
         var keys = 0
         for (index, line) in lines.enumerated() {
-            guard let colon = line.firstIndex(of: ":"), !line.hasPrefix("#") else { continue }
+            // The colon of an address is followed by more.
+            guard let colon = line.firstIndex(of: ":"), !line.hasPrefix("#"),
+                [nil, " "].contains(line[colon...].dropFirst().first)
+            else { continue }
             let word = line[..<colon].split(whereSeparator: { " -".contains($0) }).joined()
             guard !word.isEmpty, word.allSatisfy({ $0.isLetter || $0 == "_" }) else { continue }
             var mistaken = lines
