@@ -21,12 +21,16 @@ internal import Testing
 
         @discardableResult
         func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-            try ChildProcess.run(
-                "podman",
+            // conmon keeps what it is given as output for as long as the container lives: a file, not our pipe.
+            let output = scratch.file("podman.out")
+            let ended = try ChildProcess.run(
+                "sh",
                 [
-                    "--root", scratch.file("root"), "--runroot", scratch.file("run"), "--storage-driver", "overlay",
+                    "-c", #"out=$1; shift; exec podman "$@" >"$out" 2>&1 </dev/null"#, "sh", output, "--root",
+                    scratch.file("root"), "--runroot", scratch.file("run"), "--storage-driver", "overlay",
                     "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc",
                 ] + arguments)
+            return (ended.status, (try? String(contentsOfFile: output, encoding: .utf8)) ?? "")
         }
 
         func importImage() throws {
