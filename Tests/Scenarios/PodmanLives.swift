@@ -21,12 +21,16 @@ internal import Testing
 
         @discardableResult
         func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-            // conmon keeps what it is given as output for as long as the container lives: a file, not our pipe.
+            // conmon keeps every descriptor it is given for as long as the container lives: a file in place of our pipe,
+            // and none of those by which Foundation notices a child's end.
             let output = scratch.file("podman.out")
             let ended = try ChildProcess.run(
-                "sh",
+                "bash",
                 [
-                    "-c", #"out=$1; shift; exec podman "$@" >"$out" 2>&1 </dev/null"#, "sh", output, "--root",
+                    "-c",
+                    #"out=$1; shift; for f in /proc/$$/fd/*; do f=${f##*/}; [ $f -gt 2 ] && eval "exec $f>&-"; done; "#
+                        + #"exec podman "$@" >"$out" 2>&1 </dev/null"#,
+                    "sh", output, "--root",
                     scratch.file("root"), "--runroot", scratch.file("run"), "--storage-driver", "overlay",
                     "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "runc",
                 ] + arguments)
@@ -72,22 +76,12 @@ internal import Testing
         let vedette = try await VedetteProcess(
             dataFolder: engine.scratch.file("data"), arguments: ["--docker", "unix:///none.sock"])
         do {
-            try engine.start("stays", "sleep 1000")
-            await expectSoon("a running container has metrics under its name", seconds: 20) {
-                try await vedette.instant("container_memory_usage_bytes{name=\"stays\",image=~\".*bb:1\"}").count == 1
-            }
             for number in 1...Self.count {
                 // Some megabytes of text, then the end.
                 try engine.start(
                     "short-\(number)", "x=$(head -c 8000000 /dev/zero | tr '\\000' x); sleep 0.1; exit \(number + 1)")
             }
             for number in 1...Self.count { try await expectEnd("short-\(number)", code: "\(number + 1)", vedette) }
-            try engine.start("big", "x=a; while :; do x=$x$x; done")
-            try await expectEnd("big", code: "137", vedette)
-            let kills = "{source=\"vedette\"} | event=\"oom_kill\" |= \"container big \""
-            await expectSoon("the kill is told though Podman says nothing of it", seconds: 20) {
-                try await !vedette.lines(kills).isEmpty
-            }
         } catch {
             Issue.record("\(error)\n\(vedette.process.output.suffix(4_000))")
         }
