@@ -21,8 +21,8 @@ internal import Testing
 
         @discardableResult
         func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-            // conmon keeps every descriptor it is given for as long as the container lives: a file in place of our pipe,
-            // and none of those by which Foundation notices a child's end.
+            // conmon keeps every descriptor it is given for as long as the container lives: it gets a file in place of
+            // our pipe, and none of those by which Foundation notices a child's end.
             let output = scratch.file("podman.out")
             let ended = try ChildProcess.run(
                 "bash",
