@@ -16,6 +16,10 @@ import Testing
         root.write("29 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", to: "proc/self/mountinfo")
         setTime(1_000)
         setMemory(10)
+        return target()
+    }
+
+    private func target() -> ContainerTarget {
         let host = HostRoot(root.path)
         let context = CollectionContext(
             host: host, layout: CgroupLayout(of: host), node: "n", notices: Fixture.quiet, counters: EventCounters())
@@ -42,6 +46,29 @@ import Testing
     private func memory(_ target: ContainerTarget, _ number: Int) -> Double? {
         let line = collected(target, number).first { $0.contains("container_memory_usage_bytes") }
         return line?.split(separator: " ").last.flatMap { Double($0) }
+    }
+
+    /// A runtime makes a container's group in one v1 hierarchy after the other; it is noticed by the first.
+    @Test func whatComesToFurtherHierarchiesALittleLaterIsRead() {
+        for folder in ["proc", "proc/self", "sys", "sys/fs", "sys/fs/cgroup"] { root.makeFolder(folder) }
+        for controller in ["memory", "pids"] {
+            root.makeFolder("sys/fs/cgroup/\(controller)")
+            root.makeFolder("sys/fs/cgroup/\(controller)/docker")
+        }
+        root.write(
+            "30 22 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+                + "31 22 0:28 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n", to: "proc/self/mountinfo")
+        root.makeFolder("sys/fs/cgroup/memory/docker/\(id)")
+        root.write("10\n", to: "sys/fs/cgroup/memory/docker/\(id)/memory.usage_in_bytes")
+        let target = target()
+        func hasThreads(_ number: Int) -> Bool {
+            collected(target, number).contains { $0.contains("container_threads") }
+        }
+        #expect(memory(target, 0) == 10 && !hasThreads(1))
+        root.makeFolder("sys/fs/cgroup/pids/docker/\(id)")
+        root.write("3\n", to: "sys/fs/cgroup/pids/docker/\(id)/pids.current")
+        #expect(hasThreads(2))
+        #expect(memory(target, 3) == 10 && hasThreads(4))
     }
 
     @Test func whatRunsIsReadAtOnceAndWhatIdlesWithinFiveTicks() {

@@ -66,6 +66,12 @@ struct CgroupLayout: Sendable, Equatable {
     /// The v1 hierarchy of `controller`; nil when it is not mounted, for example because v2 has it.
     func legacy(_ controller: Controller) -> Hierarchy? { controllers[controller] }
 
+    /// Each mounted hierarchy once; controllers that share one count once.
+    var hierarchies: [Hierarchy] {
+        var seen: Set<String> = []
+        return (controllers.values + [unified].compactMap(\.self)).filter { seen.insert($0.point).inserted }
+    }
+
     /// The hierarchy in which containers are looked for: the one that accounts memory, else any.
     var searched: Hierarchy? {
         if let memory = controllers[.memory] { return memory }

@@ -33,6 +33,14 @@ struct ContainerContext {
         }.first ?? 0
     }
 
+    /// In how many hierarchies the container's group is.
+    var groupCount: Int {
+        guard let group else { return 0 }
+        return collection.layout.hierarchies.count { hierarchy in
+            hierarchy.folder(group).map { access(collection.host.path($0), F_OK) == 0 } ?? false
+        }
+    }
+
     /// When the container's cgroup was made, in whole seconds; nil when it is not running.
     var groupCreatedSeconds: Double? {
         guard let group, let hierarchy = collection.layout.searched, let folder = hierarchy.folder(group) else {

@@ -24,6 +24,12 @@ final class ContainerTarget {
     private var full: Rhythm
     private var slow: Rhythm
 
+    /// In how many hierarchies the group was when the files were opened, and how often that is still looked at: a
+    /// runtime makes the group in one after the other, and the first is enough for the container to be noticed.
+    private var groupCount = 0
+    private var looksLeft = 0
+    private static let looksMaximum = 5
+
     /// An idle container is read whole once in so many intervals.
     static let idleEvery = 5
     private let context: CollectionContext
@@ -39,6 +45,7 @@ final class ContainerTarget {
         phase = container.id.utf8.reduce(0) { $0 &* 31 &+ Int($1) } & 0xffff
         full = Rhythm(every: Self.idleEvery, phase: phase)
         slow = Rhythm(every: HostTarget.slowEvery, phase: phase)
+        looksLeft = Self.looksMaximum
         makeCollectors()
     }
 
@@ -55,6 +62,7 @@ final class ContainerTarget {
             ended = end(milliseconds: milliseconds)
             (samples, slowSamples) = Self.samples(container, context, intervalMilliseconds)
         }
+        looksLeft = Self.looksMaximum
         makeCollectors()
         return ended
     }
@@ -90,6 +98,7 @@ final class ContainerTarget {
     /// others do to an idle container, such as packets it drops or memory that is reclaimed, is seen seconds later.)
     @discardableResult
     func collect(_ tick: Tick) -> [SampleGroup] {
+        openLateFiles()
         samples.begin(milliseconds: tick.milliseconds)
         let time = processor?.time()
         let isIdle = time != nil && time == lastProcessorTime && container.isRunning
@@ -149,10 +158,20 @@ final class ContainerTarget {
         return samples.compact
     }
 
+    /// Opens the files again where the group has come to further hierarchies since.
+    private func openLateFiles() {
+        guard looksLeft > 0 else { return }
+        looksLeft -= 1
+        if ContainerContext(container: container, collection: context).groupCount > groupCount { makeCollectors() }
+    }
+
     private func makeCollectors() {
         // Their descriptors are closed, and what they claimed is free, before others are made.
         (collectors, slowCollectors, lifecycle, processor, memory) = ([], [], nil, nil, nil)
         let container = ContainerContext(container: container, collection: context)
+        // Counted first: what comes while the files are opened is looked for once more.
+        groupCount = container.groupCount
+        if groupCount == context.layout.hierarchies.count { looksLeft = 0 }
         collectors = Collectors.all.compactMap { entry in
             guard case .container(let make) = entry else { return nil }
             return make(container, samples)
