@@ -6,7 +6,7 @@ extension NativeHistogram {
     /// Why the histogram cannot be right; nil when it can. The rules, and where they exist the words, are those of
     /// Prometheus' `Histogram.Validate` and `FloatHistogram.Validate`.
     public var flaw: String? {
-        if let flaw = usesCustomBounds ? flawOfCustomBuckets : flawOfExponentialBuckets { return flaw }
+        if let flaw = usesCustomBuckets ? flawOfCustomBuckets : flawOfExponentialBuckets { return flaw }
         for (side, spans, counts) in [
             ("positive", positiveSpans, positiveCounts), ("negative", negativeSpans, negativeCounts),
         ] {
@@ -14,8 +14,6 @@ extension NativeHistogram {
         }
         return isInteger ? flawOfCount : nil
     }
-
-    private var usesCustomBounds: Bool { schema == NativeHistogram.customBucketsSchema }
 
     private var flawOfExponentialBuckets: String? {
         guard NativeHistogram.exponentialSchemas.contains(schema) else {

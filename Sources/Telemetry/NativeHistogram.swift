@@ -28,6 +28,8 @@ public struct NativeHistogram: Hashable, Sendable {
     public static let customBucketsSchema: Int32 = -53
 
     public var schema: Int32 = 0
+    /// Whether the buckets are those of `customBounds`.
+    public var usesCustomBuckets: Bool { schema == NativeHistogram.customBucketsSchema }
     public var zeroThreshold: Double = 0
     public var zeroCount: Double = 0
     public var count: Double = 0

@@ -1,4 +1,5 @@
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Agent
@@ -134,5 +135,22 @@ import Testing
         let second = try #require(EngineEvent(try JSONValue(parsing: health)))
         #expect(second.action == "health_status")
         #expect(second.detail == "unhealthy")
+    }
+
+    /// A command may come before an agent that has just begun has asked the engine: it waits for its word, no longer.
+    @Test func whoAsksForAContainerWaitsForTheEnginesWord() async {
+        let clock = ManualClock()
+        let registry = ContainerRegistry()
+        var container = Container(id: "stopped")
+        container.isRunning = false
+        let waiting = Task { await registry.awaitWord(about: "stopped", clock: clock) }
+        try? await Task.sleep(for: .milliseconds(20))
+        registry.setEngine([container], atNanoseconds: clock.nowNanoseconds)
+        await waiting.value
+        #expect(registry.container("stopped") != nil)
+        // What the engine does not know is not waited for.
+        let start = ContinuousClock.now
+        await registry.awaitWord(about: "never", clock: clock)
+        #expect(ContinuousClock.now - start < .seconds(1))
     }
 }

@@ -13,13 +13,15 @@ import Wire
         return .text(200, "loop \(before) \(isOnEventLoop()), \(body?.count ?? -1) bytes")
     }
 
-    private static func isOnEventLoop() -> Bool {
-        guard let file = fopen("/proc/thread-self/comm", "r") else { return false }
-        defer { fclose(file) }
-        var name = [CChar](repeating: 0, count: 32)
-        guard fgets(&name, 32, file) != nil else { return false }
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            .hasPrefix("NIO-ELT")
+    private static func isOnEventLoop() -> Bool { threadName().hasPrefix("NIO-ELT") }
+
+    /// The name of the calling thread.
+    private static func threadName() -> String {
+        let descriptor = open("/proc/thread-self/comm", O_RDONLY)
+        defer { close(descriptor) }
+        var name = [UInt8](repeating: 0, count: 16)
+        let count = read(descriptor, &name, name.count)
+        return String(decoding: name.prefix(max(0, count - 1)), as: UTF8.self)
     }
 
     private func listen() async throws -> HTTPListener {
@@ -77,5 +79,31 @@ import Wire
         #expect(answered == 64)
         client.close()
         await listener.shutdown(deadlineMilliseconds: 1_000)
+    }
+
+    @Test func aBriefHandlerStaysOnTheEventLoopAndALongAnswerDoesNot() async throws {
+        let options = HTTPListener.Options(host: "127.0.0.1", port: 0)
+        let listener = try await HTTPListener.start(options, isBrief: { $0.target.hasPrefix("/brief") }) { request in
+            let before = Self.threadName()
+            // It comes back to its event loop from wherever it waited.
+            try? await Task.sleep(for: .milliseconds(1))
+            let names = "\(before),\(Self.threadName())"
+            guard request.target.hasSuffix("stream") else { return .text(200, names) }
+            return ListenerResponse(
+                status: 200,
+                body: .stream { writer in
+                    for _ in 0..<3 { try await writer.write(Array("\(Self.threadName()),".utf8)) }
+                })
+        }
+        let client = HTTPClient()
+        let endpoint = HTTPEndpoint(.tcp(host: "127.0.0.1", port: listener.port))
+        for (path, onLoop) in [("/brief", 2), ("/brief/stream", 0), ("/long", 0)] {
+            let reply = try await client.send(HTTPCall("GET", endpoint, path))
+            let names = String(decoding: reply.body, as: UTF8.self).split { $0 == "," || $0 == "\n" }
+            #expect(names.filter { $0.hasPrefix("NIO") }.count == onLoop, "\(path): \(names)")
+            #expect(names.count >= 2)
+        }
+        client.close()
+        await listener.shutdown(deadlineMilliseconds: 2_000)
     }
 }

@@ -66,41 +66,6 @@ import Wire
         #expect(rest.contains("GET /last []"))
     }
 
-    /// The name of the calling thread.
-    private static func threadName() -> String {
-        let descriptor = open("/proc/thread-self/comm", O_RDONLY)
-        defer { close(descriptor) }
-        var name = [UInt8](repeating: 0, count: 16)
-        let count = read(descriptor, &name, name.count)
-        return String(decoding: name.prefix(max(0, count - 1)), as: UTF8.self)
-    }
-
-    @Test func aBriefHandlerStaysOnTheEventLoopAndALongAnswerDoesNot() async throws {
-        let options = HTTPListener.Options(host: "127.0.0.1", port: 0)
-        let listener = try await HTTPListener.start(options, isBrief: { $0.target.hasPrefix("/brief") }) { request in
-            let before = Self.threadName()
-            // It comes back to its event loop from wherever it waited.
-            try? await Task.sleep(for: .milliseconds(1))
-            let names = "\(before),\(Self.threadName())"
-            guard request.target.hasSuffix("stream") else { return .text(200, names) }
-            return ListenerResponse(
-                status: 200,
-                body: .stream { writer in
-                    for _ in 0..<3 { try await writer.write(Array("\(Self.threadName()),".utf8)) }
-                })
-        }
-        let client = HTTPClient()
-        let endpoint = HTTPEndpoint(.tcp(host: "127.0.0.1", port: listener.port))
-        for (path, onLoop) in [("/brief", 2), ("/brief/stream", 0), ("/long", 0)] {
-            let reply = try await client.send(HTTPCall("GET", endpoint, path))
-            let names = String(decoding: reply.body, as: UTF8.self).split { $0 == "," || $0 == "\n" }
-            #expect(names.filter { $0.hasPrefix("NIO") }.count == onLoop, "\(path): \(names)")
-            #expect(names.count >= 2)
-        }
-        client.close()
-        await listener.shutdown(deadlineMilliseconds: 2_000)
-    }
-
     @Test func refusesBodiesThatAreTooLong() async throws {
         let listener = try await listen()
         let announced = await exchange(

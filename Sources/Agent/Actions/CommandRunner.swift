@@ -101,27 +101,14 @@ final class CommandRunner: Sendable {
         }
     }
 
-    /// An agent that has just begun has not asked the engine for its containers yet, and the server may send at once
-    /// what it sent before: a command for a container that is not known waits a moment for the engine's word.
-    private func awaitFirstLook(_ target: String) async {
-        let target = ContainerPath.identifier(in: target) ?? target
-        let registry = setting.registry
-        for _ in 0..<Self.firstLooks {
-            let isAnswering = registry.isEngineAnswering(atNanoseconds: setting.monotonicClock.nowNanoseconds)
-            guard registry.container(target) == nil, !isAnswering else { return }
-            guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { return }
-        }
-    }
-
-    /// Fifty milliseconds each.
-    private static let firstLooks = 60
-
     /// Decides about one command and does it.
     func handle(_ command: AgentCommand) async {
+        let registry = setting.registry
+        // The server may send at once, to an agent that has just begun, what it sent before.
+        await registry.awaitWord(
+            about: ContainerPath.identifier(in: command.target) ?? command.target, clock: setting.monotonicClock)
         let policy = await allowed()
         let now = setting.wallClock.nowNanoseconds
-        let registry = setting.registry
-        await awaitFirstLook(command.target)
         let decision: CommandDecision? = state.withLock { state in
             if let known = state.ledger.entry(command.id) {
                 // It came again: the server may not have the report.

@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import Telemetry
 
 /// The containers known on this host, merged from four views: what the engine says, what its files say, which cgroups
 /// there are, and what Kubernetes says of pods. Any of them may be missing; the collection thread and the tailer read
@@ -36,6 +37,18 @@ final class ContainerRegistry: Sendable {
     /// Whether the engine answered lately, so that what it says about running and stopped is to be believed.
     func isEngineAnswering(atNanoseconds now: Int64) -> Bool {
         state.withLock { $0.isEngineAnswering(now) }
+    }
+
+    /// Fifty milliseconds each.
+    private static let looksForWord = 60
+
+    /// Returns once the container is known or the engine has answered, and after three seconds at the latest: an agent
+    /// that has just begun has not asked for containers yet, and one that stopped has no cgroup to be known by.
+    func awaitWord(about id: String, clock: any MonotonicClock) async {
+        for _ in 0..<Self.looksForWord {
+            guard container(id) == nil, !isEngineAnswering(atNanoseconds: clock.nowNanoseconds) else { return }
+            guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { return }
+        }
     }
 
     /// Calls `listener` after each change, on the thread that changed.

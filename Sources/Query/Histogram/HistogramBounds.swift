@@ -30,8 +30,6 @@ package struct HistogramBucket {
 
 /// Where the buckets of a native histogram begin and end.
 extension NativeHistogram {
-    var usesCustomBuckets: Bool { schema == NativeHistogram.customBucketsSchema }
-
     /// The bounds of schema 8 in [0.5, 1); those of coarser schemas are among them.
     ///
     /// Their last bits are those of Prometheus' table, for bounds are compared and printed: the product of the roots
